@@ -1,0 +1,274 @@
+"""Sv39: page table entries, the walk, and the listing of a whole table.
+
+Privileged spec sections 4.3 (Sv32, for the walk's algorithm in 4.3.2) and 4.4 (Sv39).
+Tables are read through `read(physical address, size) -> bytes`, which raises MemoryReadError
+where there is no memory; everything else is bounded by the format itself and by MAX_TABLES.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from rcdbg.errors import MemoryReadError
+
+ReadPhysical = Callable[[int, int], bytes]
+
+PAGE_SIZE = 4096
+PAGE_SHIFT = 12
+ENTRIES = 512
+LEVELS = 3
+MODE_BARE = 0
+MODE_SV39 = 8
+
+V, R, W, X, U, G, A, D = (1 << bit for bit in range(8))
+RIGHTS = R | W | X | U | G
+_PPN_MASK = (1 << 44) - 1
+_RESERVED = 0x7F << 54
+_TABLE = struct.Struct("<512Q")
+
+MAX_TABLES = 1 << 14
+"""Tables that one listing visits at the most: enough to map 32 GiB in 4 KiB pages."""
+
+MAX_RUNS = 1 << 18
+"""Runs that one listing gives at the most: 1 GiB of pages without two that follow each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pte:
+    """A page table entry."""
+
+    bits: int
+
+    @property
+    def valid(self) -> bool:
+        """V is set; the other bits mean nothing otherwise."""
+        return bool(self.bits & V)
+
+    @property
+    def leaf(self) -> bool:
+        """Valid, and maps memory instead of pointing to the next table."""
+        return bool(self.bits & V and self.bits & (R | W | X))
+
+    @property
+    def ppn(self) -> int:
+        """The physical page number in it."""
+        return self.bits >> 10 & _PPN_MASK
+
+    @property
+    def address(self) -> int:
+        """The physical address that it points to."""
+        return self.ppn << PAGE_SHIFT
+
+    @property
+    def flags(self) -> str:
+        """The ten low bits as text, `-` for each that is clear: `rwxugad` order of the spec."""
+        return flags_text(self.bits)
+
+    def reserved(self, level: int) -> str | None:
+        """Why hardware must refuse this entry at `level` although V is set, or None."""
+        bits = self.bits
+        if not bits & V:
+            return None
+        if bits & W and not bits & R:
+            return "W without R is reserved"
+        if bits & _RESERVED:
+            return "reserved bits 60..54 are set"
+        if bits & (1 << 63):
+            return "N is set, which needs Svnapot"
+        if bits & (3 << 61):
+            return "PBMT is set, which needs Svpbmt"
+        if not self.leaf:
+            if bits & (A | D | U):
+                return "A, D or U in a pointer to a table is reserved"
+            return "a pointer to a table at level 0" if level == 0 else None
+        if level and self.ppn & ((1 << 9 * level) - 1):
+            return f"misaligned superpage: {page_size(level) >> 20} MiB pages start at multiples"
+        return None
+
+
+def flags_text(bits: int) -> str:
+    """R W X U G A D of an entry as seven characters, `-` where clear."""
+    return "".join(
+        c if bits & flag else "-" for c, flag in zip("rwxugad", (R, W, X, U, G, A, D), strict=True)
+    )
+
+
+def page_size(level: int) -> int:
+    """Bytes that a leaf at `level` maps: 4 KiB, 2 MiB, 1 GiB for 0, 1, 2."""
+    return PAGE_SIZE << 9 * level
+
+
+def index(va: int, level: int) -> int:
+    """The entry that translates `va` in a table of `level`."""
+    return va >> (PAGE_SHIFT + 9 * level) & (ENTRIES - 1)
+
+
+def canonical(va: int) -> bool:
+    """Whether bits 63..39 all equal bit 38, as Sv39 demands."""
+    return va >> 38 in (0, (1 << 26) - 1)
+
+
+def sign_extend(va: int) -> int:
+    """The canonical 64-bit address of a 39-bit one."""
+    return va | 0xFFFF_FF80_0000_0000 if va & (1 << 38) else va
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One table visited by a walk."""
+
+    level: int
+    index: int
+    pte_address: int
+    pte: Pte
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The way from a virtual address to a physical one, or to where it ends.
+
+    `physical` is None when there is none; `fault` then says why in words.
+    """
+
+    va: int
+    steps: tuple[Step, ...]
+    physical: int | None
+    fault: str | None
+
+    @property
+    def leaf(self) -> Step | None:
+        """The step that maps the address, or None."""
+        return self.steps[-1] if self.physical is not None and self.steps else None
+
+
+def walk(read: ReadPhysical, root_ppn: int, va: int) -> Walk:
+    """Translate `va` by the table at `root_ppn`, as far as an entry's encoding decides it.
+
+    Rights are not applied: what an access may do is another question.
+    """
+    if not canonical(va):
+        return Walk(va, (), None, "not canonical: bits 63..39 must all equal bit 38")
+    steps: list[Step] = []
+    table = root_ppn << PAGE_SHIFT
+    for level in reversed(range(LEVELS)):
+        slot = index(va, level)
+        address = table + slot * 8
+        try:
+            pte = Pte(int.from_bytes(read(address, 8), "little"))
+        except MemoryReadError as error:
+            why = f"the level {level} table at {table:#x} cannot be read: {error.why}"
+            return Walk(va, tuple(steps), None, why)
+        steps.append(Step(level, slot, address, pte))
+        if not pte.valid:
+            return Walk(va, tuple(steps), None, f"the level {level} entry is not valid")
+        if why_reserved := pte.reserved(level):
+            return Walk(va, tuple(steps), None, f"the level {level} entry: {why_reserved}")
+        if pte.leaf:
+            physical = pte.address | va & (page_size(level) - 1)
+            return Walk(va, tuple(steps), physical, None)
+        table = pte.address
+    raise AssertionError("a level 0 pointer is reserved")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Pages that follow each other in both address spaces and share all flags and their size."""
+
+    va: int
+    pa: int
+    pages: int
+    level: int
+    bits: int
+    """The ten low bits of each entry."""
+
+    @property
+    def size(self) -> int:
+        """Bytes mapped."""
+        return self.pages * page_size(self.level)
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A part of a table that maps nothing although it looks as if it should."""
+
+    va: int
+    level: int
+    why: str
+
+
+def runs(read: ReadPhysical, root_ppn: int) -> Iterator[Run | Bad]:
+    """Everything that the table at `root_ppn` maps, lowest bits of the address space first.
+
+    Ends on any content: no table is visited below itself, and MAX_TABLES and MAX_RUNS bound the
+    whole; what is left out then is a Bad.
+    """
+    listing = _Listing(read)
+    yield from listing.table(root_ppn << PAGE_SHIFT, LEVELS - 1, 0, ())
+
+
+class _Listing:
+    """One listing of a table: the reader, and how much may still be visited."""
+
+    def __init__(self, read: ReadPhysical) -> None:
+        self._read = read
+        self._tables = MAX_TABLES
+        self._runs = MAX_RUNS
+        self._ended = False
+
+    def _exhausted(self, base: int, level: int) -> Iterator[Bad]:
+        """Say once that the rest is left out."""
+        if not self._ended:
+            self._ended = True
+            why = f"more than {MAX_TABLES} tables or {MAX_RUNS} mappings: the rest is left out"
+            yield Bad(sign_extend(base), level, why)
+
+    def table(
+        self, table: int, level: int, base: int, above: tuple[int, ...]
+    ) -> Iterator[Run | Bad]:
+        """What the table at physical address `table` maps from `base` on."""
+        if table in above:
+            yield Bad(sign_extend(base), level, f"the table at {table:#x} contains itself")
+            return
+        if self._tables <= 0:
+            yield from self._exhausted(base, level)
+            return
+        self._tables -= 1
+        try:
+            entries = _TABLE.unpack(self._read(table, PAGE_SIZE))
+        except MemoryReadError as error:
+            why = f"the table at {table:#x} cannot be read: {error.why}"
+            yield Bad(sign_extend(base), level, why)
+            return
+        shift = PAGE_SHIFT + 9 * level
+        step = 1 << (10 + 9 * level)  # from one entry to the next in PTE bits, for adjacent pages
+        first, count, expected = 0, 0, -1
+        for slot, bits in enumerate(entries):
+            if bits == expected:
+                count += 1
+                expected += step
+                continue
+            if count:
+                yield _run(entries, first, count, level, base)
+                count, expected = 0, -1
+            if not bits & V:
+                continue
+            va = base | slot << shift
+            self._runs -= 1
+            if self._runs <= 0 or self._ended:
+                yield from self._exhausted(va, level)
+                return
+            pte = Pte(bits)
+            if why_reserved := pte.reserved(level):
+                yield Bad(sign_extend(va), level, f"entry {bits:#x}: {why_reserved}")
+            elif pte.leaf:
+                first, count, expected = slot, 1, bits + step
+            else:
+                yield from self.table(pte.address, level - 1, va, (*above, table))
+        if count:
+            yield _run(entries, first, count, level, base)
+
+
+def _run(entries: tuple[int, ...], first: int, count: int, level: int, base: int) -> Run:
+    bits = entries[first]
+    va = sign_extend(base | first << (PAGE_SHIFT + 9 * level))
+    return Run(va, Pte(bits).address, count, level, bits & 0x3FF)
