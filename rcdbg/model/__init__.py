@@ -1,0 +1,1 @@
+"""What the bytes mean: pure functions from an image and a target to frozen dataclasses."""

@@ -1,0 +1,262 @@
+"""Everything that rcdbg knows about a stopped kernel, as plain data.
+
+Addresses are ints; `virtual` unless the name says physical. A frame is a physical page; frame
+numbers are physical page numbers (address / 4096). Nothing in here reads memory or prints.
+What could not be decoded is None, and a Problem says why; what is "not there yet" is a `note`.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rcdbg.riscv.csr import Csr
+from rcdbg.riscv.sv39 import PAGE_SIZE, Walk
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in the guest that makes no sense, or cannot be read."""
+
+    where: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An address with what is known about it: `symbol` + `offset` bytes, and the source line."""
+
+    address: int
+    symbol: str | None = None
+    offset: int = 0
+    file: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A trap Context: the registers of interrupted code, saved in memory (34 words)."""
+
+    address: int
+    """Where it lies."""
+    x: tuple[int, ...]
+    sstatus: Csr
+    sepc: Place
+    ra: Place
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hart:
+    """The registers of the hart as it stands."""
+
+    x: tuple[int, ...]
+    pc: Place
+    privilege: int | None
+    csrs: tuple[Csr, ...]
+    """In the order of `SUPERVISOR_CSRS`; a CSR that the target could not give is left out."""
+    note: str = ""
+    """What mode it is in where that matters: "in M-mode: the firmware runs", ..."""
+
+    def csr(self, name: str) -> Csr | None:
+        """The CSR of that name, or None."""
+        return next((c for c in self.csrs if c.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Trap:
+    """The trap that the kernel is handling, or why there is none to show."""
+
+    context: Context | None
+    cause: str | None
+    """scause in words, while it still belongs to this trap."""
+    note: str
+    """"handling a trap", "no trap is being handled", "entering a trap: not saved yet", ..."""
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MappedRange:
+    """Virtual memory with the same rights that is mapped without a gap on both sides.
+
+    `accessed` and `dirty` count the pages whose A and D bits are set.
+    """
+
+    va: int
+    pa: int
+    pages: int
+    page_size: int
+    rights: str
+    """"rwxug" of the PTEs, `-` where clear."""
+    accessed: int
+    dirty: int
+    section: str | None = None
+    """The kernel's section(s) or the purpose of this memory, where known."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.pages * self.page_size
+
+
+@dataclass(frozen=True, slots=True)
+class PageTable:
+    """A whole Sv39 table as merged ranges, ascending by virtual address."""
+
+    mode: str
+    """"bare", "Sv39", or what else satp names."""
+    root_ppn: int
+    ranges: tuple[MappedRange, ...]
+    note: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """One address walked through the table in satp, with the bytes that stand there."""
+
+    walk: Walk
+    mode: str
+    root_ppn: int
+    place: Place
+    content: bytes | None
+    """The first bytes at the physical address, or None where there is no RAM."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Frames start..end, end exclusive, by frame number."""
+
+    start: int
+    end: int
+
+    @property
+    def frames(self) -> int:
+        """How many."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class FrameAllocator:
+    """The physical frames that the kernel hands out."""
+
+    kind: str
+    """The allocator's type, e.g. StackedAllocator."""
+    managed: Interval | None
+    free: tuple[Interval, ...]
+    """Maximal free intervals, ascending."""
+    locked: bool | None
+    note: str = ""
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def total(self) -> int | None:
+        """Frames managed."""
+        return self.managed.frames if self.managed else None
+
+    @property
+    def free_frames(self) -> int:
+        """Frames free."""
+        return sum(i.frames for i in self.free)
+
+    @property
+    def used(self) -> int | None:
+        """Frames handed out."""
+        return None if self.managed is None else self.managed.frames - self.free_frames
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A thread's stack, lowest address first, end exclusive."""
+
+    start: int
+    end: int
+
+    def __contains__(self, address: int) -> bool:
+        # A full descending stack starts with sp at its end.
+        return self.start <= address <= self.end
+
+
+ThreadStatus = Literal["running", "ready", "sleeping", "dead", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A thread of the kernel."""
+
+    address: int
+    """Of the Thread struct."""
+    id: int | None
+    status: ThreadStatus
+    position: int | None
+    """Place in the ready queue, 0 runs next; None unless ready."""
+    is_user: bool | None
+    process: int | None
+    """Address of its Process struct."""
+    stack: Stack | None
+    context: Context | None
+    """The parked Context; a running thread has none."""
+    sleeping: bool | None
+    dead: bool | None
+    priority: int | None = None
+    locked: bool | None = None
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def stack_used(self) -> int | None:
+        """Bytes of the stack in use at the parked Context, None if there is none or sp is out."""
+        if self.stack is None or self.context is None:
+            return None
+        sp = self.context.x[2]
+        return self.stack.end - sp if sp in self.stack else None
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """The threads: the running one, the ready queue in order, the sleeping ones."""
+
+    scheduler: str
+    """The scheduler's type, e.g. FifoScheduler."""
+    current: Thread | None
+    ready: tuple[Thread, ...]
+    sleeping: tuple[Thread, ...]
+    locked: bool | None
+    note: str = ""
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def threads(self) -> tuple[Thread, ...]:
+        """All of them, the running one first, each once."""
+        every = ((self.current,) if self.current else ()) + self.ready + self.sleeping
+        return tuple({t.address: t for t in reversed(every)}.values())[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class KernelState:
+    """One moment of the kernel."""
+
+    hart: Hart
+    trap: Trap
+    page_table: PageTable
+    frames: FrameAllocator
+    processor: Processor
+    problems: tuple[Problem, ...] = ()
+
+
+__all__ = [
+    "PAGE_SIZE",
+    "Context",
+    "FrameAllocator",
+    "Hart",
+    "Interval",
+    "KernelState",
+    "MappedRange",
+    "PageTable",
+    "Place",
+    "Problem",
+    "Processor",
+    "Stack",
+    "Thread",
+    "ThreadStatus",
+    "Translation",
+    "Trap",
+]

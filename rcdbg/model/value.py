@@ -1,0 +1,163 @@
+"""Typed values in guest memory: read by field name, lazily, with every doubt an exception.
+
+A decoder catches `DecodeError` at the place where it can say what is missing, and goes on.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rcdbg.errors import MemoryReadError
+from rcdbg.image.types import (
+    ArrayType,
+    BaseType,
+    CEnumType,
+    EnumType,
+    PointerType,
+    StructType,
+    Type,
+    TypeId,
+    TypeTable,
+    UnionType,
+)
+from rcdbg.model.state import Problem
+
+MAX_ELEMENTS = 1 << 16
+"""Elements that any container may have before it counts as nonsense."""
+
+MAX_DEPTH = 12
+"""Wrappers around wrappers that are looked through."""
+
+
+class DecodeError(Exception):
+    """Guest memory, or its type, is not what a decoder needs; carries the Problem."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"{where}: {why}")
+        self.problem = Problem(where, why)
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Where values live: the types of the image and a reader of virtual memory."""
+
+    types: TypeTable
+    read: Callable[[int, int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An object of a known type at an address; `path` is how one got to it, for messages."""
+
+    space: Space
+    type_id: TypeId
+    address: int
+    path: str
+
+    @property
+    def type(self) -> Type:
+        """Its type's layout."""
+        return self.space.types.type(self.type_id)
+
+    def at(self, type_id: TypeId, address: int, path: str) -> "Value":
+        """Another value in the same space."""
+        return Value(self.space, type_id, address, path)
+
+    def raw(self) -> bytes:
+        """Its bytes; raises DecodeError where memory cannot be read."""
+        return self.read(self.address, self.type.size)
+
+    def read(self, address: int, size: int) -> bytes:
+        """Bytes at any virtual address; raises DecodeError where memory cannot be read."""
+        try:
+            return self.space.read(address, size)
+        except MemoryReadError as error:
+            raise DecodeError(self.path, str(error)) from error
+
+    def word(self, address: int, size: int) -> int:
+        """The unsigned little-endian integer of `size` bytes at `address`."""
+        return int.from_bytes(self.read(address, size), "little")
+
+    def has(self, name: str) -> bool:
+        """Whether it is a struct or union with that field."""
+        kind = self.type
+        return isinstance(kind, StructType | UnionType) and kind.member(name) is not None
+
+    def __getitem__(self, name: str) -> "Value":
+        """The field `name` of a struct or union; raises DecodeError if there is none."""
+        kind = self.type
+        member = kind.member(name) if isinstance(kind, StructType | UnionType) else None
+        if member is None:
+            raise DecodeError(self.path, f"{kind.name} has no field {name!r}")
+        return self.at(member.type, self.address + member.offset, f"{self.path}.{name}")
+
+    def fields(self) -> list["Value"]:
+        """The fields of a struct or union that take up space."""
+        kind = self.type
+        if not isinstance(kind, StructType | UnionType):
+            return []
+        return [
+            self.at(m.type, self.address + m.offset, f"{self.path}.{m.name}")
+            for m in kind.members
+            if self.space.types.type(m.type).size
+        ]
+
+    def element(self, position: int) -> "Value":
+        """Element `position` of an array."""
+        kind = self.type
+        if not isinstance(kind, ArrayType) or not 0 <= position < kind.count:
+            raise DecodeError(self.path, f"{kind.name} has no element {position}")
+        size = self.space.types.type(kind.element).size
+        return self.at(kind.element, self.address + position * size, f"{self.path}[{position}]")
+
+    def scalar(self) -> int:
+        """The one number that it holds, newtypes and cells looked through.
+
+        Raises DecodeError if it holds none, or several.
+        """
+        value = self
+        for _ in range(MAX_DEPTH):
+            kind = value.type
+            if isinstance(kind, BaseType):
+                signed = kind.encoding == "signed"
+                return int.from_bytes(value.raw(), "little", signed=signed)
+            if isinstance(kind, PointerType | CEnumType):
+                return int.from_bytes(value.raw(), "little")
+            fields = value.fields()
+            if len(fields) != 1:
+                break
+            value = fields[0]
+        raise DecodeError(self.path, f"{self.type.name} is not a single number")
+
+    def variant(self) -> tuple[str, "Value"]:
+        """The variant that an enum is in, by name, and its body."""
+        kind = self.type
+        if not isinstance(kind, EnumType):
+            raise DecodeError(self.path, f"{kind.name} is not an enum with data")
+        chosen = None
+        if kind.discriminant is None:
+            chosen = kind.variants[0] if kind.variants else None
+        else:
+            tag = kind.discriminant
+            size = self.space.types.type(tag.type).size
+            number = self.word(self.address + tag.offset, size)
+            for variant in kind.variants:
+                if not variant.discriminants:
+                    chosen = variant  # the one for every other value
+                elif any(low <= number <= high for low, high in variant.discriminants):
+                    chosen = variant
+                    break
+            if chosen is None:
+                raise DecodeError(self.path, f"{number:#x} is no variant of {kind.name}")
+        if chosen is None:
+            raise DecodeError(self.path, f"{kind.name} has no variant")
+        body = chosen.body
+        path = f"{self.path}.{chosen.name}"
+        return chosen.name, self.at(body.type, self.address + body.offset, path)
+
+    def parameter(self, name: str) -> TypeId:
+        """The generic argument `name` of its type."""
+        kind = self.type
+        for parameter, type_id in getattr(kind, "parameters", ()):
+            if parameter == name:
+                return int(type_id)
+        raise DecodeError(self.path, f"{kind.name} has no generic argument {name}")

@@ -1,0 +1,1 @@
+"""What the machine holds: registers, CSRs and memory, behind one small Protocol."""
