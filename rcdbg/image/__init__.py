@@ -1,0 +1,1 @@
+"""What the ELF says: symbols, sections, build id, source lines, and type layouts from DWARF."""

@@ -1,0 +1,404 @@
+"""The kernel's ELF file: what is in it, and one clear line when it is not one.
+
+Source of the format: System V ABI, chapters 4 and 5; RISC-V ELF psABI.
+"""
+
+import hashlib
+import io
+import struct
+import zlib
+from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from elftools.common.exceptions import DWARFError, ELFError
+from elftools.construct import ConstructError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import NoteSection
+from elftools.elf.sections import Section as ElfSection
+
+from rcdbg.errors import ImageError
+from rcdbg.image import cache
+from rcdbg.image.forms import DebugSections, DwarfError
+from rcdbg.image.lines import LineTable
+from rcdbg.image.rows import Rows
+from rcdbg.image.symbols import Symbols, read_symbols
+from rcdbg.image.tables import DebugTypes, Functions
+
+_MAGIC = b"\x7fELF"
+_HEADER_SIZE = 64
+_EM_RISCV = 243
+_ET_REL, _ET_EXEC, _ET_DYN, _ET_CORE = 1, 2, 3, 4
+_TYPES = {_ET_REL: "a relocatable object file (.o)", _ET_CORE: "a core dump"}
+_MACHINES = {
+    3: "x86",
+    8: "MIPS",
+    20: "PowerPC",
+    21: "PowerPC64",
+    40: "ARM",
+    62: "x86-64",
+    183: "AArch64",
+    247: "BPF",
+    258: "LoongArch",
+}
+_PAGE_OFFSET = 0xFFFF_FFFF_0000_0000
+_PHYSICAL_BITS = 56
+_MAX_SECTION = 1 << 30
+
+# What pyelftools and the readers of this package raise on damaged bytes. pyelftools promises only
+# the first two, but lets through whatever its look-ups, assertions and arithmetic run into.
+_DAMAGE = (
+    ELFError,
+    DWARFError,
+    ConstructError,
+    DwarfError,
+    struct.error,
+    zlib.error,
+    AssertionError,
+    AttributeError,
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A PT_LOAD segment; sizes in bytes, `flags` such as "rx"."""
+
+    vaddr: int
+    paddr: int
+    offset: int
+    file_size: int
+    memory_size: int
+    flags: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section; size in bytes, `flags` out of "w" (writable), "a" (allocated), "x" (code)."""
+
+    name: str
+    address: int
+    size: int
+    flags: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A kernel's ELF file, held in memory as it was when it was loaded.
+
+    `build_id` is the GNU build id in hex, or else "sha256-" and the file's SHA-256.
+    """
+
+    path: Path
+    build_id: str
+    entry: int
+    segments: tuple[Segment, ...]
+    sections: tuple[Section, ...]
+    has_debug_info: bool
+    _lazy: "_Lazy"
+
+    @property
+    def file_size(self) -> int:
+        """The size of the file in bytes."""
+        return len(self._lazy.data)
+
+    @property
+    def symbols(self) -> Symbols:
+        """The symbol table; empty when the file was stripped."""
+        return self._lazy.symbols
+
+    @property
+    def types(self) -> DebugTypes:
+        """Types and statics; empty without debug info. Raises ImageError when it is damaged."""
+        return self._lazy.types
+
+    @property
+    def functions(self) -> Functions:
+        """Functions; empty without debug info. Raises ImageError when it is damaged."""
+        return self._lazy.functions
+
+    @property
+    def lines(self) -> LineTable:
+        """Source lines; empty without debug info. Raises ImageError when it is damaged."""
+        return self._lazy.lines
+
+    def physical(self, va: int) -> int | None:
+        """Where the byte at that virtual address was loaded; None outside of the segments.
+
+        Linker scripts often give no load address, so that the file repeats the virtual one. Such a
+        segment lies where its neighbours say, or else where rCore-style kernels map themselves:
+        at 0xffffffff00000000 plus the physical address.
+        """
+        segment = self._segment(va)
+        return va - segment.vaddr + self._load_address(segment) if segment is not None else None
+
+    def read(self, va: int, size: int) -> bytes | None:
+        """The initial content of memory; zeros in .bss; None unless all of it is in the image."""
+        parts = []
+        while size > 0:
+            segment = self._segment(va)
+            if segment is None:
+                return None
+            offset = va - segment.vaddr
+            taken = min(size, segment.memory_size - offset)
+            start = segment.offset + offset
+            filled = max(0, min(taken, segment.file_size - offset))
+            parts += [self._lazy.data[start : start + filled], bytes(taken - filled)]
+            va, size = va + taken, size - taken
+        return b"".join(parts)
+
+    def section(self, name: str) -> Section | None:
+        """The section of that name, or None."""
+        return next((section for section in self.sections if section.name == name), None)
+
+    def _segment(self, va: int) -> Segment | None:
+        index = bisect_right(self.segments, va, key=lambda segment: segment.vaddr) - 1
+        # Segments without a byte may share their address with the next one.
+        for segment in self.segments[max(index - 1, 0) : index + 1][::-1]:
+            if segment.vaddr <= va < segment.vaddr + segment.memory_size:
+                return segment
+        return None
+
+    def _load_address(self, segment: Segment) -> int:
+        if segment.paddr >> _PHYSICAL_BITS == 0:
+            return segment.paddr
+        for other in self.segments:
+            if other.paddr >> _PHYSICAL_BITS == 0:
+                return segment.vaddr - other.vaddr + other.paddr
+        return segment.vaddr & ~_PAGE_OFFSET
+
+
+def load_image(path: str | Path) -> Image:
+    """The kernel in that file.
+
+    Raises ImageError, with a line that says what to do, when the file is missing, unreadable or
+    not a RISC-V kernel. Missing debug info is no error: see `Image.has_debug_info`.
+    """
+    path = Path(path)
+    data = _read(path)
+    _check_header(path, data)
+    with _damage(path, "ELF"):
+        return _parse(path, data)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.is_dir():
+            raise ImageError(f"{path} is a directory: give the kernel's ELF file in it")
+        if path.exists() and not path.is_file():
+            raise ImageError(f"{path} is not a regular file: give the kernel's ELF file")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ImageError(
+            f"{path} does not exist: build the kernel first, or give its ELF"
+        ) from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ImageError(f"cannot read {path}: {why}") from None
+    if not data:
+        raise ImageError(f"{path} is empty: build the kernel again")
+    return data
+
+
+def _check_header(path: Path, data: bytes) -> None:
+    """Raises ImageError unless `data` starts like a RISC-V executable."""
+    if not data.startswith(_MAGIC):
+        if _MAGIC.startswith(data[:4]):
+            raise ImageError(f"{path} is truncated: build the kernel again")
+        hint = "give the ELF that it was made from" if path.suffix in (".bin", ".img") else ""
+        if hint and (sibling := _elf_beside(path)) is not None:
+            hint += f", such as {sibling}"
+        if hint:
+            raise ImageError(f"{path} is a raw memory image without symbols: {hint}")
+        raise ImageError(f"{path} is not an ELF file: give the kernel as cargo built it")
+    if len(data) < _HEADER_SIZE:
+        raise ImageError(f"{path} is truncated: build the kernel again")
+    elf_class, byte_order = data[4], data[5]
+    order = ">" if byte_order == 2 else "<"
+    elf_type, machine = struct.unpack_from(f"{order}HH", data, 16)
+    if machine != _EM_RISCV:
+        name = _MACHINES.get(machine, f"machine {machine}")
+        raise ImageError(
+            f"{path} is an ELF for {name}, not for RISC-V: build with --target"
+            " riscv64imac-unknown-none-elf"
+        )
+    if elf_class != 2:
+        raise ImageError(f"{path} is a 32-bit ELF: rcdbg debugs 64-bit RISC-V kernels (Sv39)")
+    if byte_order != 1:
+        raise ImageError(f"{path} is a big-endian ELF: rcdbg debugs little-endian RISC-V kernels")
+    if elf_type not in (_ET_EXEC, _ET_DYN):
+        what = _TYPES.get(elf_type, f"an ELF of type {elf_type}")
+        raise ImageError(f"{path} is {what}, not an executable: give the linked kernel")
+
+
+def _elf_beside(path: Path) -> Path | None:
+    """An ELF in the same directory that may be the source of a raw image."""
+    try:
+        for candidate in sorted(path.parent.iterdir()):
+            if candidate.suffix in ("", ".elf") and candidate.is_file():
+                with candidate.open("rb") as file:
+                    if file.read(4) == _MAGIC:
+                        return candidate
+    except OSError:
+        return None  # It would only have been a hint.
+    return None
+
+
+@contextmanager
+def _damage(path: Path, what: str) -> Iterator[None]:
+    """Turns whatever damaged bytes cause into an ImageError."""
+    try:
+        yield
+    except _DAMAGE as error:
+        why = str(error).partition("\n")[0] or type(error).__name__
+        raise ImageError(f"{path} has damaged {what} ({why}): build the kernel again") from error
+
+
+def _parse(path: Path, data: bytes) -> Image:
+    elf = ELFFile(io.BytesIO(data))
+    _check_tables(path, elf, len(data))
+    segments = sorted(
+        (
+            Segment(
+                segment["p_vaddr"],
+                segment["p_paddr"],
+                segment["p_offset"],
+                segment["p_filesz"],
+                segment["p_memsz"],
+                _letters(segment["p_flags"], "xwr")[::-1],
+            )
+            for segment in elf.iter_segments("PT_LOAD")
+        ),
+        key=lambda segment: segment.vaddr,
+    )
+    for segment in segments:
+        if segment.offset + segment.file_size > len(data):
+            raise ImageError(f"{path} is truncated: build the kernel again")
+        if segment.file_size > segment.memory_size:
+            raise ELFError("a segment with more bytes in the file than in memory")
+    raw = list(elf.iter_sections())
+    for section in raw:
+        is_stored = section["sh_type"] not in ("SHT_NOBITS", "SHT_NULL")
+        if is_stored and section["sh_offset"] + section["sh_size"] > len(data):
+            raise ImageError(f"{path} is truncated: build the kernel again")
+    sections = tuple(
+        Section(
+            section.name,
+            section["sh_addr"],
+            section["sh_size"],
+            _letters(section["sh_flags"], "wax"),
+        )
+        for section in raw
+        if not section.is_null()
+    )
+    has_debug_info = any(s.name == ".debug_info" and s.size for s in sections)
+    build_id = _build_id(raw) or f"sha256-{hashlib.sha256(data).hexdigest()}"
+    lazy = _Lazy(path, data, build_id, raw, sections, has_debug_info)
+    return Image(path, build_id, elf["e_entry"], tuple(segments), sections, has_debug_info, lazy)
+
+
+def _check_tables(path: Path, elf: ELFFile, size: int) -> None:
+    """Raises ImageError unless both header tables lie in the file.
+
+    pyelftools trusts the counts: entries of size 0 would keep it busy for ever.
+    """
+    for offset, entry_size, expected, count in (
+        (elf["e_shoff"], elf["e_shentsize"], 64, elf["e_shnum"]),
+        (elf["e_phoff"], elf["e_phentsize"], 56, elf["e_phnum"]),
+    ):
+        if offset == 0:
+            continue
+        if count and entry_size != expected:
+            raise ELFError(f"headers of {entry_size} bytes")
+        if offset + entry_size * max(count, 1) > size:
+            raise ImageError(f"{path} is truncated: build the kernel again")
+    if elf["e_shoff"] and elf.num_sections() * 64 > size:
+        raise ELFError(f"{elf.num_sections()} sections")
+    if not elf["e_phoff"] or not elf["e_phnum"]:
+        raise ELFError("no program headers")
+
+
+def _letters(flags: int, names: str) -> str:
+    return "".join(name for bit, name in enumerate(names) if flags >> bit & 1)
+
+
+def _build_id(sections: list[ElfSection]) -> str | None:
+    for section in sections:
+        if isinstance(section, NoteSection):
+            for note in section.iter_notes():
+                if note["n_type"] == "NT_GNU_BUILD_ID" and note["n_name"] == "GNU":
+                    return str(note["n_desc"])
+    return None
+
+
+class _Lazy:
+    """What an image reads only when it is asked for."""
+
+    def __init__(
+        self,
+        path: Path,
+        data: bytes,
+        build_id: str,
+        raw: list[ElfSection],
+        sections: tuple[Section, ...],
+        has_debug_info: bool,
+    ) -> None:
+        self.data = data
+        self._path = path
+        self._build_id = build_id
+        self._raw = {section.name: section for section in reversed(raw)}
+        self._sections = sections
+        self._has_debug_info = has_debug_info
+
+    @cached_property
+    def symbols(self) -> Symbols:
+        regions = [(s.address, s.address + s.size) for s in self._sections if "a" in s.flags]
+        with _damage(self._path, "symbols"):
+            table, strings = self._content(".symtab"), self._content(".strtab")
+            return read_symbols(table, strings, regions)
+
+    @cached_property
+    def rows(self) -> Rows:
+        with _damage(self._path, "debug info"):
+            return cache.tables(self._build_id, len(self.data), self._debug_sections)
+
+    @cached_property
+    def types(self) -> DebugTypes:
+        return DebugTypes(self.rows)
+
+    @cached_property
+    def functions(self) -> Functions:
+        return Functions(self.rows)
+
+    @cached_property
+    def lines(self) -> LineTable:
+        with _damage(self._path, "line tables"):
+            return cache.lines(self._build_id, len(self.data), self._debug_sections)
+
+    def _debug_sections(self) -> DebugSections:
+        if not self._has_debug_info:
+            return DebugSections()
+        fields = DebugSections.__dataclass_fields__
+        return DebugSections(**{name: self._content(f".debug_{name}") for name in fields})
+
+    def _content(self, name: str) -> bytes:
+        """The bytes of a section, uncompressed; empty when there is no such section."""
+        section = self._raw.get(name)
+        if section is None or section["sh_type"] == "SHT_NOBITS":
+            return b""
+        if section.compressed:
+            if section.data_size > _MAX_SECTION:
+                raise ELFError(f"{name} claims {section.data_size} bytes")
+            return bytes(section.data())
+        start = section["sh_offset"]
+        return self.data[start : start + section["sh_size"]]

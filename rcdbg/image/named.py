@@ -1,0 +1,134 @@
+"""Statics and functions: the DIEs that give names to addresses.
+
+Source of the format: DWARF 5, sections 3.3 (subprograms), 4.1 (variables), 2.13.2 (declarations
+that another DIE completes) and 3.3.8.2 (out-of-line instances of inlined functions).
+"""
+
+from dataclasses import dataclass, replace
+
+from rcdbg.image import constants as dw
+from rcdbg.image.demangle import demangle
+from rcdbg.image.dies import Attributes, Unit
+from rcdbg.image.forms import DebugSections, uleb128
+from rcdbg.image.lines import FileTables
+from rcdbg.image.ranges import Range, code_ranges
+from rcdbg.image.rows import Tables
+
+_MAX_ORIGINS = 8
+
+
+@dataclass(slots=True)
+class _Named:
+    """A subprogram or variable DIE, until those that it refers to are known."""
+
+    path: str
+    linkage_name: str
+    place: tuple[int, int]
+    """Where the unit's line table starts, and the number of the file in it."""
+    line: int | None
+    origin: int
+    type: int
+
+
+class NamedDies:
+    """Collects such DIEs during a pass, then names every static and function."""
+
+    def __init__(self, sections: DebugSections) -> None:
+        self._files = FileTables(sections)
+        self._unit: Unit
+        self._root: Attributes = {}
+        self._named: dict[int, _Named] = {}
+        self._addresses: dict[int, int] = {}
+        self._code: dict[int, list[Range]] = {}
+        self._containing: dict[int, int] = {}
+
+    def enter_unit(self, unit: Unit, root: Attributes) -> None:
+        """From here on DIEs belong to that unit."""
+        self._unit, self._root = unit, root
+        table = root.get(dw.AT_STMT_LIST, -1)
+        self._files.set_directory(table, root.get(dw.AT_COMP_DIR, ""))
+
+    def vtable_type(self, offset: int, concrete: int) -> None:
+        """Tells that the struct at `offset` is the vtable of that type, for some trait."""
+        self._containing[offset] = concrete
+
+    def variable(self, offset: int, prefix: str, in_function: bool, found: Attributes) -> None:
+        """Takes note of a variable, if it is a static or may be the declaration of one."""
+        expression = found.get(dw.AT_LOCATION)
+        if expression is None:
+            # Locals without a place are many, and never a static's declaration.
+            if not in_function:
+                self._note(offset, prefix, found)
+            return
+        address = self._static_address(expression)
+        # The linker leaves statics that it discarded at address 0.
+        if address:
+            self._addresses[offset] = address
+            self._note(offset, prefix, found)
+
+    def subprogram(self, offset: int, prefix: str, found: Attributes) -> str:
+        """Takes note of a function; returns its path, empty if another DIE has it."""
+        ranges = code_ranges(self._unit, self._root, found)
+        if ranges:
+            self._code[offset] = ranges
+        return self._note(offset, prefix, found)
+
+    def fill(self, tables: Tables) -> None:
+        """Adds all statics, functions and vtables that have an address."""
+        for offset, address in self._addresses.items():
+            named = self._complete(offset)
+            if named.type in self._containing:
+                tables.vtables[address] = self._containing[named.type]
+            elif not named.path.endswith("{vtable}"):
+                path, linkage_name, file, line = self._describe(named)
+                tables.statics.append([path, linkage_name, address, named.type, file, line])
+        for offset, ranges in self._code.items():
+            path, linkage_name, file, line = self._describe(self._complete(offset))
+            tables.functions.append([path, linkage_name, ranges, file, line])
+        tables.functions.sort(key=lambda row: row[2][0])
+
+    def _note(self, offset: int, prefix: str, found: Attributes) -> str:
+        name = found.get(dw.AT_NAME, "")
+        path = prefix + name if name else ""
+        self._named[offset] = _Named(
+            path=path,
+            linkage_name=found.get(dw.AT_LINKAGE_NAME, ""),
+            place=(self._root.get(dw.AT_STMT_LIST, -1), found.get(dw.AT_DECL_FILE, 0)),
+            line=found.get(dw.AT_DECL_LINE),
+            origin=found.get(dw.AT_SPECIFICATION, 0) or found.get(dw.AT_ABSTRACT_ORIGIN, 0),
+            type=found.get(dw.AT_TYPE, 0),
+        )
+        return path
+
+    def _static_address(self, expression: bytes) -> int | None:
+        size = self._unit.format.address_size
+        if expression[:1] == bytes([dw.OP_ADDR]) and len(expression) == 1 + size:
+            return int.from_bytes(expression[1:], "little")
+        if expression[:1] == bytes([dw.OP_ADDRX]):
+            index, end = uleb128(expression, 1)
+            return self._unit.address_at(index) if end == len(expression) else None
+        return None
+
+    def _complete(self, offset: int) -> _Named:
+        """That DIE with what it lacks taken from those that it refers to."""
+        named = replace(self._named[offset])
+        for _ in range(_MAX_ORIGINS):
+            origin = self._named.get(named.origin)
+            if origin is None:
+                break
+            # A definition stands outside of the type or module that the declaration is in.
+            named.path = origin.path or named.path
+            if named.line is None:
+                named.line, named.place = origin.line, origin.place
+            named.linkage_name = named.linkage_name or origin.linkage_name
+            named.type = named.type or origin.type
+            named.origin = origin.origin
+        return named
+
+    def _describe(self, named: _Named) -> tuple[str, str, str | None, int | None]:
+        path = named.path
+        # rustc numbers impl blocks: `{impl#3}::deref` says less than the mangled name.
+        if not path or "{impl#" in path:
+            path = demangle(named.linkage_name) or path or named.linkage_name
+        file = self._files.path(*named.place) if named.line is not None else None
+        return path, named.linkage_name, file, named.line

@@ -1,0 +1,27 @@
+"""Names that a user types, as addresses."""
+
+from pathlib import Path
+
+from rcdbg.errors import ImageError, UsageError
+from rcdbg.image.elf import Image, load_image
+
+
+def load_with_types(path: Path) -> Image:
+    """The image, for work that needs its types; raises ImageError also if it has no debug info."""
+    image = load_image(path)
+    if not image.has_debug_info:
+        raise ImageError(
+            f"{path} has no debug info: build the kernel with `debug = true` and do not strip it"
+            " (csr, pagetable and walk work without)"
+        )
+    return image
+
+
+def resolve(image: Image, name: str) -> int:
+    """The address of the symbol `name`; raises UsageError, with near names, if there is none."""
+    address = image.symbols.address_of(name)
+    if address is not None:
+        return address
+    near = image.symbols.suggest(name)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise UsageError(f"{image.path.name} has no symbol {name!r}{hint}")

@@ -1,0 +1,60 @@
+"""What one pass over the debug info finds, as plain lists and dicts that can be stored."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Row = list[Any]
+"""[kind, ...]: see `Tables.types`."""
+
+
+class Rows(Protocol):
+    """Where rows come from: `rcdbg.image.dwarf.Tables`, or a file of the cache."""
+
+    def row(self, type_id: int) -> Row | None:
+        """The row of that type, or None."""
+
+    def ids_named(self, name: str) -> Sequence[int]:
+        """The ids of the types of that name."""
+
+    @property
+    def statics(self) -> Sequence[Row]:
+        """Rows of statics."""
+
+    @property
+    def functions(self) -> Sequence[Row]:
+        """Rows of functions, by address."""
+
+    @property
+    def vtables(self) -> Mapping[int, int]:
+        """Address of a vtable -> type id."""
+
+
+@dataclass(slots=True)
+class Tables:
+    """What one pass over .debug_info found, as plain lists.
+
+    `types` maps a type id to a row:
+    ["b", name, size, encoding], ["p", name, size, target], ["a", name, size, element, count],
+    ["s" or "u", name, size, members, parameters], ["c", name, size, enumerators],
+    ["e", name, size, discriminant or None, variants, parameters], ["t", target] (an alias),
+    ["o", name, size]; a member is [name, type, offset], a variant [name, ranges, member].
+    """
+
+    types: dict[int, Row] = field(default_factory=dict)
+    names: dict[str, list[int]] = field(default_factory=dict)
+    """Full path, and last segment without generic arguments, -> type ids in DWARF order."""
+    statics: list[Row] = field(default_factory=list)
+    """[path, linkage name, address, type, file, line]."""
+    functions: list[Row] = field(default_factory=list)
+    """[path, linkage name, [[address, size], ...], file, line], by address."""
+    vtables: dict[int, int] = field(default_factory=dict)
+    """Address of a trait object's vtable -> the type behind it."""
+
+    def row(self, type_id: int) -> Row | None:
+        """The row of that type, or None."""
+        return self.types.get(type_id)
+
+    def ids_named(self, name: str) -> list[int]:
+        """The ids of the types of that name."""
+        return self.names.get(name, [])
