@@ -1,0 +1,335 @@
+"""Booting a kernel in QEMU's `virt` machine, watched and cleaned up after."""
+
+import os
+import re
+import select
+import shutil
+import socket
+import threading
+from collections import deque
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+from rcdbg.errors import MachineError
+from rcdbg.machine.console import Console
+from rcdbg.machine.deadline import Deadline, DeadlineError
+from rcdbg.machine.process import Process
+from rcdbg.machine.ram import GuestRam, create_ram
+from rcdbg.machine.session import Session, open_session, sweep
+
+if TYPE_CHECKING:
+    from rcdbg.machine.monitor import Monitor
+
+PROGRAM = "qemu-system-riscv64"
+
+MIN_MEMORY = 8 << 20
+"""Bytes: the firmware takes the first 2 MiB of RAM, the kernel is loaded behind them."""
+
+_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_START_SECONDS = 20.0
+_STDERR_LINES = 200
+
+
+def parse_memory(text: str) -> int:
+    """The bytes that `text` means to QEMU's `-m`: "128M", "1G", "65536K", or "128" for MiB.
+
+    Raises MachineError for anything else, and for less than `MIN_MEMORY`.
+    """
+    match = re.fullmatch(r"([0-9]{1,9})([KMG]?)", text.strip().upper())
+    if match is None:
+        raise MachineError(f"memory size {text!r} is not understood: write it as 128M or 1G")
+    size = int(match[1]) * _UNITS[match[2] or "M"]
+    if size < MIN_MEMORY:
+        raise MachineError(f"memory size {text!r} is too small: the machine needs 8M at least")
+    if size % 4096:
+        raise MachineError(f"memory size {text!r} is not a whole number of 4 KiB pages")
+    return size
+
+
+def find_qemu(path: str | None = None) -> str:
+    """The QEMU to run: `path` if given, else the one in PATH; raises MachineError if none."""
+    found = shutil.which(path or PROGRAM)
+    if found is not None:
+        return found
+    if path is not None:
+        raise MachineError(f"{path} is not an executable QEMU")
+    raise MachineError(
+        f"{PROGRAM} is not installed: apt install qemu-system-misc "
+        "(qemu-system-riscv on Debian 13, Ubuntu 25.04 and newer)"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class QemuConfig:
+    """What to boot, and how.
+
+    `kernel` is an ELF or a raw image for QEMU's `-kernel`; `append` its command line; `bios` as
+    for `-bios`; `qemu` the program, or None to take it from PATH; `extra` further arguments.
+    `sstc` is off by default, for with it the timer is lost by snapshots and by record/replay.
+    `serial`: "socket" can be typed to; "output" cannot, but works under record/replay.
+    """
+
+    kernel: Path
+    memory: str = "128M"
+    append: str = ""
+    bios: str = "default"
+    cpu: str = "rv64,sstc=off"
+    harts: int = 1
+    serial: Literal["socket", "output"] = "socket"
+    qemu: str | None = None
+    extra: Sequence[str] = ()
+
+
+class Qemu:
+    """A running machine; a context manager that ends it.
+
+    It waits before its first instruction unless `paused` is False. Attributes: `config`; `ram`, the
+    guest's memory; `console`, its serial line; `gdb_socket` and `qmp_socket`, unix sockets that
+    wait for a debugger and for a further monitor; `directory`, private, which goes with it.
+
+    Raises MachineError if QEMU is missing or refuses to start; the message has QEMU's reason.
+    """
+
+    def __init__(self, config: QemuConfig, *, paused: bool = True) -> None:
+        self.config = config
+        program = find_qemu(config.qemu)
+        memory = parse_memory(config.memory)
+        if not config.kernel.is_file():
+            raise MachineError(f"no kernel image at {config.kernel}: build it first")
+        sweep()
+        self._closed = False
+        self._monitor: Monitor | None = None
+        self._errors: deque[str] = deque(maxlen=_STDERR_LINES)
+        with ExitStack() as undo, ExitStack() as ours_only_to_give:
+            session = open_session()
+            undo.callback(session.close)
+            self.ram: GuestRam = create_ram(memory)
+            undo.callback(self.ram.close)
+
+            given = ours_only_to_give
+            serial, serial_given = _serial(config, undo, given)
+            errors, errors_given = os.pipe()
+            undo.callback(os.close, errors)
+            given.callback(os.close, errors_given)
+            monitor, monitor_given = socket.socketpair()
+            undo.callback(monitor.close)
+            given.callback(monitor_given.close)
+            gdb = _listen(session, "gdb.sock", given)
+            qmp = _listen(session, "qmp.sock", given)
+
+            arguments = _arguments(
+                config, program, self.ram, serial_given, gdb, qmp, monitor_given.fileno(), paused
+            )
+            self._process = Process(
+                arguments,
+                session=session,
+                stderr=errors_given,
+                pass_fds=(self.ram.fd, serial_given, gdb, qmp, monitor_given.fileno()),
+            )
+            undo.callback(self._process.close)
+            # Else we would hold the other ends of what QEMU writes to, and never see its end.
+            given.close()
+            self.console = Console(serial if config.serial == "socket" else None)
+            self._reader = threading.Thread(
+                target=self._read, args=(serial, errors), name="rcdbg-console", daemon=True
+            )
+            self._reader.start()
+            undo.callback(self._end_reader)
+            self.directory = session.path
+            self.gdb_socket = session.path / "gdb.sock"
+            self.qmp_socket = session.path / "qmp.sock"
+            self._monitor_socket = monitor
+            self._await_start()
+            self._undo = undo.pop_all()
+
+    def _await_start(self) -> None:
+        """Shake hands with the monitor (QMP specification, section 2.2 and 4.1).
+
+        The answer, unlike the greeting, comes when QEMU has built the machine and loaded the
+        images: all that can be wrong with its options has come out by then.
+        """
+        self._monitor_socket.settimeout(_START_SECONDS)
+        answer = b""
+        # ConnectionError: it has ended, and the reason is in what it printed.
+        with suppress(ConnectionError):
+            try:
+                self._monitor_socket.sendall(b'{"execute": "qmp_capabilities"}\n')
+                while data := self._monitor_socket.recv(4096):
+                    answer += data
+                    if b'"return"' in answer:
+                        return
+            except TimeoutError as error:
+                raise DeadlineError(f"QEMU does not answer after {_START_SECONDS:g} s") from error
+        status = self.wait(_START_SECONDS)
+        reason = self.errors[-1] if self.errors else f"it ended with status {status}"
+        raise MachineError(f"QEMU did not start: {reason}")
+
+    @property
+    def pid(self) -> int:
+        """QEMU's process id."""
+        return self._process.pid
+
+    @property
+    def warden_pid(self) -> int:
+        """The process id of QEMU's parent."""
+        return self._process.warden_pid
+
+    @property
+    def monitor(self) -> "Monitor":
+        """QEMU's monitor, connected at first use; it is closed with the machine."""
+        if self._monitor is None:
+            # asyncio and the library take 0.1 s to import: not before somebody asks.
+            from rcdbg.machine.monitor import Monitor
+
+            self._monitor = Monitor(self._monitor_socket)
+        return self._monitor
+
+    def halt(self) -> None:
+        """Stop the guest over the monitor; whoever debugs it sees an interrupt.
+
+        Nothing happens if it stands or has ended.
+        """
+        try:
+            self.monitor.execute("stop")
+        except MachineError:
+            if self.alive:
+                raise
+
+    def quit(self, timeout: float = 10.0) -> int:
+        """End QEMU in order, so that it completes the logs it writes; returns its exit status.
+
+        A recording (`rr=record`) that is cut off by `close` cannot be replayed.
+        """
+        if self.alive:
+            # Its end may come before its answer.
+            with suppress(MachineError):
+                self.monitor.execute("quit", timeout=timeout)
+        return self.wait(timeout)
+
+    @property
+    def alive(self) -> bool:
+        """Whether QEMU still runs (the guest may be stopped)."""
+        return self._process.alive
+
+    @property
+    def errors(self) -> list[str]:
+        """The last lines that QEMU itself printed on stderr."""
+        return list(self._errors)
+
+    def wait(self, timeout: float) -> int:
+        """QEMU's exit status, once it has ended and all it printed is in `console` and `errors`.
+
+        A guest's own shutdown gives 0, or the code it passed to the `sifive_test` device; -N means
+        signal N. Raises DeadlineError after `timeout` seconds.
+        """
+        deadline = Deadline(timeout)
+        status = self._process.wait(timeout)
+        self._reader.join(deadline.remaining + 1)
+        return status
+
+    def close(self) -> None:
+        """Kill the machine if it runs, and remove all it had. May be called again."""
+        if not self._closed:
+            self._closed = True
+            if self._monitor is not None:
+                self._monitor.close()
+            self._undo.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _end_reader(self) -> None:
+        self._process.close()
+        self.console.detach_keyboard()
+        self._reader.join()
+
+    def _read(self, serial: int, errors: int) -> None:
+        poll = select.poll()
+        for descriptor in (serial, errors):
+            poll.register(descriptor, select.POLLIN)
+        pending = b""
+        open_ends = {serial, errors}
+        while open_ends:
+            for descriptor, _ in poll.poll():
+                data = _read_some(descriptor)
+                if descriptor == serial:
+                    self.console.feed(data)
+                else:
+                    *lines, pending = (pending + (data or b"\n")).split(b"\n")
+                    self._errors.extend(
+                        line.decode("utf-8", "replace") for line in lines if line.strip()
+                    )
+                if not data:
+                    poll.unregister(descriptor)
+                    open_ends.remove(descriptor)
+
+
+def _read_some(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except ConnectionResetError:
+        return b""  # QEMU was killed with our typing unread: its end all the same
+
+
+def _serial(config: QemuConfig, kept: ExitStack, given: ExitStack) -> tuple[int, int]:
+    """The serial line's two ends: ours, and the one for QEMU."""
+    if config.serial == "socket":
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        kept.callback(ours.close)
+        given.callback(theirs.close)
+        return ours.fileno(), theirs.fileno()
+    read, write = os.pipe()
+    kept.callback(os.close, read)
+    given.callback(os.close, write)
+    return read, write
+
+
+def _listen(session: Session, name: str, given: ExitStack) -> int:
+    """A listening socket for QEMU: bound here, so that a client never comes too early."""
+    listener = socket.socket(socket.AF_UNIX)
+    given.callback(listener.close)
+    listener.bind(str(session.socket_path(name)))
+    listener.listen(4)
+    return listener.fileno()
+
+
+def _arguments(
+    config: QemuConfig,
+    program: str,
+    ram: GuestRam,
+    serial: int,
+    gdb: int,
+    qmp: int,
+    monitor: int,
+    paused: bool,
+) -> list[str]:
+    serial_device = (
+        f"socket,id=serial,fd={serial}"
+        if config.serial == "socket"
+        # A `file` device is the kind that replays; that this file is a pipe, QEMU never learns.
+        else f"file,id=serial,path=/proc/self/fd/{serial}"
+    )
+    return [
+        program,
+        *("-machine", "virt,memory-backend=ram"),
+        "-object",
+        f"memory-backend-file,id=ram,size={ram.size},mem-path=/proc/self/fd/{ram.fd},share=on",
+        *("-m", f"{ram.size >> 10}K", "-cpu", config.cpu, "-smp", str(config.harts)),
+        *("-nodefaults", "-display", "none"),
+        *("-chardev", serial_device, "-serial", "chardev:serial"),
+        *("-chardev", f"socket,id=gdb,fd={gdb},server=on,wait=off", "-gdb", "chardev:gdb"),
+        *("-chardev", f"socket,id=monitor,fd={monitor}", "-mon", "chardev=monitor,mode=control"),
+        *("-chardev", f"socket,id=qmp,fd={qmp},server=on,wait=off"),
+        *("-mon", "chardev=qmp,mode=control"),
+        *("-bios", config.bios, "-kernel", str(config.kernel)),
+        *(("-append", config.append) if config.append else ()),
+        *(("-S",) if paused else ()),
+        *config.extra,
+    ]
