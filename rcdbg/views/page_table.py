@@ -1,0 +1,154 @@
+"""A whole page table as merged ranges."""
+
+from rich.console import Group, RenderableType
+from rich.style import Style
+from rich.text import Text
+
+from rcdbg.model.state import PAGE_SIZE, MappedRange, PageTable
+from rcdbg.views import palette
+from rcdbg.views.common import (
+    MARK,
+    address,
+    count,
+    guest,
+    marked,
+    note_line,
+    short_size,
+    size,
+    styled,
+)
+from rcdbg.views.layout import Column, Fitted, Row, listing, problem_lines
+
+_RIGHTS_STYLES = {
+    "r": palette.READABLE,
+    "w": palette.WRITABLE,
+    "x": palette.EXECUTABLE,
+    "u": palette.USER,
+    "g": palette.QUIET,
+}
+_FULL, _MEDIUM, _NARROW = 104, 84, 64
+_COLUMNS = (
+    Column("virtual"),
+    Column("physical", "→"),
+    Column("size", right=True),
+    Column("rights"),
+    Column("page", "pages of", right=True),
+    Column("A", "A", right=True),
+    Column("D", "D", right=True),
+    Column("what"),
+)
+_NARROW_COLUMNS = (*_COLUMNS[:2], Column("size", right=True), Column("rights"))
+
+
+def view(table: PageTable, previous: PageTable | None = None) -> RenderableType:
+    """What is mapped where, with which rights; `previous` marks ranges that are new.
+
+    A and D say of how many pages the accessed and dirty bits are set.
+    """
+    parts: list[RenderableType] = [_head(table)]
+    if table.note:
+        parts.append(note_line(table.note))
+    if table.ranges:
+        parts.append(Fitted(lambda width: _ranges(table, previous, width)))
+    parts += problem_lines(table.problems)
+    if previous is not None and (gone := _gone(table, previous)):
+        parts.append(gone)
+    return Group(*parts)
+
+
+def rights(text: str) -> Text:
+    """`rwxug` and what follows, each right in its colour; W and X at once is called out."""
+    result = Text()
+    for letter in text:
+        result.append(letter, _RIGHTS_STYLES.get(letter, palette.QUIET))
+    if "w" in text and "x" in text:
+        result.append(" W+X", palette.WARNING)
+    return result
+
+
+def _head(table: PageTable) -> Text:
+    if table.mode == "bare":
+        return Text("bare: no translation, virtual addresses are physical")
+    mapped = sum(item.size for item in table.ranges)
+    head = guest(table.mode, palette.HEADING)
+    head.append(", root ")
+    head.append_text(address(table.root_ppn << 12))
+    head.append(f", {count(len(table.ranges), 'range')}, {size(mapped)}")
+    return head
+
+
+def _identity(item: MappedRange) -> tuple[int, int, int, int, str]:
+    return item.va, item.pa, item.pages, item.page_size, item.rights
+
+
+def _ranges(table: PageTable, previous: PageTable | None, width: int) -> RenderableType:
+    known = {_identity(item) for item in previous.ranges} if previous else None
+    new = [known is not None and _identity(item) not in known for item in table.ranges]
+    marked_items = list(zip(table.ranges, new, strict=True))
+    if width < _NARROW:
+        return listing(_NARROW_COLUMNS, [_narrow_row(*pair) for pair in marked_items], width)
+    return listing(_COLUMNS, [_row(*pair, width) for pair in marked_items], width)
+
+
+def _row(item: MappedRange, new: bool, width: int) -> Row:
+    return Row(
+        (
+            marked(_span(item, width), new),
+            address(item.pa),
+            Text(size(item.size)),
+            rights(item.rights),
+            styled(short_size(item.page_size), palette.QUIET),
+            _pages(item.accessed, item.pages),
+            _pages(item.dirty, item.pages),
+            guest(item.section or "", palette.SYMBOL),
+        )
+    )
+
+
+def _narrow_row(item: MappedRange, new: bool) -> Row:
+    """What every range needs in one line, the rest below it."""
+    below = Text("    ")
+    if item.section:
+        below.append_text(guest(item.section, palette.SYMBOL)).append("  ")
+    below.append("A ", palette.QUIET).append_text(_pages(item.accessed, item.pages))
+    below.append("  D ", palette.QUIET).append_text(_pages(item.dirty, item.pages))
+    if item.page_size != PAGE_SIZE:
+        below.append(f"  {size(item.page_size)} pages", palette.QUIET)
+    return Row(
+        (
+            marked(Text(f"{item.va:#x}"), new),
+            address(item.pa),
+            Text(short_size(item.size)),
+            rights(item.rights),
+        ),
+        (below,),
+    )
+
+
+def _span(item: MappedRange, width: int) -> Text:
+    """First and last-plus-one address; the end is shortened, then left out, for want of room."""
+    end = (item.va + item.size) % (1 << 64)
+    text = Text(f"{item.va:#x}")
+    if width >= _FULL:
+        return text.append(f"..{end:#x}")
+    if width >= _MEDIUM:
+        same = item.va >> 32 and item.va >> 32 == end >> 32
+        return text.append(f"..…{end & 0xFFFF_FFFF:08x}" if same else f"..{end:#x}")
+    return text
+
+
+def _pages(number: int, pages: int) -> Text:
+    if number == pages:
+        return styled("all", palette.VALUE)
+    style: Style = palette.VALUE if number else palette.QUIET
+    return styled(f"{number:,}" if number else "none", style)
+
+
+def _gone(table: PageTable, previous: PageTable) -> Text | None:
+    now = {_identity(item) for item in table.ranges}
+    gone = [item for item in previous.ranges if _identity(item) not in now]
+    if not gone:
+        return None
+    text = styled(f"{MARK} gone or changed since the last stop: ", palette.CHANGED)
+    spans = [f"{item.va:#x}..{item.va + item.size:#x} {item.rights}" for item in gone]
+    return text.append(", ".join(spans))

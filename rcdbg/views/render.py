@@ -1,0 +1,47 @@
+"""A renderable as a string, for places that have no terminal of their own (gdb, files, tests)."""
+
+import os
+import shutil
+import sys
+from io import StringIO
+
+from rich.console import Console, RenderableType
+
+PLAIN_WIDTH = 120
+"""Columns where there is no terminal to ask."""
+
+
+def render_text(renderable: RenderableType, width: int = 100, color: bool = False) -> str:
+    """`renderable` at `width` columns, without trailing blanks, ending in a newline.
+
+    With `color`, ANSI escape sequences for sixteen colours; NO_COLOR in the environment removes
+    the colours again.
+    """
+    file = StringIO()
+    console = Console(
+        file=file,
+        width=max(width, 20),
+        height=100,  # without it, TERM=dumb makes every width 80
+        force_terminal=color,
+        color_system="standard" if color else None,
+        force_interactive=False,
+        legacy_windows=False,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+    console.print(renderable)
+    return "".join(line.rstrip() + "\n" for line in file.getvalue().removesuffix("\n").split("\n"))
+
+
+def show(renderable: RenderableType) -> None:
+    """Print to stdout: in colour and at its width if it is a terminal, else plain and wide.
+
+    COLUMNS in the environment sets the width of both.
+    """
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns
+    text = render_text(renderable, width if terminal or "COLUMNS" in os.environ else PLAIN_WIDTH,
+                       color=terminal)  # fmt: skip
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))

@@ -1,0 +1,72 @@
+"""The whole of one moment, in panels."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.style import Style
+
+from rcdbg.model.state import KernelState, Place
+from rcdbg.views import context, csr, frames, hart, page_table, palette, problems, threads
+from rcdbg.views.common import styled
+from rcdbg.views.layout import Guarded
+
+_BORDER = Style(dim=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A titled part of a report."""
+
+    name: str
+    title: str
+    view: Callable[[KernelState, KernelState | None], RenderableType]
+
+
+def known_places(state: KernelState) -> dict[int, Place]:
+    """Every address of which the state knows the symbol."""
+    found = [state.hart.pc]
+    contexts = [state.trap.context, *(thread.context for thread in state.processor.threads)]
+    for item in contexts:
+        if item is not None:
+            found += [item.sepc, item.ra]
+    return {place.address: place for place in found if place.symbol is not None}
+
+
+PARTS: tuple[Part, ...] = (
+    Part("hart", "Hart", lambda s, p: hart.view(s.hart, p.hart if p else None)),
+    Part("context", "Context", lambda s, p: context.view(s.trap, p.trap if p else None)),
+    Part("csr", "CSRs", lambda s, p: csr.view(s.hart, p.hart if p else None, known_places(s))),
+    Part(
+        "page_table",
+        "Page table",
+        lambda s, p: page_table.view(s.page_table, p.page_table if p else None),
+    ),
+    Part("frames", "Frames", lambda s, p: frames.view(s.frames, p.frames if p else None)),
+    Part(
+        "threads",
+        "Threads",
+        lambda s, p: threads.view(s.processor, p.processor if p else None, s.hart.pc),
+    ),
+    Part("problems", "Problems", lambda s, p: problems.view(s.problems)),
+)
+"""The parts of a report, in order."""
+
+
+def view(state: KernelState, previous: KernelState | None = None) -> RenderableType:
+    """Everything, in titled panels; a part that cannot be shown says so in its own panel."""
+    return Group(*(panel(part, state, previous) for part in PARTS))
+
+
+def panel(part: Part, state: KernelState, previous: KernelState | None) -> Panel:
+    """One part in its panel."""
+    return Panel(
+        Guarded(lambda: part.view(state, previous)),
+        title=styled(f" {part.title} ", palette.HEADING),
+        title_align="left",
+        border_style=_BORDER,
+        box=box.ROUNDED,
+        padding=(0, 1),
+    )

@@ -1,0 +1,151 @@
+"""The threads and their scheduler."""
+
+from collections.abc import Callable
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from rcdbg.model.state import Place, Processor, Thread
+from rcdbg.views import palette
+from rcdbg.views.common import (
+    address,
+    count,
+    guest,
+    marked,
+    note_line,
+    ordinal,
+    problem_line,
+    short_size,
+    size,
+    source,
+    styled,
+    symbol,
+)
+from rcdbg.views.layout import Column, Fitted, Row, flow, listing, problem_lines
+
+_STYLES = {
+    "running": palette.RUNNING,
+    "ready": palette.READY,
+    "sleeping": palette.SLEEPING,
+    "dead": palette.DEAD,
+}
+_RUNNING_MARK = "▸"
+_ROOMY = 112
+
+
+def view(
+    processor: Processor, previous: Processor | None = None, pc: Place | None = None
+) -> RenderableType:
+    """A table of the threads, the running one first; `pc` is where the hart stands now.
+
+    `previous` marks threads whose status or place in the queue is new.
+    """
+    parts: list[RenderableType] = [note_line(processor.note)] if processor.note else []
+    if processor.threads or processor.scheduler or not processor.note:
+        parts.insert(0, Fitted(lambda width: _head(processor, width)))
+    if processor.threads:
+        parts.append(Fitted(lambda width: _table(processor, previous, pc, width)))
+    return Group(*parts, *problem_lines(processor.problems))
+
+
+def status(thread: Thread) -> str:
+    """The status in words: `running`, `ready, next`, `ready, 2nd`, `sleeping`, ..."""
+    if thread.status == "ready" and thread.position is not None:
+        return "ready, next" if thread.position == 0 else f"ready, {ordinal(thread.position + 1)}"
+    return "status not known" if thread.status == "unknown" else thread.status
+
+
+def _head(processor: Processor, width: int) -> Text:
+    cells = [guest(processor.scheduler, palette.SYMBOL)]
+    cells.append(Text(count(len(processor.threads), "thread")))
+    if processor.current is None:
+        cells.append(styled("none is running", palette.NOTE))
+    if processor.locked:
+        cells.append(styled("locked now", palette.WARNING))
+    return flow(cells, width)
+
+
+def _table(
+    processor: Processor, previous: Processor | None, pc: Place | None, width: int
+) -> RenderableType:
+    threads = processor.threads
+    before = {t.address: (t.status, t.position) for t in previous.threads} if previous else None
+    priorities = any(thread.priority is not None for thread in threads)
+    roomy = width >= _ROOMY
+    columns = [Column("id"), Column("status"), Column("")]
+    columns += [Column("stack"), Column("used")] if roomy else [Column("stack used", "stack")]
+    columns += [Column("prio", "priority", right=True)] * priorities + [Column("at")] * roomy
+    rows = []
+    for thread in threads:
+        now = thread.status, thread.position
+        new = before is not None and before.get(thread.address) != now
+        cells = [_name(thread), _status(thread, new), _kind(thread)]
+        cells += [_stack(thread), _used(thread, size)] if roomy else [_used(thread, short_size)]
+        if priorities:
+            cells.append(Text("" if thread.priority is None else str(thread.priority)))
+        below = _problems(thread)
+        if roomy:
+            cells.append(_place(thread, pc, None))
+        else:
+            below = (Text("    ") + _place(thread, pc, width - 4), *below)
+        rows.append(Row(tuple(cells), below))
+    return listing(columns, rows, width)
+
+
+def _name(thread: Thread) -> Text:
+    running = thread.status == "running"
+    text = styled(f"{_RUNNING_MARK} " if running else "  ", palette.RUNNING)
+    if thread.id is None:
+        return text.append_text(address(thread.address))
+    return text.append(str(thread.id), palette.HEADING)
+
+
+def _status(thread: Thread, new: bool) -> Text:
+    text = marked(styled(status(thread), _STYLES.get(thread.status, palette.PROBLEM)), new)
+    if thread.locked:
+        text.append(" locked", palette.WARNING)
+    return text
+
+
+def _kind(thread: Thread) -> Text:
+    if thread.is_user is None:
+        return Text("")
+    return styled("user" if thread.is_user else "kernel", palette.QUIET)
+
+
+def _stack(thread: Thread) -> Text:
+    if thread.stack is None:
+        return styled("not known", palette.NOTE)
+    return address(thread.stack.start).append(f"..{thread.stack.end:#x}", palette.ADDRESS)
+
+
+def _used(thread: Thread, say: Callable[[int], str]) -> Text:
+    if thread.stack is None:
+        return Text("")
+    total = say(thread.stack.end - thread.stack.start)
+    if thread.context is None:
+        return styled(f"of {total}", palette.QUIET)
+    if thread.stack_used is None:
+        return styled(f"sp {thread.context.x[2]:#x} is outside", palette.PROBLEM)
+    return Text(say(thread.stack_used)).append(f" of {total}", palette.QUIET)
+
+
+def _place(thread: Thread, pc: Place | None, room: int | None) -> Text:
+    """Where a thread goes on, in `room` columns if it can be."""
+    if thread.context is None:
+        if thread.status != "running":
+            return styled("no Context", palette.NOTE)
+        text = styled("on the hart", palette.NOTE)
+        rest = None if room is None else room - len("on the hart: ")
+        return text if pc is None else text.append(": ").append_text(symbol(pc, rest))
+    place = thread.context.sepc
+    line = source(place, None if room is None else room // 2)
+    if line is None:
+        return symbol(place, room)
+    rest = None if room is None else room - 2 - line.cell_len
+    return symbol(place, rest).append("  ").append_text(line)
+
+
+def _problems(thread: Thread) -> tuple[Text, ...]:
+    problems = thread.problems + (thread.context.problems if thread.context else ())
+    return tuple(Text("    ") + problem_line(problem) for problem in problems)
