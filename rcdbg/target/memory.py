@@ -1,5 +1,6 @@
 """Targets whose memory lies in a buffer: a live machine's shared RAM, or pages made by a test."""
 
+import mmap
 from collections.abc import Callable, Mapping
 
 from rcdbg.errors import MemoryReadError
@@ -15,7 +16,7 @@ class RamTarget:
 
     def __init__(
         self,
-        buffer: memoryview | bytes | bytearray,
+        buffer: mmap.mmap | memoryview | bytes | bytearray,
         base: int,
         registers: Callable[[], Registers],
     ) -> None:

@@ -1,0 +1,73 @@
+# rcdbg: `make run` and `make test` do everything; `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON := $(BIN)/python
+STAMPS := .make
+SYSTEM := $(STAMPS)/system
+PACKAGES := $(STAMPS)/packages
+
+.PHONY: help run test setup kernel lint lint-python lint-kernel test-kernel test-unit \
+	test-integration bench docs clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+run: setup kernel ## install what is missing, build the kernel, open the debugger
+	@$(BIN)/rcdbg $(ARGS)
+
+test: setup lint test-kernel kernel test-unit test-integration ## install, check and test everything
+
+setup: $(SYSTEM) $(PACKAGES) ## install what is missing
+
+$(SYSTEM): tools/install.sh
+	@mkdir -p $(STAMPS)
+	@tools/install.sh
+	@touch $@
+
+$(PACKAGES): pyproject.toml | $(SYSTEM)
+	@mkdir -p $(STAMPS)
+	@test -x $(PYTHON) || { echo "[setup] making $(VENV)"; python3 -m venv $(VENV); }
+	@echo "[setup] installing the Python packages"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: -e '.[gdb]' \
+		|| echo "[setup] no gdb wheel for this machine: gdb-multiarch is used"
+	@touch $@
+
+kernel: $(SYSTEM) ## build the kernel
+	@kernel/build.sh build
+
+lint: lint-python lint-kernel ## all static checks
+
+lint-python: $(PACKAGES) ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lint-kernel: $(SYSTEM) ## rustfmt and clippy
+	kernel/build.sh fmt --check
+	kernel/build.sh clippy
+
+test-kernel: $(SYSTEM) ## the kernel's algorithms, on the host
+	kernel/build.sh test
+
+test-unit: $(PACKAGES) ## tests without QEMU
+	$(BIN)/pytest tests/unit
+
+test-integration: $(PACKAGES) kernel ## tests on the real kernel, in QEMU and with both gdbs
+	$(BIN)/pytest tests/integration tests/traces
+
+bench: $(PACKAGES) kernel ## start-up and stop-to-painted times, beside bare gdb
+	$(PYTHON) -m tests.bench
+
+docs: $(PACKAGES) kernel ## make the pictures of the README and docs anew
+	$(PYTHON) tools/pictures.py
+
+clean: ## remove what was built, but not what was installed
+	rm -rf kernel/target build dist $(STAMPS) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""rcdbg inside gdb; `source gdbscripts/rcdbg.py` is the way in."""

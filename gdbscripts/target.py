@@ -1,0 +1,93 @@
+"""What gdb is connected to, as a Target: registers by gdb, physical memory by QEMU's own packet.
+
+Sources: gdb manual, nodes "Connections In Python" and "Packets"; QEMU manual, "GDB usage"
+(qqemu.PhyMemMode).
+"""
+
+import gdb
+
+from rcdbg.errors import MemoryReadError, TargetError
+from rcdbg.riscv.registers import ABI_NAMES, SUPERVISOR_CSRS, unsigned
+from rcdbg.riscv.sv39 import PAGE_SIZE
+from rcdbg.target.protocol import Ram, Registers
+
+_CHUNK = 2048  # QEMU's packets hold 4096 hexadecimal digits
+_PC = "pc"
+# gdb calls s0 by its other name.
+_GPRS = tuple("fp" if name == "s0" else name for name in ABI_NAMES)
+
+
+class GdbTarget:
+    """One stop of the machine behind gdb: pages are read once and kept as long as it lives."""
+
+    def __init__(self) -> None:
+        inferior = gdb.selected_inferior()
+        connection = inferior.connection
+        if not isinstance(connection, gdb.RemoteTargetConnection) or not inferior.pid:
+            raise TargetError("gdb is not connected to a machine: target remote ...")
+        self._connection = connection
+        self._pages: dict[int, bytes] = {}
+
+    @property
+    def ram(self) -> Ram | None:
+        """Not known over this protocol."""
+        return None
+
+    def read_phys(self, address: int, size: int) -> bytes:
+        """`size` bytes at physical `address`; raises MemoryReadError unless all can be read."""
+        if not 0 <= address <= address + size <= 1 << 56:
+            raise MemoryReadError(address, size, "not a physical address")
+        first = address // PAGE_SIZE
+        last = (address + max(size, 1) - 1) // PAGE_SIZE
+        data = b"".join(self._page(number) for number in range(first, last + 1))
+        offset = address - first * PAGE_SIZE
+        return data[offset : offset + size]
+
+    def _page(self, number: int) -> bytes:
+        page = self._pages.get(number)
+        if page is None:
+            page = self._pages[number] = self._read_page(number * PAGE_SIZE)
+        return page
+
+    def _read_page(self, address: int) -> bytes:
+        if self._packet("Qqemu.PhyMemMode:1") != b"OK":
+            raise TargetError("this gdb stub cannot read physical memory: it is not QEMU's")
+        try:
+            parts = [
+                self._packet(f"m{at:x},{_CHUNK:x}")
+                for at in range(address, address + PAGE_SIZE, _CHUNK)
+            ]
+        finally:
+            self._packet("Qqemu.PhyMemMode:0")
+        try:
+            page = bytes.fromhex(b"".join(parts).decode("ascii"))
+        except ValueError as error:
+            raise MemoryReadError(address, PAGE_SIZE, "the stub cannot read there") from error
+        if len(page) != PAGE_SIZE:
+            raise MemoryReadError(address, PAGE_SIZE, "the stub gave less")
+        return page
+
+    def _packet(self, text: str) -> bytes:
+        try:
+            return bytes(self._connection.send_packet(text) or b"")
+        except (gdb.error, ValueError) as error:
+            raise TargetError(f"the machine does not answer: {error}") from error
+
+    def registers(self) -> Registers:
+        """The registers of the hart that is selected; raises TargetError while it runs."""
+        try:
+            frame = gdb.newest_frame()
+            architecture = frame.architecture()
+            known = {r.name for r in architecture.registers()}
+            if _PC not in known or "satp" not in known:
+                raise TargetError("this is no RISC-V machine in gdb's eyes: load the kernel's ELF")
+            x = tuple(unsigned(int(frame.read_register(name))) for name in _GPRS)
+            csrs = {
+                name: unsigned(int(frame.read_register(name)))
+                for name in SUPERVISOR_CSRS
+                if name in known
+            }
+            privilege = int(frame.read_register("priv")) & 3 if "priv" in known else None
+            return Registers(unsigned(int(frame.read_register(_PC))), x, csrs, privilege)
+        except gdb.error as error:
+            raise TargetError(f"gdb cannot read the registers: {error}") from error

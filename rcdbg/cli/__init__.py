@@ -1,0 +1,1 @@
+"""The command line: `rcdbg`, `rcdbg gdb`, `rcdbg show`, `rcdbg walk`."""

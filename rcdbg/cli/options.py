@@ -1,0 +1,84 @@
+"""The options that every command has, and what they mean."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from rcdbg.errors import UsageError
+from rcdbg.image.elf import Image
+from rcdbg.image.locate import KERNEL_VARIABLE, default_kernel
+from rcdbg.image.resolve import resolve
+from rcdbg.trace.events import Reached, reached
+from rcdbg.trace.run import Boot
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asked for, whatever the command."""
+
+    kernel: Path
+    memory: str
+    append: str
+    gdb: str | None
+    qemu: str | None
+
+    @property
+    def boot(self) -> Boot:
+        """The machine to start."""
+        return Boot(self.kernel, self.append, self.memory, self.qemu)
+
+
+def add_common(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
+    """Add the common options to a parser.
+
+    `inner` for the parser of a command: there an option that is not given leaves what stood
+    before the command as it is.
+    """
+    group = parser.add_argument_group(
+        "machine", argument_default=argparse.SUPPRESS if inner else None
+    )
+    group.add_argument(
+        "--kernel",
+        metavar="ELF",
+        type=Path,
+        help=f"the kernel's ELF (default: ${KERNEL_VARIABLE}, else the one built by `make kernel`)",
+    )
+    group.add_argument(
+        "--scenario", metavar="NAME", help="what the kernel runs: threads, preempt, ..."
+    )
+    group.add_argument("--append", metavar="TEXT", help="more boot arguments")
+    group.add_argument("--memory", metavar="SIZE", help="RAM (default: 128M)")
+    group.add_argument("--gdb", metavar="PATH", help="the gdb to use")
+    group.add_argument("--qemu", metavar="PATH", help="the qemu-system-riscv64 to use")
+
+
+def common(arguments: argparse.Namespace) -> Options:
+    """The common options as given; raises UsageError or ImageError for what cannot be."""
+    append = arguments.append or ""
+    if arguments.scenario is not None:
+        if not arguments.scenario.strip() or any(c.isspace() for c in arguments.scenario):
+            raise UsageError(f"--scenario {arguments.scenario!r}: a scenario's name is one word")
+        append = f"scenario={arguments.scenario} {append}".strip()
+    kernel = arguments.kernel or default_kernel()
+    memory = "128M" if arguments.memory is None else arguments.memory
+    return Options(kernel, memory, append, arguments.gdb, arguments.qemu)
+
+
+def place(text: str, image: Image) -> Reached:
+    """The event that `--at SYMBOL[:HIT]` means; raises UsageError."""
+    symbol, colon, hits = text.rpartition(":")
+    if not colon or symbol.endswith(":") or not hits.strip().lstrip("-").isdigit():
+        symbol, hits = text, "1"
+    resolve(image, symbol)
+    return reached(symbol, int(hits))
+
+
+def address(text: str, image: Image) -> int:
+    """A number (0x... or decimal) or a symbol as an address; raises UsageError."""
+    try:
+        value = int(text, 0)
+    except ValueError:
+        return resolve(image, text)
+    if not 0 <= value < 1 << 64:
+        raise UsageError(f"{text} is not a 64-bit address")
+    return value

@@ -1,0 +1,144 @@
+"""A kernel booted under QEMU's stub and run from event to event: for the CLI and for tests."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from rcdbg.errors import MachineError, RcdbgError
+from rcdbg.image.elf import Image, load_image
+from rcdbg.image.match import differs_from_memory
+from rcdbg.machine.deadline import Deadline, DeadlineError
+from rcdbg.machine.qemu import Qemu, QemuConfig
+from rcdbg.machine.stub import StubClient
+from rcdbg.model.kernel import Kernel
+from rcdbg.model.read import read_state
+from rcdbg.model.state import KernelState, Place
+from rcdbg.target.memory import RamTarget
+from rcdbg.trace.events import Event, Exited
+
+DEFAULT_SECONDS = 30.0
+"""Deadline for one event; a kernel of this kind needs well under one second."""
+
+_EXIT_SECONDS = 10.0
+_CONSOLE_LINES = 3
+
+
+class EventMissedError(RcdbgError):
+    """The event did not come: the machine ended, or the deadline passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """What to boot: `kernel` is an ELF; `append` the kernel's command line."""
+
+    kernel: Path
+    append: str = ""
+    memory: str = "128M"
+    qemu: str | None = None
+
+    def config(self) -> QemuConfig:
+        """The same for QEMU, with the image made from the ELF where there is a fresh one."""
+        return QemuConfig(
+            boot_image(self.kernel), memory=self.memory, append=self.append, qemu=self.qemu
+        )
+
+
+def boot_image(elf: Path) -> Path:
+    """The file to load: `kernel.bin` beside the ELF unless it is older, else the ELF itself."""
+    binary = elf.with_name("kernel.bin")
+    if binary.is_file() and binary.stat().st_mtime_ns >= elf.stat().st_mtime_ns:
+        return binary
+    return elf
+
+
+class Run:
+    """A booted kernel, stopped before its first instruction; a context manager that ends it.
+
+    Raises ImageError for an unusable ELF and MachineError if QEMU cannot be started.
+    """
+
+    def __init__(self, boot: Boot, image: Image | None = None) -> None:
+        self.image = image or load_image(boot.kernel)
+        self.qemu = Qemu(boot.config())
+        try:
+            self.stub = StubClient(self.qemu.gdb_socket)
+            self.target = RamTarget(self.qemu.ram.memory, self.qemu.ram.base, self.stub.registers)
+            if why := differs_from_memory(self.image, self.target.read_phys):
+                raise MachineError(why)
+        except BaseException:
+            self.qemu.close()
+            raise
+
+    @property
+    def console(self) -> str:
+        """What the firmware and the kernel have printed so far."""
+        return self.qemu.console.text
+
+    def kernel(self) -> Kernel:
+        """The kernel as it stands now."""
+        return Kernel.now(self.image, self.target)
+
+    def state(self) -> KernelState:
+        """Everything decoded, as it stands now."""
+        return read_state(self.kernel())
+
+    def until(self, event: Event, seconds: float = DEFAULT_SECONDS) -> Kernel | None:
+        """Run to the next `event`; the kernel stands there afterwards.
+
+        Returns the kernel at that moment, or None after a shutdown that was waited for. Raises
+        EventMissedError if the machine ends first or `seconds` pass; UsageError for an event that
+        this kernel cannot have.
+        """
+        deadline = Deadline(seconds)
+        inserted = [self.stub.insert_breakpoint(a) for a in event.places(self.image)]
+        try:
+            while True:
+                self.stub.resume()
+                stop = self.stub.wait_stop(deadline.remaining)
+                if stop.reason == "exited":
+                    inserted.clear()
+                    self._ended(event)
+                    return None
+                kernel = self.kernel()
+                if event.happened(kernel):
+                    return kernel
+        except DeadlineError as error:
+            raise EventMissedError(self._hang(event, seconds)) from error
+        finally:
+            for number in inserted:
+                self.stub.remove_breakpoint(number)
+
+    def _ended(self, event: Event) -> None:
+        status = self.qemu.wait(_EXIT_SECONDS)
+        if isinstance(event, Exited) and event.status in (None, status):
+            return
+        last = [line for line in self.console.splitlines() if line.strip()][-_CONSOLE_LINES:]
+        said = f"; it said: {last[-1].strip()}" if last else ""
+        raise EventMissedError(f"the kernel ended with status {status} before {event}{said}")
+
+    def _hang(self, event: Event, seconds: float) -> str:
+        self.stub.interrupt()
+        self.stub.wait_stop(_EXIT_SECONDS)
+        where = describe(self.kernel().place(self.stub.registers().pc))
+        return f"{event} did not come within {seconds:g} s; the kernel is at {where}"
+
+    def close(self) -> None:
+        """End the machine. May be called again."""
+        self.stub.close()
+        self.qemu.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def describe(place: Place) -> str:
+    """An address in words: with its symbol and line where they are known."""
+    text = f"{place.address:#x}"
+    if place.symbol:
+        text += f" <{place.symbol}+{place.offset}>"
+    if place.file and place.line:
+        text += f" {Path(place.file).name}:{place.line}"
+    return text

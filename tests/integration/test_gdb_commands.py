@@ -1,0 +1,193 @@
+"""The rc commands inside both gdbs: plain `source`, and `rcdbg gdb`, driven as a person would."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from rcdbg.pytest_plugin import BootKernel
+from rcdbg.trace.events import trap
+from rcdbg.trace.run import Run
+
+SCRIPT = Path(__file__).resolve().parents[2] / "gdbscripts" / "rcdbg.py"
+PIP_GDB = str(Path(sys.executable).with_name("gdb"))
+TIMEOUT = 120
+
+pytestmark = pytest.mark.every_kernel
+
+
+@pytest.fixture(params=[PIP_GDB, "gdb-multiarch"], ids=["gdb-from-pip", "gdb-multiarch"])
+def gdb(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+class InGdb:
+    """A kernel stopped at its third timer tick, and a gdb that connects to it by plain commands."""
+
+    def __init__(self, program: str, run: Run, elf: Path) -> None:
+        self.program, self.run, self.elf = program, run, elf
+
+    def __call__(self, *commands: str) -> str:
+        done = self.call(*commands)
+        assert done.stderr == "", done.stderr
+        return done.stdout
+
+    def call(self, *commands: str) -> "subprocess.CompletedProcess[str]":
+        # The stub serves one client: ours has to go first.
+        self.run.stub.close()
+        every = [
+            "set osabi none",
+            "set confirm off",
+            f"file {self.elf}",
+            f"target remote {self.run.qemu.gdb_socket}",
+            f"source {SCRIPT}",
+            *commands,
+            "disconnect",
+        ]
+        arguments = [a for command in every for a in ("-ex", command)]
+        return subprocess.run(
+            [self.program, "-nx", "-q", "-batch", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+
+
+@pytest.fixture
+def in_gdb(gdb: str, rcdbg_boot: BootKernel, rcdbg_kernel: Path) -> InGdb:
+    run = rcdbg_boot("preempt", "interval=20000")
+    for _ in range(3):
+        run.until(trap("timer"))
+    return InGdb(gdb, run, rcdbg_kernel)
+
+
+def documents(text: str) -> list[dict[str, object]]:
+    """The JSON documents in gdb's output."""
+    decoder, found, at = json.JSONDecoder(), [], 0
+    while (start := text.find('{\n  "schema"', at)) >= 0:
+        document, at = decoder.raw_decode(text, start)
+        found.append(document)
+    return found
+
+
+def test_the_commands_say_the_same_as_rcdbg_itself(in_gdb: InGdb) -> None:
+    from rcdbg.views.subjects import SUBJECTS, walk_answer
+
+    kernel = in_gdb.run.kernel()
+    expected = [s.answer(kernel).document for s in SUBJECTS]
+    expected.append(walk_answer(kernel, kernel.registers.sp).document)
+    commands = [f"rc {s.name} --json" for s in SUBJECTS] + ["rc walk $sp --json"]
+    assert documents(in_gdb(*commands)) == expected
+
+
+def test_output_for_people(in_gdb: InGdb) -> None:
+    text = in_gdb("rc threads", "rc context", "rc csr", "rc pagetable", "rc frames", "rc walk $pc")
+    for words in ("running", "ready, next", "sepc", "satp", "r-x", "free", "level 2"):
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("rc nonsense", "nonsense"),
+        ("rc threads nonsense", "nonsense"),
+        ("rc walk", "address"),
+        ("rc walk no_such_symbol", "no_such_symbol"),
+    ],
+)
+def test_wrong_commands_get_one_clear_line(in_gdb: InGdb, command: str, words: str) -> None:
+    done = in_gdb.call(command)
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_a_machine_or_an_elf(gdb: str, rcdbg_kernel: Path) -> None:
+    def said(*commands: str) -> str:
+        arguments = [a for c in (f"source {SCRIPT}", *commands) for a in ("-ex", c)]
+        done = subprocess.run(
+            [gdb, "-nx", "-q", "-batch", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+    assert "no ELF" in said("rc threads")
+    assert "not connected" in said(f"file {rcdbg_kernel}", "rc threads")
+
+
+def test_an_elf_that_is_not_the_running_kernel(in_gdb: InGdb, tmp_path: Path) -> None:
+    mine = bytes.fromhex(in_gdb.run.image.build_id)
+    other = tmp_path / "other"
+    other.write_bytes(in_gdb.elf.read_bytes().replace(mine, mine[::-1]))
+    done = in_gdb.call(f"file {other}", "rc threads")
+    assert "is not the kernel that runs" in done.stderr
+
+
+def test_help_and_completion(in_gdb: InGdb) -> None:
+    text = in_gdb("help rc", "help rc walk", "complete rc wal", "complete rc threads --j",
+                  "complete rc walk handle_inter")  # fmt: skip
+    for words in ("rc threads", "Example", "rc walk ADDRESS", "rc threads --json",
+                  "rc walk handle_interrupt"):  # fmt: skip
+        assert words in text
+
+
+def test_backtrace_reaches_the_interrupted_code(in_gdb: InGdb) -> None:
+    """The call frame information of the trap entry: handler, __interrupt, the thread."""
+    text = in_gdb("bt")
+    assert re.search(r"#0 .*handle_interrupt", text)
+    assert "#1  <signal handler called>" in text
+    assert re.search(r"#2 .*(preempt|spin_with_pattern|scenarios)", text)
+
+
+def test_after_a_step_the_answer_is_new(in_gdb: InGdb) -> None:
+    text = in_gdb("rc all --json", "stepi", "rc all --json")
+    first, second = documents(text)
+    assert first["state"] != second["state"]
+
+
+def test_rcdbg_gdb_in_a_terminal(gdb: str, rcdbg_kernel: Path) -> None:
+    """`rcdbg gdb`: prompt, a breakpoint, Ctrl-C into a running kernel, quit; nothing is left."""
+    child = pexpect.spawn(
+        sys.executable,
+        ["-m", "rcdbg.cli.main", "gdb", "--gdb", gdb, "--kernel", str(rcdbg_kernel),
+         "--scenario", "preempt"],
+        env={**os.environ, "TERM": "dumb", "NO_COLOR": "1"},
+        encoding="utf-8",
+        timeout=TIMEOUT,
+        dimensions=(50, 150),
+    )  # fmt: skip
+    try:
+        child.expect_exact("(gdb) ")
+        child.sendline("break handle_interrupt")
+        child.expect("Breakpoint 1")
+        child.expect_exact("(gdb) ")
+        child.sendline("continue")
+        child.expect("Breakpoint 1, ")
+        child.expect_exact("(gdb) ")
+        child.sendline("rc threads")
+        child.expect("ready, next")
+        child.expect_exact("(gdb) ")
+        child.sendline("delete")
+        child.expect_exact("(gdb) ")
+        child.sendline("continue")
+        child.expect("Continuing")
+        child.sendintr()
+        child.expect("SIGINT")
+        child.expect_exact("(gdb) ")
+        child.sendline("quit")
+        child.expect(pexpect.EOF)
+    finally:
+        child.close()
+    assert child.exitstatus == 0

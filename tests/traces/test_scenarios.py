@@ -1,0 +1,213 @@
+"""What the kernel does, scenario by scenario, told as runs from event to event.
+
+Every test here takes the kernel under test as a reader of its documentation would: by the names of
+its functions, by its traps and threads, and by what it prints.
+"""
+
+import re
+from itertools import pairwise
+
+import pytest
+
+from rcdbg.model.state import KernelState
+from rcdbg.pytest_plugin import BootKernel
+from rcdbg.riscv.registers import ABI_NAMES
+from rcdbg.trace.events import exited, reached, switch, trap
+from rcdbg.trace.run import EventMissedError, Run
+
+pytestmark = pytest.mark.every_kernel
+
+FAST = "interval=100000"
+
+
+def running(state: KernelState) -> int:
+    """The id of the current thread."""
+    assert state.processor.current is not None
+    assert state.processor.current.id is not None
+    return state.processor.current.id
+
+
+def pages_mapped(state: KernelState, va: int) -> bool:
+    return any(r.va <= va < r.va + r.size for r in state.page_table.ranges)
+
+
+@pytest.mark.parametrize(
+    "scenario", ["threads", "heap", "frames", "mapping", "breakpoint", "timer", "sleepers"]
+)
+def test_every_finite_scenario_passes_and_shuts_down(rcdbg_boot: BootKernel, scenario: str) -> None:
+    run = rcdbg_boot(scenario, FAST)
+    run.until(exited(status=0))
+    assert f"scenario {scenario} passed" in run.console
+
+
+def test_an_unknown_scenario_is_refused_in_words(rcdbg_boot: BootKernel) -> None:
+    run = rcdbg_boot("nonsense")
+    with pytest.raises(EventMissedError, match="nonsense"):
+        run.until(exited(status=0))
+    assert run.qemu.wait(10) != 0
+
+
+def test_paging_is_off_at_first_then_the_boot_table_then_exact_rights(
+    rcdbg_boot: BootKernel,
+) -> None:
+    run = rcdbg_boot("heap")
+    state = run.state()
+    assert "bare" in state.page_table.note
+    assert state.hart.note.startswith("in M-mode")
+    run.until(reached("rust_main"))
+    boot_table = run.state().page_table
+    assert {r.page_size for r in boot_table.ranges} == {1 << 30}
+    assert "rwx--" in {r.rights for r in boot_table.ranges}
+    run.until(reached("sbi::shutdown"))
+    table = run.state().page_table
+    assert not [r for r in table.ranges if "w" in r.rights and "x" in r.rights]
+    sections = {s: r.rights for r in table.ranges if r.section for s in r.section.split()}
+    assert sections[".text"] == "r-x--"
+    assert sections[".rodata"] == "r----"
+    assert sections[".data"] == sections[".bss"] == "rw---"
+
+
+def test_threads_run_in_fifo_order(rcdbg_boot: BootKernel) -> None:
+    run = rcdbg_boot("threads", "threads=8")
+    order = []
+    for _ in range(8):
+        run.until(switch())
+        order.append(running(run.state()))
+    assert order == [1, 2, 3, 4, 5, 6, 7, 8]
+    run.until(exited(status=0))
+    said = re.findall(r"hello from kernel thread (\d+)", run.console)
+    assert said == [str(n) for n in order]
+
+
+def test_a_dead_thread_is_gone_and_its_frames_are_free(rcdbg_boot: BootKernel) -> None:
+    run = rcdbg_boot("threads", "threads=4")
+    run.until(switch(to=1))
+    before = run.state()
+    stack = before.processor.current.stack if before.processor.current else None
+    assert stack is not None
+    assert pages_mapped(before, stack.start)
+    run.until(switch(to=3))
+    after = run.state()
+    assert 1 not in {t.id for t in after.processor.threads}
+    assert not pages_mapped(after, stack.start)
+    assert before.frames.used is not None
+    assert after.frames.used is not None
+    assert before.frames.used - after.frames.used >= (stack.end - stack.start) // 4096
+
+
+def instruction_length(run: Run, address: int) -> int:
+    """By the two low bits of the instruction (RISC-V unprivileged spec, 1.5)."""
+    low = int.from_bytes(run.kernel().memory.read(address, 2), "little")
+    return 4 if low & 3 == 3 else 2
+
+
+def test_breakpoint_resumes_behind_the_ebreak_by_its_true_length(rcdbg_boot: BootKernel) -> None:
+    run = rcdbg_boot("breakpoint")
+    lengths = []
+    for _ in range(6):
+        run.until(trap("breakpoint"))
+        state = run.state()
+        assert state.trap.cause == "breakpoint"
+        before = state.trap.context
+        assert before is not None
+        length = instruction_length(run, before.sepc.address)
+        lengths.append(length)
+        run.until(reached("__restore"))
+        after = run.state().trap.context
+        assert after is not None
+        assert after.sepc.address == before.sepc.address + length
+        assert after.x == before.x, "no register is changed by a breakpoint"
+        assert f"Breakpoint at {before.sepc.address:#x}" in run.console
+    assert set(lengths) == {2, 4}, "both kinds were met"
+
+
+def test_heap_and_frames_end_as_they_began(rcdbg_boot: BootKernel) -> None:
+    run = rcdbg_boot("frames")
+    run.until(reached("scenarios::run"))
+    before = run.state().frames
+    run.until(reached("sbi::shutdown"))
+    after = run.state().frames
+    assert before.free == after.free
+    assert (before.used, before.total) == (after.used, after.total)
+    assert "freed twice: refused" in run.console
+
+
+def test_mapping_says_where_things_are_and_the_walk_agrees(rcdbg_boot: BootKernel) -> None:
+    run = rcdbg_boot("mapping")
+    run.until(reached("sbi::shutdown"))
+    state, kernel = run.state(), run.kernel()
+    said = re.findall(
+        r"^\.?\w+ (0x[0-9a-f]{16}) -> (0x[0-9a-f]+) ([rwxugad-]{7})\r?$", run.console, re.MULTILINE
+    )
+    assert len(said) >= 4
+    for va, pa, flags in said:
+        (found,) = [r for r in state.page_table.ranges if r.va <= int(va, 16) < r.va + r.size]
+        assert kernel.memory.physical(int(va, 16)) == int(pa, 16)
+        assert found.rights == flags[:5]
+    for va in re.findall(r"^removed (0x[0-9a-f]+) -> unmapped\r?$", run.console, re.MULTILINE):
+        assert not pages_mapped(state, int(va, 16))
+
+
+def test_timer_ticks_come_at_the_set_interval(rcdbg_boot: BootKernel) -> None:
+    run = rcdbg_boot("timer", "interval=100000")
+    run.until(exited(status=0))
+    times = [int(t) for t in re.findall(r"tick \d+ at time (\d+)", run.console)]
+    assert len(times) >= 5
+    assert all(later - earlier >= 100_000 for earlier, later in pairwise(times))
+
+
+def test_preempted_threads_take_turns_and_get_their_registers_back(rcdbg_boot: BootKernel) -> None:
+    """A thread goes on with the very registers it was parked with, all 31 of them."""
+    run = rcdbg_boot("preempt", f"threads=3 {FAST}")
+    parked: dict[int, tuple[tuple[int, ...], int]] = {}
+    order, resumed = [], 0
+    for _ in range(9):
+        run.until(trap("timer"))
+        state = run.state()
+        assert state.trap.context is not None
+        parked[running(state)] = (state.trap.context.x, state.trap.context.sepc.address)
+        run.until(switch())
+        state = run.state()
+        now = running(state)
+        order.append(now)
+        context = state.trap.context
+        assert context is not None
+        if now in parked:
+            assert (context.x, context.sepc.address) == parked[now], dict(
+                zip(ABI_NAMES, context.x, strict=True)
+            )
+            resumed += 1
+    assert resumed >= 6
+    assert order[:3] == order[3:6] == order[6:9]
+    assert sorted(order[:3]) == [1, 2, 3]
+
+
+def test_sleepers_sleep_and_wake(rcdbg_boot: BootKernel) -> None:
+    run = rcdbg_boot("sleepers", "interval=200000")
+    seen: set[int] = set()
+    while len(seen) < 3:
+        run.until(trap("timer"))
+        processor = run.state().processor
+        for thread in processor.sleeping:
+            assert thread.sleeping is True
+            assert thread.context is not None
+            assert thread.id is not None
+            seen.add(thread.id)
+        assert all(t.sleeping is False for t in processor.ready)
+    run.until(exited(status=0))
+    assert not run.console.count("panicked")
+    woken = re.findall(r"thread (\d+) woke at tick (\d+)", run.console)
+    assert seen <= {int(thread) for thread, _ in woken}
+
+
+def test_a_fault_kills_its_thread_only(rcdbg_boot: BootKernel) -> None:
+    run = rcdbg_boot("fault")
+    run.until(trap("load page fault"))
+    state = run.state()
+    stval = state.hart.csr("stval")
+    assert stval is not None
+    assert not pages_mapped(state, stval.value)
+    victim = running(state)
+    run.until(exited(status=0))
+    assert f"thread {victim} killed" in run.console
+    assert "the other thread goes on" in run.console
