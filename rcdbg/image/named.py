@@ -101,13 +101,17 @@ class NamedDies:
         return path
 
     def _static_address(self, expression: bytes) -> int | None:
-        size = self._unit.format.address_size
-        if expression[:1] == bytes([dw.OP_ADDR]) and len(expression) == 1 + size:
-            return int.from_bytes(expression[1:], "little")
-        if expression[:1] == bytes([dw.OP_ADDRX]):
+        """Where a static is; an optimised one may be a part of a merged one: address + offset."""
+        address, end = None, 1 + self._unit.format.address_size
+        if expression[:1] == bytes([dw.OP_ADDR]) and len(expression) >= end:
+            address = int.from_bytes(expression[1:end], "little")
+        elif expression[:1] == bytes([dw.OP_ADDRX]):
             index, end = uleb128(expression, 1)
-            return self._unit.address_at(index) if end == len(expression) else None
-        return None
+            address = self._unit.address_at(index)
+        if address is not None and expression[end : end + 1] == bytes([dw.OP_PLUS_UCONST]):
+            offset, end = uleb128(expression, end + 1)
+            address += offset
+        return address if end == len(expression) else None
 
     def _complete(self, offset: int) -> _Named:
         """That DIE with what it lacks taken from those that it refers to."""

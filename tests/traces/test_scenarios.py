@@ -178,8 +178,11 @@ def test_preempted_threads_take_turns_and_get_their_registers_back(rcdbg_boot: B
             )
             resumed += 1
     assert resumed >= 6
-    assert order[:3] == order[3:6] == order[6:9]
-    assert sorted(order[:3]) == [1, 2, 3]
+    assert set(order) == {1, 2, 3}
+    if state.processor.scheduler == "FifoScheduler":
+        assert order[:3] == order[3:6] == order[6:9], "each in its turn"
+    else:
+        assert order.count(3) > order.count(1), "by priority: thread n has priority n"
 
 
 def test_sleepers_sleep_and_wake(rcdbg_boot: BootKernel) -> None:

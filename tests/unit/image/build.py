@@ -217,15 +217,11 @@ class Dwarf:
             else:
                 unit = struct.pack("<HIB", self.version, 0, 8)
             found["info"] = struct.pack("<I", len(unit + body)) + unit + body
-        found["abbrev"] = (
-            b"".join(uleb(code) + abbrev for abbrev, code in abbrevs.items()) + b"\0"
-        )
+        found["abbrev"] = b"".join(uleb(code) + abbrev for abbrev, code in abbrevs.items()) + b"\0"
         found["str"] = bytes(strings) + found["str"]
         return [Section(f".debug_{name}", content) for name, content in found.items() if content]
 
-    def _die(
-        self, die: Die, offset: int, abbrevs: dict[bytes, int], strings: bytearray
-    ) -> bytes:
+    def _die(self, die: Die, offset: int, abbrevs: dict[bytes, int], strings: bytearray) -> bytes:
         die.offset = offset
         abbrev = uleb(die.tag) + bytes([bool(die.children)])
         values = b""
@@ -265,7 +261,7 @@ def _value(form: int, value: Value | Die, strings: bytearray) -> bytes:
             return b""
         case 0x0D, int(number):
             return sleb(number)
-        case (0x0F | 0x23), int(number):
+        case ((0x0F | 0x23), int(number)):
             return uleb(number)
         case _, int(number):
             return (number & (1 << (8 * sizes[form])) - 1).to_bytes(sizes[form], "little")

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rcdbg.errors import ImageError
+from rcdbg.image import cache
 from rcdbg.image.elf import Image, load_image
 from tests.unit.image import build
 from tests.unit.image.build import BASE, LOADED, Elf, Section
@@ -186,6 +187,12 @@ def test_a_compressed_section_that_claims_too_much(tmp_path: Path) -> None:
         _ = load_image(path).types
 
 
+@pytest.fixture
+def uncached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Damaged files often keep their build id and size, and would be found in the cache."""
+    monkeypatch.setattr(cache, "directory", lambda: None)
+
+
 def _exercise(path: Path) -> None:
     """Everything that reads the file's bytes."""
     image = load_image(path)
@@ -209,9 +216,12 @@ _FUZZ = settings(
 )
 
 
+@pytest.mark.usefixtures("uncached")
 @_FUZZ
 @given(data=st.data())
-def test_a_damaged_file_gives_an_image_or_an_image_error(tmp_path: Path, data: st.DataObject) -> None:
+def test_a_damaged_file_gives_an_image_or_an_image_error(
+    tmp_path: Path, data: st.DataObject
+) -> None:
     content = bytearray(_RICH)
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(content) - 1))
@@ -224,6 +234,7 @@ def test_a_damaged_file_gives_an_image_or_an_image_error(tmp_path: Path, data: s
         assert "\n" not in str(error)
 
 
+@pytest.mark.usefixtures("uncached")
 @_FUZZ
 @given(length=st.integers(0, len(_RICH)))
 def test_a_file_cut_off_anywhere(tmp_path: Path, length: int) -> None:
@@ -236,6 +247,7 @@ def test_a_file_cut_off_anywhere(tmp_path: Path, length: int) -> None:
             _exercise(path)
 
 
+@pytest.mark.usefixtures("uncached")
 @_FUZZ
 @given(content=st.binary(max_size=300))
 def test_random_bytes_behind_a_good_header(tmp_path: Path, content: bytes) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcdbg.model import containers
+from rcdbg.model.state import Problem
 from rcdbg.model.value import DecodeError, Value
 from tests.unit.model.world import BASE, SIZE, World
 
@@ -155,13 +156,12 @@ def test_corrupt_memory_gives_elements_or_a_decode_error(
         )
         world.memory[at : at + length] = garbage[:length]
     found = 0
+    problem: Problem | None = None
     try:
         for element in containers.elements(value):
             element.scalar()
             found += 1
     except DecodeError as error:
         problem = error.problem
-    else:
-        problem = None
     assert problem is None or (problem.where and problem.why)
     assert found <= 1 << 16
