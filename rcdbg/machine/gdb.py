@@ -7,31 +7,42 @@ from a program: gdb says that the guest runs before it has told QEMU so, a SIGIN
 lost, and at a second one gdb disconnects. There it is QEMU that is asked to stop.
 """
 
-import functools
 import re
-import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from rcdbg.errors import MachineError, MemoryReadError
 from rcdbg.machine.control import PRIVILEGE_REGISTER, SUPERVISOR_CSRS, Stop
 from rcdbg.machine.deadline import Deadline, DeadlineError
+from rcdbg.machine.gdb_program import (
+    ARCHITECTURE,
+    find_gdb,
+    gdb_candidates,
+    no_gdb_error,
+    run_in_terminal,
+)
+from rcdbg.machine.gdb_records import (
+    Breakpoint,
+    Frame,
+    Instruction,
+    breakpoint_of,
+    exit_code_of,
+    frame_of,
+    hexadecimal,
+    instructions_of,
+    stop_of,
+)
 from rcdbg.machine.mi import GdbError, MiChannel, Payload, Record, quote
-from rcdbg.machine.process import Process
 from rcdbg.machine.qemu import Qemu
 from rcdbg.target.protocol import Registers
 
-ARCHITECTURE = "riscv:rv64"
+__all__ = ["Breakpoint", "Frame", "Gdb", "Instruction", "find_gdb", "run_in_terminal"]
 
 ANSWER_SECONDS = 20.0
 """How long a command may take unless the caller says otherwise."""
 
-_PROBE_SECONDS = 20.0
 _HALT_SECONDS = 0.05
 _GPRS = (
     *("zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "fp", "s1", "a0", "a1", "a2", "a3", "a4"),
@@ -54,117 +65,10 @@ _SETTINGS = (
 )
 _SETTINGS_OF_NEWER_GDBS = ("debuginfod enabled off", "style enabled off", "style emoji off")
 
-_SIGNALS = {"0": 0, "SIGINT": 2, "SIGQUIT": 3, "SIGILL": 4, "SIGTRAP": 5, "SIGABRT": 6, "SIGIO": 23}
-"""Those that QEMU's stub sends, by gdb's numbers: gdb's include/gdb/signals.def."""
-
 _NEEDS_MORE_LINES = re.compile(
     r"\s*(?:(?:commands|define|document|if|while|while-stepping|python-interactive|pi)\b"
     r"|(?:python|py|guile|gu)\s*$)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One stack frame; the innermost has level 0. `file` is absolute."""
-
-    level: int
-    pc: int
-    function: str | None
-    file: Path | None
-    line: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """One disassembled instruction; `opcodes` are its bytes in memory order.
-
-    `function` and `offset` (bytes) say where it is in the symbol table, `file` (absolute) and
-    `line` where in the source; None where that is not known.
-    """
-
-    address: int
-    opcodes: bytes
-    text: str
-    function: str | None
-    offset: int | None
-    file: Path | None
-    line: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Breakpoint:
-    """A breakpoint or watchpoint of gdb's; `address` is None if it has none, or several."""
-
-    number: int
-    kind: str
-    address: int | None
-    location: str
-    enabled: bool
-    hits: int
-
-
-def find_gdb(path: str | None = None) -> str:
-    """A gdb that knows 64-bit RISC-V: `path` if given, else the virtual environment's, else PATH's.
-
-    Raises MachineError if `path` is not one, or if there is none.
-    """
-    for candidate in _candidates(path):
-        if _knows_riscv(candidate):
-            return candidate
-    raise _no_gdb(path)
-
-
-def _candidates(path: str | None) -> list[str]:
-    """The programs that may be a usable gdb, best first."""
-    if path is not None:
-        found = shutil.which(path)
-        if found is None:
-            raise MachineError(f"{path} is not an executable gdb")
-        return [found]
-    names = (
-        str(Path(sys.executable).parent / "gdb"),
-        *("gdb-multiarch", "riscv64-unknown-elf-gdb", "riscv64-elf-gdb", "riscv64-linux-gnu-gdb"),
-        "gdb",
-    )
-    return [found for name in names if (found := shutil.which(name)) is not None]
-
-
-def _no_gdb(path: str | None) -> MachineError:
-    if path is not None:
-        return MachineError(f"{path} is no gdb that knows {ARCHITECTURE}: try gdb-multiarch")
-    return MachineError(
-        f"no gdb here knows {ARCHITECTURE}: apt install gdb-multiarch, "
-        "or pip install gdb-for-pwndbg"
-    )
-
-
-@functools.cache
-def _knows_riscv(program: str) -> bool:
-    command = [program, "-nx", "-q", "-batch", "-ex", f"set architecture {ARCHITECTURE}"]
-    try:
-        probe = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_PROBE_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return ARCHITECTURE.encode() in probe.stdout
-
-
-def run_in_terminal(program: str, arguments: Sequence[str]) -> int:
-    """Give the terminal to a gdb for a person to use; returns its exit status.
-
-    It ends with rcdbg. The caller must ignore SIGINT meanwhile: Ctrl-C is for gdb.
-    """
-    with Process([program, *arguments], stdin=None, stdout=None, foreground=True) as gdb:
-        while True:
-            try:
-                return gdb.wait(3600)
-            except DeadlineError:
-                continue
 
 
 class Gdb:
@@ -191,6 +95,7 @@ class Gdb:
         self._listeners: list[Callable[[Record], None]] = []
         self._console = threading.Lock()
         self._capture: _Capture | None = None
+        self._console_busy = threading.Event()
         self.program, self._channel = self._start(path, arguments)
         try:
             for setting in _SETTINGS:
@@ -232,14 +137,23 @@ class Gdb:
             raise DeadlineError("gdb's console is busy with an earlier command")
         try:
             capture = self._capture = _Capture()
-            capture.token, future = self._channel.send(f"-interpreter-exec console {quote(text)}")
-            # `^running` comes long before a command's end: this second one waits for that.
-            barrier = self._channel.send("-gdb-show width")
+            self._console_busy.set()
             try:
-                self._channel.await_result(capture.token, future, text, deadline.remaining)
+                capture.token, future = self._channel.send(
+                    f"-interpreter-exec console {quote(text)}"
+                )
+                # `^running` comes long before a command's end: this second one waits for that.
+                _, barrier = self._channel.send("-gdb-show width")
+            except GdbError:
+                self._console_busy.clear()
+                raise
+            # Not when we give up waiting: gdb is blocked all the same.
+            barrier.add_done_callback(lambda _: self._console_busy.clear())
+            try:
+                self._channel.await_result(future, text, deadline.remaining)
             except GdbError as error:
                 capture.error = capture.error or str(error)
-            self._channel.await_result(*barrier, text, deadline.remaining)
+            self._channel.await_result(barrier, text, deadline.remaining)
             if capture.error is not None:
                 raise GdbError(capture.error, capture.text)
             return capture.text
@@ -310,7 +224,7 @@ class Gdb:
 
     def interrupt(self) -> None:
         """Ask a running guest to stop; if it stands, break off the console's command if any."""
-        busy = self._capture is not None
+        busy = self._console_busy.is_set()
         if busy and self.running and self._machine is not None:
             self._halt(self._machine)
         elif busy:
@@ -357,7 +271,7 @@ class Gdb:
     def breakpoints(self) -> list[Breakpoint]:
         """All that are set, by number."""
         table = self.command("-break-list").get("BreakpointTable", {})
-        return [_breakpoint(row) for row in table.get("body", [])]
+        return [breakpoint_of(row) for row in table.get("body", [])]
 
     def registers(self) -> Registers:
         """The registers of the hart that stopped, whatever frame is selected."""
@@ -371,7 +285,7 @@ class Gdb:
         answer = self.command(f"-data-list-register-values --skip-unavailable x {listed}")
         values: dict[str, int] = {}
         for row in answer.get("register-values", []):
-            value = _hexadecimal(row.get("value"))
+            value = hexadecimal(row.get("value"))
             if value is not None:
                 values[wanted[int(row["number"])]] = value & _MASK
         missing = [name for name in (*general, "pc") if name not in values]
@@ -407,7 +321,7 @@ class Gdb:
     def frames(self, limit: int = 32) -> list[Frame]:
         """The innermost `limit` stack frames."""
         answer = self.command(f"-stack-list-frames 0 {limit - 1}")
-        return [_frame(row) for row in answer.get("stack", [])]
+        return [frame_of(row) for row in answer.get("stack", [])]
 
     def disassemble(self, pc: int, count: int) -> list[Instruction]:
         """Up to `count` instructions from `pc` on, each with its source line where known.
@@ -417,7 +331,7 @@ class Gdb:
         span = f"-s {pc:#x} -e {pc + 4 * count:#x}"
         rows = self.command(f"-data-disassemble {span} -- 5").get("asm_insns", [])
         found = {
-            instruction.address: instruction for row in rows for instruction in _instructions(row)
+            instruction.address: instruction for row in rows for instruction in instructions_of(row)
         }
         return [found[address] for address in sorted(found)][:count]
 
@@ -433,7 +347,7 @@ class Gdb:
 
     def _start(self, path: str | None, arguments: Sequence[str]) -> tuple[str, MiChannel]:
         """Start the first gdb that takes the architecture: cheaper than to probe each before."""
-        for program in _candidates(path):
+        for program in gdb_candidates(path):
             self._gone = False
             channel = MiChannel(
                 [program, "-q", "-nx", "--interpreter=mi3", *arguments], self._on_record
@@ -447,7 +361,7 @@ class Gdb:
                 raise
             else:
                 return program, channel
-        raise _no_gdb(path)
+        raise no_gdb_error(path)
 
     def _halt(self, machine: Qemu) -> None:
         """Stop the machine behind gdb's back; gdb hears of it as of any interrupt."""
@@ -502,12 +416,12 @@ class Gdb:
         if record.message == "running":
             self._running, self._stop = True, None
         elif record.message == "stopped":
-            self._running, self._stop = False, _stop(payload)
+            self._running, self._stop = False, stop_of(payload)
         elif record.message == "thread-group-exited" and (
             self._stop is None or self._stop.reason != "exited"
         ):
             # A machine that is killed says no more than this.
-            self._running, self._stop = False, Stop("exited", exit_status=_exit_code(payload))
+            self._running, self._stop = False, Stop("exited", exit_status=exit_code_of(payload))
 
 
 class _Capture:
@@ -529,82 +443,3 @@ class _Capture:
             self._pieces.append(record.payload + "\n")
         elif record.kind == "result" and record.token == self.token and record.message == "error":
             self.error = (record.payload or {}).get("msg") or "gdb failed without saying why"
-
-
-def _stop(payload: Payload) -> Stop:
-    """The meaning of `*stopped`: gdb manual, node "GDB/MI Async Records"."""
-    why = payload.get("reason", "")
-    pc = _hexadecimal(payload.get("frame", {}).get("addr"))
-    if why.startswith("exited"):
-        return Stop("exited", exit_status=_exit_code(payload))
-    if why == "breakpoint-hit" or "watchpoint" in why:
-        numbers = [payload.get("bkptno")]
-        numbers += [value.get("number") for value in payload.values() if isinstance(value, dict)]
-        number = next((int(text) for text in numbers if text and text.isdigit()), None)
-        return Stop("breakpoint", pc, number, _SIGNALS["SIGTRAP"])
-    if why in ("end-stepping-range", "function-finished", "location-reached"):
-        return Stop("step", pc, signal=_SIGNALS["SIGTRAP"])
-    signal = _SIGNALS.get(payload.get("signal-name", ""))
-    # Without a reason it is the stop by which gdb attached.
-    reached = why == "" or signal == _SIGNALS["SIGINT"]
-    return Stop("interrupt" if reached else "signal", pc, signal=signal)
-
-
-def _exit_code(payload: Payload) -> int | None:
-    code = payload.get("exit-code")
-    if code is not None:
-        return int(code, 8)
-    return 0 if payload.get("reason") == "exited-normally" else None
-
-
-def _hexadecimal(text: str | None) -> int | None:
-    try:
-        return int(text or "", 16)
-    except ValueError:
-        return None
-
-
-def _integer(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdigit() else None
-
-
-def _path(text: str | None) -> Path | None:
-    return Path(text) if text else None
-
-
-def _frame(row: dict[str, Any]) -> Frame:
-    return Frame(
-        level=int(row["level"]),
-        pc=int(row["addr"], 16),
-        function=row.get("func") if row.get("func") != "??" else None,
-        file=_path(row.get("fullname")),
-        line=_integer(row.get("line")),
-    )
-
-
-def _instructions(row: dict[str, Any]) -> list[Instruction]:
-    """Those of one source line, or the one of a row without source."""
-    lines = row.get("line_asm_insn", [row] if "address" in row else [])
-    return [
-        Instruction(
-            address=int(line["address"], 16),
-            opcodes=bytes.fromhex(line.get("opcodes", "")),
-            text=line.get("inst", "").replace("\t", " "),
-            function=line.get("func-name"),
-            offset=_integer(line.get("offset")),
-            file=_path(row.get("fullname")),
-            line=_integer(row.get("line")),
-        )
-        for line in lines
-    ]
-
-
-def _breakpoint(row: dict[str, Any]) -> Breakpoint:
-    return Breakpoint(
-        number=int(row["number"]),
-        kind=row.get("type", ""),
-        address=_hexadecimal(row.get("addr")),
-        location=row.get("original-location") or row.get("what") or row.get("addr", ""),
-        enabled=row.get("enabled") == "y",
-        hits=_integer(row.get("times")) or 0,
-    )

@@ -115,21 +115,17 @@ class MiChannel:
                 raise self._obituary() from error
         return token, future
 
-    def await_result(
-        self, token: int, future: "Future[Payload]", text: str, timeout: float
-    ) -> Payload:
+    def await_result(self, future: "Future[Payload]", text: str, timeout: float) -> Payload:
         """The payload of a result; raises GdbError, or DeadlineError after `timeout` seconds."""
         try:
             return future.result(timeout)
         except FutureTimeoutError as error:
-            with self._lock:
-                self._pending.pop(token, None)
             raise DeadlineError(f"gdb did not answer {text!r} within {timeout:g} s") from error
 
     def request(self, text: str, timeout: float) -> Payload:
         """Send an MI command and wait for its result."""
-        token, future = self.send(text)
-        return self.await_result(token, future, text, timeout)
+        _, future = self.send(text)
+        return self.await_result(future, text, timeout)
 
     def interrupt(self) -> None:
         """What Ctrl-C does to a gdb in a terminal."""
@@ -172,7 +168,7 @@ class MiChannel:
         with self._lock:
             future = self._pending.pop(cast(int, record.token), None)
         if future is None:
-            return  # nobody waits any more, or a command failed after its `^running`
+            return  # a command that failed after its `^running`
         if record.message == "error":
             message = (record.payload or {}).get("msg", "")
             future.set_exception(GdbError(message or "gdb failed without saying why"))

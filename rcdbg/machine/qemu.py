@@ -102,14 +102,14 @@ class Qemu:
         sweep()
         self._closed = False
         self._monitor: Monitor | None = None
+        self._monitor_lock = threading.Lock()
         self._errors: deque[str] = deque(maxlen=_STDERR_LINES)
-        with ExitStack() as undo, ExitStack() as ours_only_to_give:
+        with ExitStack() as undo, ExitStack() as given:
             session = open_session()
             undo.callback(session.close)
             self.ram: GuestRam = create_ram(memory)
             undo.callback(self.ram.close)
 
-            given = ours_only_to_give
             serial, serial_given = _serial(config, undo, given)
             errors, errors_given = os.pipe()
             undo.callback(os.close, errors)
@@ -165,6 +165,7 @@ class Qemu:
                 raise DeadlineError(f"QEMU does not answer after {_START_SECONDS:g} s") from error
         status = self.wait(_START_SECONDS)
         reason = self.errors[-1] if self.errors else f"it ended with status {status}"
+        reason = reason.removeprefix(f"{PROGRAM}: ")
         raise MachineError(f"QEMU did not start: {reason}")
 
     @property
@@ -180,12 +181,13 @@ class Qemu:
     @property
     def monitor(self) -> "Monitor":
         """QEMU's monitor, connected at first use; it is closed with the machine."""
-        if self._monitor is None:
-            # asyncio and the library take 0.1 s to import: not before somebody asks.
-            from rcdbg.machine.monitor import Monitor
+        # asyncio and the library take 0.05 s to import: not before somebody asks.
+        from rcdbg.machine.monitor import Monitor
 
-            self._monitor = Monitor(self._monitor_socket)
-        return self._monitor
+        with self._monitor_lock:
+            if self._monitor is None:
+                self._monitor = Monitor(self._monitor_socket)
+            return self._monitor
 
     def halt(self) -> None:
         """Stop the guest over the monitor; whoever debugs it sees an interrupt.

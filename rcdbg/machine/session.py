@@ -56,16 +56,16 @@ def open_session() -> Session:
     Raises MachineError if none of them can be written to.
     """
     for base in _bases():
-        # A sweep elsewhere may take the directory before we have locked it; then try another.
-        for _ in range(5):
-            try:
-                path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-            except OSError:
-                break
-            session = _hold(path)
-            if session is not None:
-                (path / MARKER).touch()
-                return session
+        try:
+            path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+        except OSError:
+            continue
+        session = _hold(path)
+        if session is not None:
+            # Not before it is locked: from here on a sweep would take it.
+            (path / MARKER).touch()
+            return session
+        path.rmdir()  # a file system without locks
     tried = ", ".join(str(base) for base in _bases())
     raise MachineError(f"cannot make a session directory in {tried}: set TMPDIR to a short path")
 

@@ -9,6 +9,7 @@ import itertools
 import re
 import socket
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 from xml.etree import ElementTree
@@ -31,6 +32,8 @@ _BURST = 16
 _GPRS = 32
 _SIGINT, _SIGTRAP = 2, 5
 _MAX_BAD_ITEMS = 8
+_ENDS = (b"W", b"X", b"")
+_STOPS = (b"T", b"S", b"W", b"X")
 
 
 class StubError(MachineError):
@@ -92,6 +95,9 @@ class StubClient:
         if number is None:
             raise StubError(f"the stub knows no register {name!r}")
         self._demand_ok(b"P%x=%b" % (number, value.to_bytes(8, "little").hex().encode()))
+        if number == self._pc_number and self._stop is not None:
+            # Else the next resume would look for a breakpoint at the old place.
+            self._stop = replace(self._stop, pc=value)
 
     @property
     def ram(self) -> Ram | None:
@@ -163,10 +169,9 @@ class StubClient:
     def resume(self) -> None:
         """Let the guest run; a breakpoint at its pc does not hold it."""
         self._demand_stopped()
-        if self._pc() in self._breakpoints.values():
-            self._step_over()
-            if self._stop is not None and self._stop.reason == "exited":
-                return
+        pc = self._stop.pc if self._stop is not None else self._pc()
+        if pc in self._breakpoints.values() and not self._step_over():
+            return
         self._go(b"c")
 
     def step_instruction(self) -> None:
@@ -188,16 +193,7 @@ class StubClient:
     def wait_stop(self, timeout: float) -> Stop:
         """Why the guest stands, once it does; raises DeadlineError after `timeout` seconds."""
         if self._running:
-            deadline = Deadline(timeout)
-            try:
-                answer = self._receive(deadline)
-                while answer[:1] not in b"TSWX" or not answer:
-                    answer = self._receive(deadline)  # `O...`: text for gdb's console
-            except StubError:
-                if not self._gone:
-                    raise
-                answer = b""
-            self._running = False
+            answer = self._stop_reply(Deadline(timeout))
             stepping, self._stepping = self._stepping, False
             self._stop = self._understand(answer, stepping)
         if self._stop is None:
@@ -220,19 +216,39 @@ class StubClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _step_over(self) -> None:
-        """Execute the instruction under a breakpoint, which `s` does not look at."""
-        self.step_instruction()
+    def _step_over(self) -> bool:
+        """Execute the instruction under a breakpoint, which `s` does not look at.
+
+        Returns False if that was the guest's end.
+        """
+        self._go(b"s")
         try:
-            self.wait_stop(_STEP_OVER_SECONDS)
+            answer = self._stop_reply(Deadline(_STEP_OVER_SECONDS))
         except DeadlineError:
             # `wfi` never ends under a step, since a step holds interrupts back; pc is behind it.
             self.interrupt()
-            self.wait_stop(_ANSWER_SECONDS)
+            answer = self._stop_reply(Deadline(_ANSWER_SECONDS))
+        if answer[:1] in _ENDS:
+            self._stop = self._understand(answer, stepping=True)
+            return False
+        return True
+
+    def _stop_reply(self, deadline: Deadline) -> bytes:
+        """The packet that says why the guest stands; empty if the connection ended instead."""
+        try:
+            answer = self._receive(deadline)
+            while answer[:1] not in _STOPS:
+                answer = self._receive(deadline)  # `O...`: text for gdb's console
+        except StubError:
+            if not self._gone:
+                raise
+            answer = b""
+        self._running = False
+        return answer
 
     def _understand(self, answer: bytes, stepping: bool) -> Stop:
         """The meaning of a stop reply: gdb manual, node "Stop Reply Packets"."""
-        if answer[:1] in (b"W", b"X", b""):
+        if answer[:1] in _ENDS:
             status = _hexadecimal(answer[1:3]) if answer[:1] == b"W" else None
             self._close_socket()
             return Stop("exited", exit_status=status)

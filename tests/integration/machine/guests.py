@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-ADDI, JAL, BRANCH, LUI, STORE = 0x13, 0x6F, 0x63, 0x37, 0x23
+ADDI, JAL, BRANCH, LUI, AUIPC, SW = 0x13, 0x6F, 0x63, 0x37, 0x17, 0x23
 ECALL = 0x0000_0073
 WFI = 0x1050_0073
 ZERO, T0, T1, A0, A7 = 0, 5, 6, 10, 17
@@ -18,9 +18,14 @@ def lui(rd: int, immediate: int) -> int:
     return (immediate & 0xFFFFF) << 12 | rd << 7 | LUI
 
 
+def auipc(rd: int, immediate: int) -> int:
+    """`auipc rd, immediate`."""
+    return (immediate & 0xFFFFF) << 12 | rd << 7 | AUIPC
+
+
 def sw(source: int, base: int) -> int:
     """`sw source, 0(base)`."""
-    return source << 20 | base << 15 | 2 << 12 | STORE
+    return source << 20 | base << 15 | 2 << 12 | SW
 
 
 def jump(offset: int) -> int:
@@ -65,6 +70,10 @@ SPIN = [jump(0)]
 
 COUNT = [addi(A0, A0, 1), jump(-4)]
 """Counts in a0, for ever."""
+
+STORE = [auipc(T0, 0x100), addi(T1, ZERO, 0), addi(T1, T1, 1), sw(T1, T0), jump(-8)]
+STORED_AT = 0x8030_0000
+"""Counts in memory, for ever, from 1."""
 
 WAIT = [WFI, jump(-4)]
 """Waits for interrupts that are not enabled."""

@@ -17,7 +17,7 @@ from rcdbg.machine.stub import STEP_ALONE, STEP_WITH_INTERRUPTS
 from tests.unit.machine.processes import SECONDS
 
 from .conftest import ENTRY, BootGuest
-from .guests import COUNT, SPIN, shut_down
+from .guests import COUNT, SPIN, STORE, STORED_AT, shut_down
 
 A0 = 10
 
@@ -122,17 +122,13 @@ def test_breakpoints_are_listed_and_taken_out(boot: BootGuest, gdb: Gdb) -> None
 
 
 def test_a_watchpoint_is_a_breakpoint_that_was_hit(boot: BootGuest, gdb: Gdb) -> None:
-    machine = boot(shut_down(0))
-    gdb.connect(machine)
-    gdb.console_command("watch *(int *)0x100000")
-    number = gdb.breakpoints()[0].number
-    gdb.insert_breakpoint(ENTRY)
-    gdb.resume()
-    gdb.wait_stop(SECONDS)
+    gdb.connect(boot(STORE))
+    gdb.console_command(f"watch *(int *){STORED_AT:#x}")
+    (watchpoint,) = gdb.breakpoints()
     gdb.resume()
     stop = gdb.wait_stop(SECONDS)
-    # QEMU watches RAM; a store to a device ends this guest instead.
-    assert stop.reason == "exited" or stop.breakpoint == number
+    assert (stop.reason, stop.breakpoint) == ("breakpoint", watchpoint.number)
+    assert gdb.read_memory(STORED_AT, 4) == b"\1\0\0\0"
 
 
 def test_a_running_guest_is_stopped_on_request(boot: BootGuest, gdb: Gdb) -> None:
@@ -174,6 +170,18 @@ def test_a_console_command_that_runs_the_guest_is_interrupted(
         typist.join(SECONDS)
         assert "SIGINT" in output[0]
     assert gdb.console_command("print 42") == "$1 = 42\n"
+
+
+def test_a_console_command_that_was_given_up_can_still_be_interrupted(
+    boot: BootGuest, gdb: Gdb
+) -> None:
+    gdb.connect(boot(SPIN))
+    with pytest.raises(DeadlineError, match="'continue'"):
+        gdb.console_command("continue", timeout=0.1)
+    assert gdb.running
+    gdb.interrupt()
+    assert gdb.wait_stop(SECONDS).reason == "interrupt"
+    assert gdb.console_command("print 42").endswith("$1 = 42\n")
 
 
 def test_a_console_command_that_runs_nothing_is_broken_off(boot: BootGuest, gdb: Gdb) -> None:

@@ -96,8 +96,17 @@ def test_attaching_stops_a_running_guest(boot: BootGuest) -> None:
             assert stub.registers() == before
             stub.insert_breakpoint(ENTRY)
             stub.resume()
-            if before.pc > ENTRY - 1:
-                assert stub.wait_stop(SECONDS).pc == ENTRY
+            assert stub.wait_stop(SECONDS).pc == ENTRY
+
+
+def test_two_harts(boot: BootGuest) -> None:
+    with StubClient(boot(COUNT, harts=2).gdb_socket) as stub:
+        stub.insert_breakpoint(ENTRY)
+        for _ in range(3):
+            stub.resume()
+            assert stub.wait_stop(SECONDS).pc == ENTRY
+            assert stub.registers().pc == ENTRY
+        assert stub.step().pc == ENTRY + 4
 
 
 def test_registers_can_be_written(boot: BootGuest) -> None:
