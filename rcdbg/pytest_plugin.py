@@ -29,7 +29,9 @@ _CONSOLE_LINES = 40
 class BootKernel(Protocol):
     """What the fixture `rcdbg_boot` is."""
 
-    def __call__(self, scenario: str | None = None, append: str = "", memory: str = "128M") -> "Run":
+    def __call__(
+        self, scenario: str | None = None, append: str = "", memory: str = "128M"
+    ) -> "Run":
         """Boot the kernel under test with these boot arguments; it has not run yet."""
 
 

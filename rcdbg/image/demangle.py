@@ -83,7 +83,12 @@ def _legacy(name: str) -> str:
             raise _NotMangledError
         parts.append(part)
         position = end
-    if len(parts) < 2 or not _LEGACY_HASH.match(parts[-1]):
+    suffix = name[position + 1 :]
+    if (
+        len(parts) < 2
+        or (suffix and not suffix.startswith("."))
+        or not _LEGACY_HASH.match(parts[-1])
+    ):
         raise _NotMangledError
     return "::".join(_unescape(part) for part in parts[:-1])
 

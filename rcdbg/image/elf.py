@@ -10,7 +10,7 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from rcdbg.errors import ImageError
 from rcdbg.image import cache
 from rcdbg.image.forms import DebugSections, DwarfError
 from rcdbg.image.lines import LineTable
-from rcdbg.image.rows import Rows
+from rcdbg.image.rows import Rows, Tables
 from rcdbg.image.symbols import Symbols, read_symbols
 from rcdbg.image.tables import DebugTypes, Functions
 
@@ -105,7 +105,7 @@ class Image:
     segments: tuple[Segment, ...]
     sections: tuple[Section, ...]
     has_debug_info: bool
-    _lazy: "_Lazy"
+    _lazy: "_Lazy" = field(repr=False, compare=False)
 
     @property
     def file_size(self) -> int:
@@ -369,6 +369,8 @@ class _Lazy:
 
     @cached_property
     def rows(self) -> Rows:
+        if not self._has_debug_info:
+            return Tables()
         with _damage(self._path, "debug info"):
             return cache.tables(self._build_id, len(self.data), self._debug_sections)
 
@@ -382,12 +384,12 @@ class _Lazy:
 
     @cached_property
     def lines(self) -> LineTable:
+        if not self._has_debug_info:
+            return LineTable()
         with _damage(self._path, "line tables"):
             return cache.lines(self._build_id, len(self.data), self._debug_sections)
 
     def _debug_sections(self) -> DebugSections:
-        if not self._has_debug_info:
-            return DebugSections()
         fields = DebugSections.__dataclass_fields__
         return DebugSections(**{name: self._content(f".debug_{name}") for name in fields})
 

@@ -16,6 +16,8 @@ from rcdbg.image.forms import DebugSections, DwarfError, c_string, read_form, sl
 _IS_STMT = 1
 _END_SEQUENCE = 2
 
+_TOMBSTONE = (1 << 64) - 2
+
 _CONTENT_PATH = 1
 _CONTENT_DIRECTORY = 2
 
@@ -109,7 +111,7 @@ class LineTable:
 
     def source_files(self) -> list[str]:
         """Every file that has code, sorted."""
-        return sorted({self.files[number] for number in set(self.file_numbers)})
+        return sorted({self.files[number] for number in set(self.file_numbers)} - {""})
 
 
 def has_suffix(file: str, suffix: str) -> bool:
@@ -278,7 +280,7 @@ def _run(
     step = header.minimum_instruction_length
     default_flags = _IS_STMT if header.default_is_stmt else 0
     address, file, line, column, flags = 0, 1, 1, 0, default_flags
-    file_count = len(local)
+    is_alive, file_count = False, len(local)
     while position < end:
         opcode = data[position]
         position += 1
@@ -319,12 +321,13 @@ def _run(
             extended = data[position]
             if extended == 2:  # set_address
                 address = int.from_bytes(data[position + 1 : position + size], "little")
-            elif extended == 1:  # end_sequence
                 # The linker leaves discarded code at address 0, or all ones.
-                if rows and 0 < rows[0][0] <= address < 1 << 64 and rows[0][0] < (1 << 64) - 2:
+                is_alive = 0 < address < _TOMBSTONE
+            elif extended == 1:  # end_sequence
+                if rows and rows[0][0] <= address < _TOMBSTONE:
                     rows.append((address, 0, 0, 0, _END_SEQUENCE))
                     sequences.append((rows[0][0], rows))
-                rows = []
+                rows, is_alive = [], False
                 address, file, line, column, flags = 0, 1, 1, 0, default_flags
             position += size
             continue
@@ -332,6 +335,6 @@ def _run(
             for _ in range(header.operand_counts[opcode - 1]):
                 _, position = uleb128(data, position)
             continue
-        if address and 0 <= file < file_count and 0 <= line < 1 << 32:
-            rows.append((address & (1 << 64) - 1, local[file], line, min(column, 0xFFFF), flags))
+        if is_alive and address < _TOMBSTONE and file < file_count and 0 <= line < 1 << 32:
+            rows.append((address, local[file], line, min(column, 0xFFFF), flags))
     return sequences

@@ -61,8 +61,7 @@ class NamedDies:
                 self._note(offset, prefix, found)
             return
         address = self._static_address(expression)
-        # The linker leaves statics that it discarded at address 0.
-        if address:
+        if address is not None:
             self._addresses[offset] = address
             self._note(offset, prefix, found)
 
@@ -108,7 +107,10 @@ class NamedDies:
         elif expression[:1] == bytes([dw.OP_ADDRX]):
             index, end = uleb128(expression, 1)
             address = self._unit.address_at(index)
-        if address is not None and expression[end : end + 1] == bytes([dw.OP_PLUS_UCONST]):
+        # The linker leaves statics that it discarded at address 0.
+        if not address:
+            return None
+        if expression[end : end + 1] == bytes([dw.OP_PLUS_UCONST]):
             offset, end = uleb128(expression, end + 1)
             address += offset
         return address if end == len(expression) else None

@@ -4,6 +4,7 @@ Source of the format: System V ABI, chapter 4, "Symbol Table".
 """
 
 import difflib
+import re
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,8 @@ _ENTRY = struct.Struct("<IBBHQQ")
 _SHN_UNDEF, _SHN_ABS = 0, 0xFFF1
 _STT_NOTYPE, _STT_OBJECT, _STT_FUNC = 0, 1, 2
 _KINDS = {_STT_NOTYPE: "label", _STT_OBJECT: "data", _STT_FUNC: "code"}
+
+_LLVM_SUFFIX = re.compile(r"(\.llvm\.\d+|\.\d+)+$")
 
 _LISTED = 6
 """How many candidates an error message names."""
@@ -86,6 +89,7 @@ class Symbols:
     def covering(self, address: int) -> Symbol | None:
         """The symbol that covers an address: the nearest one below that reaches so far."""
         last = bisect_right(self._addresses, address) - 1
+        passed_an_end = False
         for index in range(last, max(last - _OVERLAPS, -1), -1):
             symbol = self._symbols[index]
             if symbol.section == _SHN_ABS:
@@ -93,8 +97,10 @@ class Symbols:
             if symbol.size:
                 if address < symbol.address + symbol.size:
                     return symbol
-            elif self._region(symbol.address) == self._region(address) is not None:
-                return symbol
+                passed_an_end = True
+            elif not passed_an_end and self._region(address) == self._region(symbol.address):
+                # A label reaches to the next symbol, within its section.
+                return symbol if self._region(address) is not None else None
         return None
 
     def suggest(self, name: str, count: int = 3) -> list[str]:
@@ -121,9 +127,8 @@ class Symbols:
 
     def _candidates(self, name: str) -> Iterator[list[Symbol]]:
         """From the most exact reading of a name to the loosest."""
-        yield [symbol for symbol in self._by_name.get(name, ()) if not symbol.is_local] or list(
-            self._by_name.get(name, ())
-        )
+        exact = self._by_name.get(_LLVM_SUFFIX.sub("", name), [])
+        yield [symbol for symbol in exact if not symbol.is_local] or exact
         wanted = _segments(name)
         same_end = [
             (self._symbols[index], self._paths[index])
@@ -148,7 +153,8 @@ class Symbols:
     def _by_name(self) -> dict[str, list[Symbol]]:
         found: dict[str, list[Symbol]] = {}
         for symbol in self._symbols:
-            found.setdefault(symbol.name, []).append(symbol)
+            # LLVM marks private and split globals by suffixes that the DWARF does not have.
+            found.setdefault(_LLVM_SUFFIX.sub("", symbol.name), []).append(symbol)
         return found
 
     @cached_property

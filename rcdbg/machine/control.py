@@ -5,20 +5,6 @@ from typing import Literal, Protocol
 
 from rcdbg.target.protocol import Registers
 
-SUPERVISOR_CSRS = (
-    "satp",
-    "sstatus",
-    "sie",
-    "sip",
-    "scause",
-    "sepc",
-    "stval",
-    "stvec",
-    "sscratch",
-    "scounteren",
-)
-"""The CSRs of S-mode that QEMU's stub gives, by standard name (privileged spec, chapter 2.2)."""
-
 PRIVILEGE_REGISTER = "priv"
 """The stub's name for the current privilege: not a CSR, but listed with them."""
 

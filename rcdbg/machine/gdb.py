@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from rcdbg.errors import MachineError, MemoryReadError
-from rcdbg.machine.control import PRIVILEGE_REGISTER, SUPERVISOR_CSRS, Stop
+from rcdbg.machine.control import PRIVILEGE_REGISTER, Stop
 from rcdbg.machine.deadline import Deadline, DeadlineError
 from rcdbg.machine.gdb_program import (
     ARCHITECTURE,
@@ -36,6 +36,7 @@ from rcdbg.machine.gdb_records import (
 )
 from rcdbg.machine.mi import GdbError, MiChannel, Payload, Record, quote
 from rcdbg.machine.qemu import Qemu
+from rcdbg.riscv.registers import ABI_NAMES, SUPERVISOR_CSRS, unsigned
 from rcdbg.target.protocol import Registers
 
 __all__ = ["Breakpoint", "Frame", "Gdb", "Instruction", "find_gdb", "run_in_terminal"]
@@ -44,12 +45,8 @@ ANSWER_SECONDS = 20.0
 """How long a command may take unless the caller says otherwise."""
 
 _HALT_SECONDS = 0.05
-_GPRS = (
-    *("zero", "ra", "sp", "gp", "tp", "t0", "t1", "t2", "fp", "s1", "a0", "a1", "a2", "a3", "a4"),
-    *("a5", "a6", "a7", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11"),
-    *("t3", "t4", "t5", "t6"),
-)
-_MASK = (1 << 64) - 1
+# gdb calls x8 `fp` in its own description, and `s0` in others.
+_GPRS = tuple("fp" if name == "s0" else name for name in ABI_NAMES)
 
 _SETTINGS = (
     "mi-async on",
@@ -275,7 +272,6 @@ class Gdb:
 
     def registers(self) -> Registers:
         """The registers of the hart that stopped, whatever frame is selected."""
-        # gdb calls x8 `fp` in its own description, and `s0` in others.
         general = [name if name in self._numbers else "s0" for name in _GPRS]
         names = [*general, "pc", *self._csrs, PRIVILEGE_REGISTER]
         wanted = {self._numbers[name]: name for name in names if name in self._numbers}
@@ -287,7 +283,7 @@ class Gdb:
         for row in answer.get("register-values", []):
             value = hexadecimal(row.get("value"))
             if value is not None:
-                values[wanted[int(row["number"])]] = value & _MASK
+                values[wanted[int(row["number"])]] = unsigned(value)
         missing = [name for name in (*general, "pc") if name not in values]
         if missing:
             raise GdbError(f"gdb gives no value for {', '.join(missing)}")

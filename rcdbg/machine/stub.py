@@ -16,8 +16,9 @@ from xml.etree import ElementTree
 
 from rcdbg.errors import MachineError, MemoryReadError
 from rcdbg.machine import rsp
-from rcdbg.machine.control import PRIVILEGE_REGISTER, SUPERVISOR_CSRS, Stop, StopReason
+from rcdbg.machine.control import PRIVILEGE_REGISTER, Stop, StopReason
 from rcdbg.machine.deadline import Deadline, DeadlineError
+from rcdbg.riscv.registers import SUPERVISOR_CSRS
 from rcdbg.target.protocol import Ram, Registers
 
 READ_CHUNK = 2048

@@ -37,13 +37,14 @@ _COLUMNS = (
     Column("D", "D", right=True),
     Column("what"),
 )
-_NARROW_COLUMNS = (*_COLUMNS[:2], Column("size", right=True), Column("rights"))
+_NARROW_COLUMNS = (*_COLUMNS[:2], Column("size", right=True), Column("rwxug"), Column("ad"))
 
 
 def view(table: PageTable, previous: PageTable | None = None) -> RenderableType:
     """What is mapped where, with which rights; `previous` marks ranges that are new.
 
-    A and D say of how many pages the accessed and dirty bits are set.
+    A and D say of how many pages the accessed and dirty bits are set; in a small panel, `A` of all,
+    `a` of some.
     """
     parts: list[RenderableType] = [_head(table)]
     if table.note:
@@ -86,7 +87,9 @@ def _ranges(table: PageTable, previous: PageTable | None, width: int) -> Rendera
     new = [known is not None and _identity(item) not in known for item in table.ranges]
     marked_items = list(zip(table.ranges, new, strict=True))
     if width < _NARROW:
-        return listing(_NARROW_COLUMNS, [_narrow_row(*pair) for pair in marked_items], width)
+        rows = [_narrow_row(*pair) for pair in marked_items]
+        # Two letters of a column that is never left out: no need to keep more room for it.
+        return listing(_NARROW_COLUMNS, rows, width, least=2)
     return listing(_COLUMNS, [_row(*pair, width) for pair in marked_items], width)
 
 
@@ -106,23 +109,29 @@ def _row(item: MappedRange, new: bool, width: int) -> Row:
 
 
 def _narrow_row(item: MappedRange, new: bool) -> Row:
-    """What every range needs in one line, the rest below it."""
+    """What every range needs in one line; what only some have, below it."""
     below = Text("    ")
     if item.section:
         below.append_text(guest(item.section, palette.SYMBOL)).append("  ")
-    below.append("A ", palette.QUIET).append_text(_pages(item.accessed, item.pages))
-    below.append("  D ", palette.QUIET).append_text(_pages(item.dirty, item.pages))
     if item.page_size != PAGE_SIZE:
-        below.append(f"  {size(item.page_size)} pages", palette.QUIET)
+        below.append(f"{size(item.page_size)} pages", palette.QUIET)
     return Row(
         (
             marked(Text(f"{item.va:#x}"), new),
             address(item.pa),
             Text(short_size(item.size)),
             rights(item.rights),
+            _share("a", item.accessed, item.pages).append_text(_share("d", item.dirty, item.pages)),
         ),
-        (below,),
+        (below,) if below.plain.strip() else (),
     )
+
+
+def _share(letter: str, number: int, pages: int) -> Text:
+    """A capital if the bit is set in all pages, a small letter if in some, `-` if in none."""
+    if not number:
+        return styled("-", palette.QUIET)
+    return Text(letter.upper() if number == pages else letter)
 
 
 def _span(item: MappedRange, width: int) -> Text:

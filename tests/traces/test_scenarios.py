@@ -58,7 +58,7 @@ def test_paging_is_off_at_first_then_the_boot_table_then_exact_rights(
     boot_table = run.state().page_table
     assert {r.page_size for r in boot_table.ranges} == {1 << 30}
     assert "rwx--" in {r.rights for r in boot_table.ranges}
-    run.until(reached("sbi::shutdown"))
+    run.until(reached("scenarios::shutdown"))
     table = run.state().page_table
     assert not [r for r in table.ranges if "w" in r.rights and "x" in r.rights]
     sections = {s: r.rights for r in table.ranges if r.section for s in r.section.split()}
@@ -125,7 +125,7 @@ def test_heap_and_frames_end_as_they_began(rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("frames")
     run.until(reached("scenarios::run"))
     before = run.state().frames
-    run.until(reached("sbi::shutdown"))
+    run.until(reached("scenarios::shutdown"))
     after = run.state().frames
     assert before.free == after.free
     assert (before.used, before.total) == (after.used, after.total)
@@ -134,7 +134,7 @@ def test_heap_and_frames_end_as_they_began(rcdbg_boot: BootKernel) -> None:
 
 def test_mapping_says_where_things_are_and_the_walk_agrees(rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("mapping")
-    run.until(reached("sbi::shutdown"))
+    run.until(reached("scenarios::shutdown"))
     state, kernel = run.state(), run.kernel()
     said = re.findall(
         r"^\.?\w+ (0x[0-9a-f]{16}) -> (0x[0-9a-f]+) ([rwxugad-]{7})\r?$", run.console, re.MULTILINE

@@ -8,10 +8,10 @@ import pytest
 
 from rcdbg.errors import MemoryReadError
 from rcdbg.machine import stub as stub_module
-from rcdbg.machine.control import SUPERVISOR_CSRS
 from rcdbg.machine.deadline import DeadlineError
 from rcdbg.machine.oracles import parse_info_registers
 from rcdbg.machine.stub import StubClient, StubError
+from rcdbg.riscv.registers import SUPERVISOR_CSRS
 from tests.unit.machine.processes import SECONDS
 
 from .conftest import ENTRY, BootGuest

@@ -126,7 +126,8 @@ pub fn passed() -> ! {
     shutdown()
 }
 
-/// Ends the machine with success.
+/// Ends the machine with success: one place, also in a release build, to look at what is left.
+#[inline(never)]
 fn shutdown() -> ! {
     println!("scenario {} passed", chosen().name);
     sbi::shutdown()

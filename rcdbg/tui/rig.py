@@ -1,0 +1,104 @@
+"""QEMU and a gdb connected to it, watched by a thread that tells when one of them ends."""
+
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from rcdbg.errors import MachineError
+from rcdbg.image.elf import Image
+from rcdbg.image.match import differs_from_memory
+from rcdbg.machine.gdb import Gdb
+from rcdbg.machine.qemu import Qemu, QemuConfig
+from rcdbg.model.kernel import Kernel
+from rcdbg.target.memory import RamTarget
+
+_END_SECONDS = 5.0
+
+
+class Rig:
+    """A kernel on a test rig: booted but not started, gdb connected, its image loaded.
+
+    `on_end` is called once, from a thread, with the reason in words, when QEMU or gdb ends without
+    `close` having been called. Raises MachineError if one of them cannot be started, or if the
+    image is not what QEMU has loaded.
+    """
+
+    def __init__(
+        self, image: Image, config: QemuConfig, gdb_path: str | None, on_end: Callable[[str], None]
+    ) -> None:
+        self.image = image
+        self._on_end = on_end
+        self._closing = threading.Event()
+        with ThreadPoolExecutor(1) as beside:
+            # Neither needs the other to start, and each takes a while.
+            starting_gdb = beside.submit(Gdb, gdb_path)
+            try:
+                self.qemu = Qemu(config)
+            except BaseException:
+                if starting_gdb.exception() is None:
+                    starting_gdb.result().close()
+                raise
+        try:
+            self.gdb = starting_gdb.result()
+        except BaseException:
+            self.qemu.close()
+            raise
+        self.target = RamTarget(self.qemu.ram.memory, self.qemu.ram.base, self.gdb.registers)
+        self._wake = os.eventfd(0)
+        self._watcher = threading.Thread(target=self._watch, name="rcdbg-watcher", daemon=True)
+        try:
+            if why := differs_from_memory(image, self.target.read_phys):
+                raise MachineError(why)
+            self.gdb.command("-gdb-set print asm-demangle on")
+            self.gdb.connect(self.qemu.gdb_socket, image.path)
+        except BaseException:
+            self.gdb.close()
+            self.qemu.close()
+            os.close(self._wake)
+            raise
+        self._watcher.start()
+
+    def kernel(self) -> Kernel:
+        """The kernel as it stands; raises GdbError while it runs."""
+        return Kernel.now(self.image, self.target)
+
+    def close(self) -> None:
+        """End gdb and QEMU. Once only, and not from `on_end`."""
+        self._closing.set()
+        os.eventfd_write(self._wake, 1)
+        self._watcher.join()
+        os.close(self._wake)
+        self.gdb.close()
+        self.qemu.close()
+
+    def _watch(self) -> None:
+        poll = select.poll()
+        poll.register(self._wake, select.POLLIN)
+        descriptors = []
+        try:
+            for pid in (self.qemu.pid, self.gdb.pid):
+                try:
+                    descriptors.append(os.pidfd_open(pid))
+                except ProcessLookupError:
+                    # Ended before it could be watched: what is read below tells which one.
+                    os.eventfd_write(self._wake, 1)
+                else:
+                    poll.register(descriptors[-1], select.POLLIN)
+            poll.poll()
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        if not self._closing.is_set():
+            self._on_end(self._obituary())
+
+    def _obituary(self) -> str:
+        if self.qemu.alive:
+            return "gdb has ended"
+        status = self.qemu.wait(_END_SECONDS)
+        if status < 0:
+            return f"QEMU was killed by {signal.Signals(-status).name}"
+        said = f": {self.qemu.errors[-1]}" if status and self.qemu.errors else ""
+        return f"guest shut down with status {status}{said}"

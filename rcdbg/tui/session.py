@@ -1,0 +1,96 @@
+"""What the full-screen debugger asks of a debugged kernel, and what it is told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from rcdbg.model.state import KernelState
+from rcdbg.views.code import Code
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The kernel at one stop; `number` counts them, `reason` says in words why it stands."""
+
+    number: int
+    state: KernelState
+    code: Code
+    reason: str
+
+
+class Listener(Protocol):
+    """Is told what happens; each method returns at once and may be called from any thread."""
+
+    def on_running(self) -> None:
+        """The guest runs."""
+
+    def on_stop(self) -> None:
+        """The guest stands: `DebugSession.state` has the rest."""
+
+    def on_console_text(self, text: str) -> None:
+        """The guest has printed `text`."""
+
+    def on_exit(self, reason: str) -> None:
+        """The guest, or gdb, is gone; only `restart` and `close` make sense from here on."""
+
+
+class DebugSession(Protocol):
+    """A kernel under a debugger.
+
+    Methods block and are called from one worker thread, all but `interrupt` and `close`, which any
+    thread may call. What sets the guest going returns at once; `Listener` tells the rest. All raise
+    RcdbgError with one line for the user.
+    """
+
+    @property
+    def kernel_name(self) -> str:
+        """What is debugged, for the title."""
+
+    @property
+    def scenario(self) -> str:
+        """What the kernel was asked to do, or an empty string."""
+
+    def start(self, listener: Listener) -> None:
+        """Boot and run to the first place to look at."""
+
+    def restart(self) -> None:
+        """The same again from the beginning, whatever became of the machine and of gdb."""
+
+    def close(self) -> None:
+        """End the machine and gdb. May be called again."""
+
+    def state(self) -> Stopped:
+        """The kernel as it stands."""
+
+    def symbols(self) -> Sequence[str]:
+        """The kernel's functions, for completion."""
+
+    def resume(self) -> None:
+        """Let the guest run."""
+
+    def interrupt(self) -> None:
+        """Ask a running guest to stop; nothing happens to one that stands."""
+
+    def step_line(self) -> None:
+        """Run to the next source line, into calls."""
+
+    def next_line(self) -> None:
+        """Run to the next source line of this function."""
+
+    def step_instruction(self) -> None:
+        """Execute one instruction."""
+
+    def finish(self) -> None:
+        """Run until the function returns."""
+
+    def until_next_trap(self) -> None:
+        """Run until the kernel's trap handler is entered."""
+
+    def add_breakpoint(self, location: str) -> str:
+        """Stop at a symbol, or whatever else gdb takes; returns a line that says where."""
+
+    def console_command(self, text: str, width: int) -> str:
+        """What gdb prints for a command typed by the user, in `width` columns where that counts."""
+
+    def write_console(self, text: str) -> None:
+        """Type `text` to the kernel."""

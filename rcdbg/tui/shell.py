@@ -1,0 +1,469 @@
+"""The full-screen program: panels around one session, painted anew at each stop."""
+
+import asyncio
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import ClassVar, Final
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+from textual import events
+from textual.app import App, ComposeResult
+from textual.binding import Binding
+from textual.message import Message
+from textual.screen import Screen
+
+from rcdbg.errors import RcdbgError
+from rcdbg.model.state import KernelState
+from rcdbg.tui import themes
+from rcdbg.tui.arrangement import PANELS, PanelGrid, PanelLayout, is_compact
+from rcdbg.tui.bars import Activity, Header, KeyBar
+from rcdbg.tui.panels import ConsolePanel, GdbPanel, Panel, ViewPanel
+from rcdbg.tui.session import DebugSession, Stopped
+from rcdbg.tui.worker import Worker
+from rcdbg.views import code, context, hart, palette, problems
+from rcdbg.views.common import guest, styled
+from rcdbg.views.state import PARTS, Part
+
+STALE_SECONDS: Final = 0.15
+"""A guest that runs for longer has its panels dimmed; a step must not make them blink."""
+
+_TITLES: Final = {"code": "Code", "context": "Context"} | {
+    part.name: part.title for part in PARTS if part.name not in ("hart", "problems", "context")
+}
+_END_SECONDS: Final = 10.0
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
+
+
+class Desk(Screen[None]):
+    """The screen of the panels: Tab goes through them in their own order."""
+
+    BINDINGS: ClassVar = [
+        Binding("tab", "app.next_panel(1)"),
+        Binding("shift+tab", "app.next_panel(-1)"),
+    ]
+
+
+class Happened(Message):
+    """Something in the session's threads that the screen has to follow."""
+
+    def __init__(self, follow: Callable[[], None]) -> None:
+        super().__init__()
+        self.follow = follow
+
+
+class Shell(App[int]):
+    """The debugger on the whole screen; it starts `session`, and the caller closes it."""
+
+    TITLE = "rcdbg"
+    CSS_PATH = "shell.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar = [
+        Binding("s", "go('step_line')"),
+        Binding("n", "go('next_line')"),
+        Binding("i", "go('step_instruction')"),
+        Binding("f", "go('finish')"),
+        Binding("c", "go('resume')"),
+        Binding("t", "go('until_next_trap')"),
+        Binding("x", "interrupt"),
+        Binding("ctrl+c", "interrupt", priority=True),
+        Binding("b", "ask_breakpoint"),
+        Binding("r", "restart"),
+        Binding("colon", "gdb_line"),
+        Binding("z", "zoom"),
+        Binding("escape", "leave_zoom"),
+        Binding("L", "toggle_light"),
+        Binding("question_mark", "help"),
+        Binding("q", "quit"),
+    ]
+
+    def __init__(self, session: DebugSession) -> None:
+        super().__init__()
+        self.session = session
+        self.activity: Activity = "starting"
+        self.stopped: Stopped | None = None
+        self._before: KernelState | None = None
+        self.start_error: RcdbgError | None = None
+        """Why the session could not be started at all; the program has ended then."""
+        self.paint_seconds: deque[float] = deque(maxlen=1000)
+        """For each stop, the time from its coming to its being on the screen."""
+        self._header, self._keys = Header(), KeyBar()
+        self._views = {name: ViewPanel(name, title) for name, title in _TITLES.items()}
+        self._console, self._gdb = ConsolePanel(), GdbPanel()
+        self._layout = PanelLayout()
+        self._moving: str | None = None
+        self._queued: str | None = None
+        self._runs = 0
+        self._stopped_at = 0.0
+        self._printed: list[str] = []
+        self._printed_lock = threading.Lock()
+        self._worker: Worker | None = None
+
+    # The screen
+
+    def get_default_screen(self) -> Screen[None]:
+        """Textual asks for the screen to begin with."""
+        return Desk()
+
+    def compose(self) -> ComposeResult:
+        """Textual asks for the children."""
+        panels: dict[str, Panel] = {**self._views, "console": self._console, "gdb": self._gdb}
+        yield self._header
+        with PanelGrid(self._layout, id="panels"):
+            for name in PANELS:
+                yield panels[name]
+        yield self._keys
+
+    def on_mount(self) -> None:
+        """Textual is ready."""
+        self.ansi_theme_dark, self.ansi_theme_light = themes.ANSI_DARK, themes.ANSI_LIGHT
+        self.register_theme(themes.DARK)
+        self.register_theme(themes.LIGHT)
+        self.theme = themes.DARK.name
+        self._header.kernel = self.session.kernel_name
+        self._header.scenario = self.session.scenario
+        self.action_next_panel(0)
+        self._note(styled("press : for a gdb command, ? for the keys", palette.QUIET))
+        for number in _SIGNALS:
+            # The terminal has to be restored, which Python's own way of ending would not do.
+            asyncio.get_running_loop().add_signal_handler(number, self.exit, 128 + number)
+        self._worker = Worker(lambda error: self._tell(partial(self._failed, error)))
+        self._worker.submit(self._start)
+
+    def on_unmount(self) -> None:
+        """Textual is about to end."""
+        for number in _SIGNALS:
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """The terminal has another size."""
+        self.screen.set_class(is_compact(event.size.width, event.size.height - 2), "-compact")
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Another panel has the focus."""
+        panel = next((p for p in event.widget.ancestors_with_self if isinstance(p, Panel)), None)
+        if panel is not None and panel.id is not None:
+            self._follow_focus(panel.id)
+
+    def action_next_panel(self, by: int) -> None:
+        """Focus the next panel, or the one before."""
+        here = PANELS.index(self._layout.focused or PANELS[0])
+        name = PANELS[(here + by) % len(PANELS)]
+        self.query_one(f"#{name}", Panel).body.focus()
+        # Not only when textual tells of it: the next key may rely on it.
+        self._follow_focus(name)
+
+    def _follow_focus(self, name: str) -> None:
+        if name == self._layout.focused:
+            return
+        self._layout.focused = name
+        if self._layout.zoomed is not None:
+            self._layout.zoomed = name
+        self._arrange_again()
+
+    def _arrange_again(self) -> None:
+        # Asked of a child: only then does textual drop the places that it has remembered.
+        self._gdb.refresh(layout=True)
+
+    def _show_activity(self, activity: Activity, reason: str) -> None:
+        self.activity = activity
+        self._header.update(activity, reason)
+        self._keys.update(activity)
+        if activity != "running":
+            self.query_one("#panels").set_class(activity == "exited", "-stale")
+
+    def _paint(self, stopped: Stopped) -> None:
+        """All panels from one moment, in one go."""
+        if self.stopped is not None and self.stopped.number != stopped.number:
+            self._before = self.stopped.state
+        before = self._before
+        self.stopped = stopped
+        state = stopped.state
+        with self.batch_update():
+            self._show_activity("stopped", stopped.reason)
+            self._views["code"].set_title(code.where(stopped.code).plain)
+            self._views["code"].show(lambda height: code.view(stopped.code, height))
+            self._views["context"].set_title(
+                "of the trap" if state.trap.context else "none; the hart's registers"
+            )
+            self._views["context"].show(lambda height: _context(state, before))
+            for part in PARTS:
+                if part.name in self._views and part.name != "context":
+                    self._views[part.name].show(partial(_part, part, state, before))
+        self.call_after_refresh(self._painted)
+
+    def _painted(self) -> None:
+        if self._stopped_at:
+            self.paint_seconds.append(time.perf_counter() - self._stopped_at)
+            self._stopped_at = 0.0
+
+    # What the session tells, from its threads
+
+    def _tell(self, follow: Callable[[], None]) -> None:
+        # The session's threads outlive the screen by a little; they have nobody to tell then.
+        with suppress(RuntimeError):
+            self.post_message(Happened(follow))
+
+    def on_happened(self, event: Happened) -> None:
+        """Follow it, in the thread of the screen."""
+        event.follow()
+
+    def on_running(self) -> None:
+        """The guest runs."""
+        self._runs += 1
+        self._tell(self._follow_running)
+
+    def on_stop(self) -> None:
+        """The guest stands."""
+        self._stopped_at = time.perf_counter()
+        self._submit(partial(self._read_state, self._runs))
+
+    def on_console_text(self, text: str) -> None:
+        """The guest has printed something; what comes faster than the screen is put together."""
+        with self._printed_lock:
+            self._printed.append(text)
+            if len(self._printed) > 1:
+                return
+        self._tell(self._follow_console)
+
+    def on_exit(self, reason: str) -> None:
+        """The guest or gdb is gone."""
+        self._tell(lambda: self._follow_exit(reason))
+
+    # What the screen does about it
+
+    def _follow_running(self) -> None:
+        self.activity = "running"
+        self.set_timer(STALE_SECONDS, self._show_running)
+
+    def _show_running(self) -> None:
+        if self.activity == "running":
+            self._show_activity("running", "x interrupts; the panels show the last stop")
+            self.query_one("#panels").add_class("-stale")
+
+    def _follow_stop(self, stopped: Stopped) -> None:
+        moved, self._moving = self._moving, None
+        again = self.stopped is not None and self.stopped.number == stopped.number
+        self._paint(stopped)
+        if moved not in _STEPS and not again:
+            self._note(styled(stopped.reason, palette.QUIET))
+        queued, self._queued = self._queued, None
+        if queued is not None:
+            self.action_go(queued)
+
+    def _follow_unreadable(self, error: Exception) -> None:
+        self._failed(error)
+        self._show_activity("stopped", "the kernel's state cannot be read: see gdb's panel")
+
+    def _follow_console(self) -> None:
+        with self._printed_lock:
+            text, self._printed = "".join(self._printed), []
+        self._console.feed(text)
+
+    def _follow_exit(self, reason: str) -> None:
+        self._moving = self._queued = None
+        self._show_activity("exited", f"{reason}: r restarts, q quits")
+        self._note(styled(reason, palette.WARNING))
+
+    def _failed(self, error: Exception) -> None:
+        self._moving = self._queued = None
+        known = isinstance(error, RcdbgError)
+        line = str(error) if known else f"internal error: {type(error).__name__}: {error}"
+        self._note(guest("! " + " ".join(line.split()), palette.PROBLEM))
+
+    def _note(self, *lines: Text) -> None:
+        self._gdb.log_lines(lines)
+
+    # Jobs, in the session's thread
+
+    def _submit(self, job: Callable[[], None]) -> None:
+        if self._worker is not None:
+            self._worker.submit(job)
+
+    def _start(self) -> None:
+        try:
+            self.session.start(self)
+        except RcdbgError as error:
+            self._tell(partial(self._give_up, error))
+
+    def _give_up(self, error: RcdbgError) -> None:
+        self.start_error = error
+        self.exit(2)
+
+    def _restart(self) -> None:
+        try:
+            self.session.restart()
+        except RcdbgError as error:
+            self.on_exit(str(error))
+
+    def _read_state(self, run: int) -> None:
+        """Show the stop that ended the `run`-th run, unless the guest runs again already."""
+        if run != self._runs:
+            return
+        try:
+            stopped = self.session.state()
+        except Exception as error:  # noqa: BLE001
+            # It stands all the same, and the keys must work: only what it shows is missing.
+            if run == self._runs:
+                self._tell(partial(self._follow_unreadable, error))
+            return
+        self._tell(partial(self._follow_stop, stopped))
+
+    def _ask_gdb(self, command: str, width: int) -> None:
+        try:
+            answer = self.session.console_command(command, width)
+        except RcdbgError as error:
+            self._tell(partial(self._failed, error))
+            return
+        lines = [guest(line) for line in answer.rstrip("\n").split("\n")] if answer else []
+        self._tell(lambda: self._note(*lines))
+        if self.activity == "stopped":
+            # It may have changed registers, memory or breakpoints.
+            self._read_state(self._runs)
+
+    def _set_breakpoint(self, location: str) -> None:
+        said = self.session.add_breakpoint(location)
+        self._tell(lambda: self._note(guest(said)))
+        if self.activity == "stopped":
+            self._read_state(self._runs)
+
+    # What the user asks for
+
+    def action_go(self, method: str) -> None:
+        """Let the guest run, in one of the ways of a session."""
+        if self._moving in _STEPS and method in _STEPS:
+            # A held key: one step ahead is enough, more would run on after the key is up.
+            self._queued = method
+        elif self.activity == "stopped" and self._moving is None:
+            self._moving = method
+            self._submit(getattr(self.session, method))
+        else:
+            self._hint()
+
+    def _hint(self) -> None:
+        hints = {
+            "starting": "the machine is starting",
+            "exited": "the kernel has ended: r restarts it",
+            "running": "the kernel runs: x interrupts it",
+            "stopped": "the kernel runs: x interrupts it",
+        }
+        self.notify(hints[self.activity], timeout=3)
+
+    def action_interrupt(self) -> None:
+        """Stop the running guest."""
+        if self.activity == "running" or self._moving:
+            self.session.interrupt()
+        elif self.activity == "stopped":
+            self.notify("the kernel stands already; q quits", timeout=3)
+        else:
+            self._hint()
+
+    def action_ask_breakpoint(self) -> None:
+        """Ask where to stop."""
+        if self.activity not in ("running", "stopped"):
+            self._hint()
+            return
+        # Only now: it is not needed for the first painted screen.
+        from rcdbg.tui.prompts import AskSymbol
+
+        def take(location: str | None) -> None:
+            if location:
+                self._submit(lambda: self._set_breakpoint(location))
+
+        self.push_screen(AskSymbol("Breakpoint at", self.session.symbols()), take)
+
+    def action_restart(self) -> None:
+        """Boot again."""
+        if self.activity == "starting":
+            self._hint()
+            return
+        self.stopped = self._before = self._moving = self._queued = None
+        self._show_activity("starting", "again")
+        self._console.begin_again()
+        self._note(styled("restarted", palette.QUIET))
+        self._submit(self._restart)
+
+    def action_gdb_line(self) -> None:
+        """Let the user type a gdb command."""
+        self._gdb.open_line()
+        self._follow_focus("gdb")
+
+    def on_gdb_panel_command(self, event: GdbPanel.Command) -> None:
+        """The user has typed a gdb command."""
+        command = event.text
+        self._note(guest(f"(gdb) {command}", palette.LABEL))
+        if command in ("q", "quit", "exit"):
+            self.exit(0)
+            return
+        if method := _MOVES.get(command):
+            self.action_go(method)
+            return
+        width = max(40, self._gdb.tail.size.width)
+        self._submit(lambda: self._ask_gdb(command, width))
+
+    def on_console_panel_typed(self, event: ConsolePanel.Typed) -> None:
+        """The user has typed a line to the kernel."""
+        self._submit(lambda: self.session.write_console(event.text))
+
+    def action_zoom(self) -> None:
+        """Give the focused panel the whole screen, or take it back."""
+        layout = self._layout
+        layout.zoomed = layout.focused if layout.zoomed is None else None
+        self._arrange_again()
+
+    def action_leave_zoom(self) -> None:
+        """Escape among the panels: end the zoom."""
+        if self._layout.zoomed is not None:
+            self.action_zoom()
+
+    def action_toggle_light(self) -> None:
+        """The other of the two themes."""
+        light = self.theme == themes.LIGHT.name
+        self.theme = themes.DARK.name if light else themes.LIGHT.name
+
+    def action_help(self) -> None:
+        """Show the keys."""
+        from rcdbg.tui.prompts import Help
+
+        self.push_screen(Help())
+
+    async def action_quit(self) -> None:
+        """Leave; whoever started the program ends the session."""
+        self.exit(0)
+
+    def end(self) -> None:
+        """Let the session's thread end; the session must be closed already."""
+        if self._worker is not None:
+            self._worker.close(_END_SECONDS)
+
+
+_STEPS: Final = frozenset({"step_line", "next_line", "step_instruction", "finish"})
+_MOVES: Final = {
+    **dict.fromkeys(("c", "continue"), "resume"),
+    **dict.fromkeys(("s", "step"), "step_line"),
+    **dict.fromkeys(("n", "next"), "next_line"),
+    **dict.fromkeys(("si", "stepi"), "step_instruction"),
+    **dict.fromkeys(("fin", "finish"), "finish"),
+}
+"""What gdb calls the keys' actions: typed, they do the same, and the screen stays awake."""
+
+
+def _context(state: KernelState, before: KernelState | None) -> RenderableType:
+    """The trap; where none is being handled, the hart's registers after the words that say so."""
+    parts = [context.view(state.trap, before.trap if before else None)]
+    if state.trap.context is None:
+        parts.append(hart.view(state.hart, before.hart if before else None))
+    if state.problems:
+        parts.append(problems.view(state.problems))
+    return Group(*parts)
+
+
+def _part(
+    part: Part, state: KernelState, before: KernelState | None, height: int
+) -> RenderableType:
+    return part.view(state, before)

@@ -1,0 +1,1 @@
+"""The image layer on the real kernel, against readers that others wrote."""

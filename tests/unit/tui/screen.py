@@ -1,0 +1,37 @@
+"""Looking at a running app as a user does: what stands on its screen."""
+
+import time
+from collections.abc import Callable
+
+from textual.pilot import Pilot
+
+from rcdbg.tui.shell import Shell
+
+_PATIENCE_SECONDS = 20.0
+
+
+def screen(app: Shell) -> str:
+    """The text on the screen, line by line."""
+    # Not public, but the screenshots that are take a tenth of a second each.
+    strips = app.screen._compositor.render_strips(app.size)
+    return "\n".join(strip.text.rstrip() for strip in strips)
+
+
+async def until(pilot: Pilot[int], condition: Callable[[], object]) -> None:
+    """Let the app work until `condition` holds; the test fails if it never does."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"never came true; on the screen:\n{screen_of(pilot)}"
+        await pilot.pause(0.005)
+
+
+def screen_of(pilot: Pilot[int]) -> str:
+    """The same for a pilot."""
+    assert isinstance(pilot.app, Shell)
+    return screen(pilot.app)
+
+
+async def until_shown(pilot: Pilot[int], *texts: str) -> str:
+    """Let the app work until all `texts` are on the screen; returns the screen."""
+    await until(pilot, lambda: all(text in screen_of(pilot) for text in texts))
+    return screen_of(pilot)
