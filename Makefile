@@ -67,7 +67,7 @@ bench: $(PACKAGES) kernel ## start-up and stop-to-painted times, beside bare gdb
 	$(PYTHON) -m tests.bench
 
 docs: $(PACKAGES) kernel ## make the pictures of the README and docs anew
-	$(PYTHON) tools/pictures.py
+	$(PYTHON) tools/refresh_docs.py
 
 clean: ## remove what was built, but not what was installed
 	rm -rf kernel/target build dist $(STAMPS) .mypy_cache .ruff_cache .pytest_cache

@@ -84,7 +84,8 @@ class UnionType:
 class Variant:
     """One variant of an enum with data.
 
-    `discriminants` are the inclusive ranges of discriminant values that select it;
+    `discriminants` are the inclusive ranges of discriminant values that select it, as the
+    discriminant's type reads: negative only where that is a signed BaseType;
     empty means that it is the one for every other value (the niche's dataful variant,
     or the only one).
     """

@@ -316,6 +316,23 @@ def test_a_static_whose_declaration_stands_elsewhere(load: Load) -> None:
     assert (found.path, found.type, found.line) == ("os::TICKS", u64.offset, None)
 
 
+@pytest.mark.parametrize(
+    ("expression", "address"),
+    [
+        (b"\x03" + BASE.to_bytes(8, "little") + b"\x23\x90\x01", BASE + 0x90),
+        (b"\x03" + bytes(8) + b"\x23\x10", None),  # discarded
+        (b"\x03" + BASE.to_bytes(8, "little") + b"\x93\x04", None),  # one piece of several
+        (b"\x03" + BASE.to_bytes(8, "little")[:7], None),
+        (b"\x91\x10", None),
+        (b"", None),
+    ],
+)
+def test_places_of_statics(load: Load, expression: bytes, address: int | None) -> None:
+    merged = Die(0x34, (0x03, build.STRP, "X"), (0x02, build.EXPRLOC, expression))
+    found = [static.address for static in load(merged).types.statics()]
+    assert found == ([address] if address is not None else [])
+
+
 def test_vtables_name_the_type_behind_a_trait_object(load: Load) -> None:
     concrete = build.struct_type("Fifo", 8)
     vtable = build.struct_type("<Fifo as Scheduler>::{vtable_type}", 24)
