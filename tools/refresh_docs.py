@@ -11,10 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from rcdbg.image.locate import default_kernel
+from rcdbg.trace.run import Boot
+from rcdbg.tui.live import SessionOptions
+from rcdbg.tui.screenshot import take_screenshot
+
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "tui.svg"
-PICTURE_OF = ("--scenario", "preempt", "--at", "handle_interrupt:5")
-COLUMNS, LINES = 160, 48
 _BLOCK = re.compile(r"(<!-- output of: (.+?) -->\n).*?(<!-- end of output -->)", re.DOTALL)
 
 
@@ -54,6 +57,13 @@ def main() -> None:
         if after != before:
             path.write_text(after)
             print(f"refreshed {path.relative_to(ROOT)}")
+    options = SessionOptions(
+        Boot(default_kernel(), "scenario=preempt"), gdb=None, at="handle_interrupt:5"
+    )
+    take_screenshot(options, PICTURE, keys=["t", "t"])
+    # Where the sources lie on this machine is nobody's business.
+    PICTURE.write_text(PICTURE.read_text().replace(f"{ROOT}/", ""))
+    print(f"refreshed {PICTURE.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

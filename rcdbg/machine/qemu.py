@@ -1,11 +1,14 @@
 """Booting a kernel in QEMU's `virt` machine, watched and cleaned up after."""
 
+import fcntl
 import os
 import re
 import select
 import shutil
 import socket
+import termios
 import threading
+from array import array
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -30,6 +33,7 @@ MIN_MEMORY = 8 << 20
 
 _UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _START_SECONDS = 20.0
+_SETTLE_SECONDS = 10.0
 _STDERR_LINES = 200
 
 
@@ -103,6 +107,8 @@ class Qemu:
         self._closed = False
         self._monitor: Monitor | None = None
         self._monitor_lock = threading.Lock()
+        self._reading = threading.Condition()
+        self._reader_busy = False
         self._errors: deque[str] = deque(maxlen=_STDERR_LINES)
         with ExitStack() as undo, ExitStack() as given:
             session = open_session()
@@ -132,6 +138,7 @@ class Qemu:
             undo.callback(self._process.close)
             # Else we would hold the other ends of what QEMU writes to, and never see its end.
             given.close()
+            self._serial = serial
             self.console = Console(serial if config.serial == "socket" else None)
             self._reader = threading.Thread(
                 target=self._read, args=(serial, errors), name="rcdbg-console", daemon=True
@@ -246,6 +253,18 @@ class Qemu:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def settle(self, timeout: float = _SETTLE_SECONDS) -> None:
+        """Wait until all that a guest printed before it stopped is in `console`.
+
+        QEMU has handed it over by then, but the reader thread may not have come to it. Raises
+        DeadlineError after `timeout` seconds, as may happen with a guest that runs.
+        """
+        with self._reading:
+            if not self._reading.wait_for(
+                lambda: not self._reader_busy and not _unread(self._serial), timeout
+            ):
+                raise DeadlineError(f"the console did not come to rest within {timeout:g} s")
+
     def _end_reader(self) -> None:
         self._process.close()
         self.console.detach_keyboard()
@@ -259,7 +278,9 @@ class Qemu:
         open_ends = {serial, errors}
         while open_ends:
             for descriptor, _ in poll.poll():
-                data = _read_some(descriptor)
+                with self._reading:
+                    self._reader_busy = True
+                    data = _read_some(descriptor)
                 if descriptor == serial:
                     self.console.feed(data)
                 else:
@@ -270,6 +291,16 @@ class Qemu:
                 if not data:
                     poll.unregister(descriptor)
                     open_ends.remove(descriptor)
+                with self._reading:
+                    self._reader_busy = False
+                    self._reading.notify_all()
+
+
+def _unread(descriptor: int) -> int:
+    """Bytes that wait to be read: ioctl_tty(2), FIONREAD."""
+    waiting = array("i", [0])
+    fcntl.ioctl(descriptor, termios.FIONREAD, waiting)
+    return waiting[0]
 
 
 def _read_some(descriptor: int) -> bytes:

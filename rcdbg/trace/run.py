@@ -99,6 +99,7 @@ class Run:
                     inserted.clear()
                     self._ended(event)
                     return None
+                self.qemu.settle()
                 kernel = self.kernel()
                 if event.happened(kernel):
                     return kernel

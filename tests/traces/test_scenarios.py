@@ -68,7 +68,8 @@ def test_paging_is_off_at_first_then_the_boot_table_then_exact_rights(
 
 
 def test_threads_run_in_fifo_order(rcdbg_boot: BootKernel) -> None:
-    run = rcdbg_boot("threads", "threads=8")
+    # Ten seconds between ticks: nobody is interrupted before it has said its line.
+    run = rcdbg_boot("threads", "threads=8 interval=100000000")
     order = []
     for _ in range(8):
         run.until(switch())

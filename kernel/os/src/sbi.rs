@@ -5,6 +5,7 @@
 
 use crate::memory::{VirtualAddress, SIFIVE_TEST_ADDRESS};
 use core::arch::asm;
+use riscv::register::time;
 
 const SBI_SET_TIMER: usize = 0;
 const SBI_CONSOLE_PUTCHAR: usize = 1;
@@ -20,6 +21,9 @@ const SBI_RESET_REASON_SYSTEM_FAILURE: usize = 1;
 
 /// "Exit with the status in the upper half", to QEMU's test device.
 const SIFIVE_TEST_FAIL: u32 = 0x3333;
+
+/// How long QEMU may take to end after that: one second.
+const FAILURE_GRACE_TICKS: usize = 10_000_000;
 
 /// One call: the extension in a7, the function in a6; returns a0 and a1 (error and value; a legacy
 /// extension has its value in a0).
@@ -72,6 +76,11 @@ pub fn shutdown_failure() -> ! {
     // SAFETY: the device's page is mapped at KERNEL_MAP_OFFSET from the first instruction after paging on
     // (boot_page_table) and by the kernel's own MemorySet; a write there has no effect but to end QEMU.
     unsafe { device.write_volatile(SIFIVE_TEST_FAIL | 1 << 16) };
+    // Newer QEMUs end a moment later. A reset in that moment would turn the failure into a success.
+    let end = time::read() + FAILURE_GRACE_TICKS;
+    while time::read() < end {
+        core::hint::spin_loop();
+    }
     system_reset(SBI_RESET_REASON_SYSTEM_FAILURE);
     sbi_call(SBI_SHUTDOWN, 0, [0, 0, 0]);
     halt()

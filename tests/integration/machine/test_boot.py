@@ -29,11 +29,9 @@ def test_the_kernel_runs_to_its_end(boot: BootGuest, kernel: Path) -> None:
 def test_a_paused_machine_has_not_run(boot: BootGuest) -> None:
     machine = boot(SPIN)
     assert machine.alive
-    assert machine.monitor.execute("query-status") == {
-        "status": "prelaunch",
-        "running": False,
-        "singlestep": False,
-    }
+    status = machine.monitor.execute("query-status")
+    assert isinstance(status, dict)
+    assert (status["status"], status["running"]) == ("prelaunch", False)
     assert machine.console.text == ""
 
 
@@ -164,7 +162,7 @@ def test_machines_run_side_by_side(boot: BootGuest) -> None:
         ({"extra": ("-bogus",)}, "invalid option"),
         ({"extra": ("-device", "no-such-device")}, "no-such-device"),
         ({"cpu": "z80"}, "z80"),
-        ({"bios": "/no/such/firmware"}, "Unable to load the RISC-V firmware"),
+        ({"bios": "/no/such/firmware"}, "Unable to (load|find) the RISC-V"),
         ({"harts": 1000}, "Invalid SMP CPUs"),
     ],
 )
