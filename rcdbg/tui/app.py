@@ -1,5 +1,8 @@
 """The way in: `run_tui`, which alone brings textual with it."""
 
+import sys
+
+from rcdbg.machine.terminal import TerminalGuard
 from rcdbg.tui.live import LiveSession, SessionOptions
 
 __all__ = ["SessionOptions", "run_tui"]
@@ -16,7 +19,8 @@ def run_tui(options: SessionOptions) -> int:
         from rcdbg.tui.shell import Shell  # while the machine boots
 
         shell = Shell(session)
-        status = shell.run()
+        with TerminalGuard(sys.stdout.fileno()):
+            status = shell.run()
     finally:
         session.close()
     shell.end()

@@ -249,12 +249,15 @@ class LiveSession:
         self._run_to(handler, _NEXT_TRAP)
 
     def _run_to(self, address: int, words: str, hit: int = 1) -> None:
-        gdb = self._gdb
-        number = gdb.insert_breakpoint(address, temporary=True)
+        rig = self._here()
+        if address == rig.image.entry:
+            # Paging is off there, and the pc a physical address.
+            address = rig.image.physical(address) or address
+        number = rig.gdb.insert_breakpoint(address, temporary=True)
         self._goals[number] = words
         if hit > 1:
-            gdb.command(f"-break-after {number} {hit - 1}")
-        gdb.resume()
+            rig.gdb.command(f"-break-after {number} {hit - 1}")
+        rig.gdb.resume()
 
     # What the user types
 

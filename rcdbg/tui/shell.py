@@ -40,6 +40,17 @@ _END_SECONDS: Final = 10.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
+MOVES: Final = {
+    "s": "step_line",
+    "n": "next_line",
+    "i": "step_instruction",
+    "f": "finish",
+    "c": "resume",
+    "t": "until_next_trap",
+}
+"""The keys that let the guest run, and the method of a session that each of them is."""
+
+
 class Desk(Screen[None]):
     """The screen of the panels: Tab goes through them in their own order."""
 
@@ -64,12 +75,7 @@ class Shell(App[int]):
     CSS_PATH = "shell.tcss"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar = [
-        Binding("s", "go('step_line')"),
-        Binding("n", "go('next_line')"),
-        Binding("i", "go('step_instruction')"),
-        Binding("f", "go('finish')"),
-        Binding("c", "go('resume')"),
-        Binding("t", "go('until_next_trap')"),
+        *(Binding(key, f"go({method!r})") for key, method in MOVES.items()),
         Binding("x", "interrupt"),
         Binding("ctrl+c", "interrupt", priority=True),
         Binding("b", "ask_breakpoint"),
@@ -84,6 +90,8 @@ class Shell(App[int]):
 
     def __init__(self, session: DebugSession) -> None:
         super().__init__()
+        # Lines that glide into place are lines that cannot be read yet.
+        self.animation_level = "none"
         self.session = session
         self.activity: Activity = "starting"
         self.stopped: Stopped | None = None
@@ -400,7 +408,7 @@ class Shell(App[int]):
         if command in ("q", "quit", "exit"):
             self.exit(0)
             return
-        if method := _MOVES.get(command):
+        if method := _TYPED_MOVES.get(command):
             self.action_go(method)
             return
         width = max(40, self._gdb.tail.size.width)
@@ -443,7 +451,7 @@ class Shell(App[int]):
 
 
 _STEPS: Final = frozenset({"step_line", "next_line", "step_instruction", "finish"})
-_MOVES: Final = {
+_TYPED_MOVES: Final = {
     **dict.fromkeys(("c", "continue"), "resume"),
     **dict.fromkeys(("s", "step"), "step_line"),
     **dict.fromkeys(("n", "next"), "next_line"),

@@ -147,7 +147,7 @@ def test_backtrace_reaches_the_interrupted_code(in_gdb: InGdb) -> None:
     """The call frame information of the trap entry: handler, __interrupt, the thread."""
     context = in_gdb.run.state().trap.context
     assert context is not None
-    text = in_gdb("bt 2", "frame 2", "printf \"interrupted %lx %lx %lx\\n\", $pc, $sp, $s11")
+    text = in_gdb("bt 2", "frame 2", 'printf "interrupted %lx %lx %lx\\n", $pc, $sp, $s11')
     assert re.search(r"#0 .*handle_interrupt", text)
     assert "#1  <signal handler called>" in text
     expected = f"interrupted {context.sepc.address:x} {context.x[2]:x} {context.x[27]:x}"

@@ -9,13 +9,12 @@ import pytest
 from rcdbg.errors import MachineError
 from rcdbg.model.state import KernelState
 from rcdbg.tui.arrangement import PANELS
+from rcdbg.tui.screenshot import screenshot_of
 from rcdbg.tui.session import Stopped
 from tests.unit.tui.conftest import Desk, Sit
 from tests.unit.tui.fake import FakeSession, stopped_at
 from tests.unit.tui.screen import screen, until, until_shown
 from tests.unit.views import samples
-
-pytestmark = pytest.mark.asyncio
 
 NOTHING: Any = None
 
@@ -23,6 +22,7 @@ SIZES = [(160, 48), (200, 60), (132, 40), (100, 30)]
 TITLES = ("Code", "Console", "gdb", "Context", "CSRs", "Page table", "Threads", "Frames")
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize(("width", "height"), SIZES)
 async def test_all_panels_are_there_at_once(sit: Sit, width: int, height: int) -> None:
     async with sit(width, height) as desk:
@@ -36,6 +36,7 @@ async def test_all_panels_are_there_at_once(sit: Sit, width: int, height: int) -
             assert words in text, f"{words!r} is not in\n{text}"
 
 
+@pytest.mark.asyncio
 async def test_a_large_screen_has_everything(sit: Sit) -> None:
     async with sit(160, 48) as desk:
         text = await until_shown(desk.pilot, *TITLES)
@@ -48,6 +49,7 @@ async def test_a_large_screen_has_everything(sit: Sit) -> None:
         assert "more" not in text  # nothing is out of sight
 
 
+@pytest.mark.asyncio
 async def test_a_small_screen_says_what_is_out_of_sight(sit: Sit) -> None:
     async with sit(100, 30) as desk:
         text = await until_shown(desk.pilot, "▼")
@@ -58,6 +60,7 @@ async def test_a_small_screen_says_what_is_out_of_sight(sit: Sit) -> None:
         await until_shown(desk.pilot, "scounteren")
 
 
+@pytest.mark.asyncio
 async def test_the_first_screen_comes_before_the_first_stop(sit: Sit) -> None:
     class Slow(FakeSession):
         def start(self, listener: object) -> None:
@@ -76,6 +79,7 @@ async def test_the_first_screen_comes_before_the_first_stop(sit: Sit) -> None:
     app.end()
 
 
+@pytest.mark.asyncio
 async def test_one_stop_is_one_look_at_the_kernel(sit: Sit) -> None:
     async with sit() as desk:
         await desk.press("s")
@@ -83,6 +87,7 @@ async def test_one_stop_is_one_look_at_the_kernel(sit: Sit) -> None:
         assert desk.session.calls.count("state") == 2
 
 
+@pytest.mark.asyncio
 async def test_what_changed_is_marked_until_the_next_stop(sit: Sit) -> None:
     def make(number: int, reason: str) -> Stopped:
         state = samples.early() if number > 2 else samples.healthy()
@@ -102,6 +107,7 @@ async def test_what_changed_is_marked_until_the_next_stop(sit: Sit) -> None:
         assert "* gone or changed" in screen(desk.app), text  # a second look at the same stop
 
 
+@pytest.mark.asyncio
 async def test_a_panel_that_fails_shows_it_in_its_box_and_the_others_go_on(sit: Sit) -> None:
     def make(number: int, reason: str) -> Stopped:
         state = samples.healthy()
@@ -123,6 +129,7 @@ async def test_a_panel_that_fails_shows_it_in_its_box_and_the_others_go_on(sit: 
         await until(desk.pilot, lambda: "cannot be shown" not in screen(desk.app))
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("name", ["ruined", "early"])
 async def test_states_that_make_no_sense_or_are_not_there_yet(sit: Sit, name: str) -> None:
     session = FakeSession()
@@ -136,6 +143,7 @@ async def test_states_that_make_no_sense_or_are_not_there_yet(sit: Sit, name: st
         assert "\x1b" not in text
 
 
+@pytest.mark.asyncio
 async def test_a_state_that_cannot_be_read_leaves_the_keys_working(sit: Sit) -> None:
     async with sit() as desk:
         desk.session.fail["state"] = MachineError("gdb gives no value for pc")
@@ -148,6 +156,7 @@ async def test_a_state_that_cannot_be_read_leaves_the_keys_working(sit: Sit) -> 
         await until_shown(desk.pilot, "step done")
 
 
+@pytest.mark.asyncio
 async def test_no_trap_shows_the_harts_registers(sit: Sit) -> None:
     session = FakeSession()
     state = samples.healthy()
@@ -160,6 +169,7 @@ async def test_no_trap_shows_the_harts_registers(sit: Sit) -> None:
         assert "S-mode (kernel)" in text
 
 
+@pytest.mark.asyncio
 async def test_zoom_and_back(sit: Sit) -> None:
     async with sit(100, 30) as desk:
         await desk.press("tab", "tab", "tab", "z")
@@ -176,6 +186,7 @@ def _is_wide(desk: Desk, width: int) -> bool:
     return desk.app.size.width == width
 
 
+@pytest.mark.asyncio
 async def test_resizing(sit: Sit) -> None:
     async with sit(160, 48) as desk:
         for width, height in ((100, 30), (60, 20), (30, 8), (200, 60)):
@@ -185,6 +196,7 @@ async def test_resizing(sit: Sit) -> None:
         await until_shown(desk.pilot, *TITLES)
 
 
+@pytest.mark.asyncio
 async def test_a_tiny_terminal_is_still_of_use(sit: Sit) -> None:
     async with sit(40, 12) as desk:
         for name in PANELS:
@@ -199,6 +211,7 @@ async def test_a_tiny_terminal_is_still_of_use(sit: Sit) -> None:
         await until_shown(desk.pilot, "STOPPED")
 
 
+@pytest.mark.asyncio
 async def test_light_and_dark(sit: Sit) -> None:
     async with sit() as desk:
         await desk.press("L")
@@ -207,6 +220,7 @@ async def test_light_and_dark(sit: Sit) -> None:
         await until(desk.pilot, lambda: desk.app.theme == "rcdbg-dark")
 
 
+@pytest.mark.asyncio
 async def test_a_stop_is_painted_fast(sit: Sit) -> None:
     async with sit() as desk:
         for number in range(2, 12):
@@ -215,3 +229,17 @@ async def test_a_stop_is_painted_fast(sit: Sit) -> None:
         await until(desk.pilot, lambda: len(desk.app.paint_seconds) >= 10)
         times = sorted(desk.app.paint_seconds)
         assert times[len(times) // 2] < 0.5  # a bound for a busy machine: the benchmark has more
+
+
+def test_a_picture_of_the_screen() -> None:
+    svg = screenshot_of(FakeSession(), ["s", "tab"], (100, 30), 20)
+    assert svg.startswith("<svg")
+    assert "handler.rs:50" in svg
+    assert "STOPPED" in svg
+
+
+def test_no_picture_of_a_kernel_that_does_not_stop() -> None:
+    session = FakeSession()
+    session.hold = True
+    with pytest.raises(MachineError, match="did not stop within"):
+        screenshot_of(session, ["c"], (100, 30), 0.3)

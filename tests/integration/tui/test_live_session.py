@@ -1,0 +1,226 @@
+"""The real session: QEMU, gdb and the decoders, without a screen."""
+
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from rcdbg.errors import RcdbgError, UsageError
+from rcdbg.trace.run import Boot
+from rcdbg.tui.live import LiveSession, SessionOptions
+from tests.integration.tui.conftest import Debug
+from tests.integration.tui.recorder import Recorder
+from tests.integration.tui.terminal import descendants, program
+from tests.unit.machine.processes import Watch
+
+GDBS = [
+    path
+    for path in (
+        shutil.which(str(Path(sys.executable).parent / "gdb")),
+        shutil.which("gdb-multiarch"),
+    )
+    if path is not None
+]
+
+
+def child(name: str) -> int:
+    """The process of ours with that name."""
+    return program(os.getpid(), name)
+
+
+@pytest.mark.parametrize("gdb", GDBS)
+def test_the_first_stop_has_everything(debug: Debug, gdb: str) -> None:
+    session, told = debug(gdb=gdb)
+    told.wait_stops(1)
+    stopped = session.state()
+    assert stopped.reason == "reached handle_interrupt"
+    assert stopped.state.trap.cause == "supervisor timer interrupt"
+    assert stopped.state.problems == ()
+    code = stopped.code
+    assert code.pc.symbol == "handle_interrupt"
+    assert code.pc.offset == 0
+    assert code.source is not None
+    line = code.source.lines[code.source.current - code.source.first]
+    assert "handle_interrupt" in line
+    assert code.instructions[0].address == code.pc.address
+    assert len(code.instructions) > 20
+    assert "scenario preempt" in told.printed
+    assert session.scenario == "preempt"
+
+
+@pytest.mark.parametrize("gdb", GDBS)
+def test_steps(debug: Debug, gdb: str) -> None:
+    session, told = debug(gdb=gdb)
+    told.wait_stops(1)
+    pcs = [session.state().code.pc]
+    for stops, step in enumerate(
+        (session.step_instruction, session.step_line, session.next_line, session.finish), 2
+    ):
+        step()
+        told.wait_stops(stops)
+        stopped = session.state()
+        assert stopped.reason == "stepped"
+        assert stopped.number > 0
+        pcs.append(stopped.code.pc)
+    assert 2 <= pcs[1].address - pcs[0].address <= 4
+    assert len({pc.address for pc in pcs}) == 5
+
+
+def test_to_the_next_trap_and_the_one_after(debug: Debug) -> None:
+    session, told = debug()
+    told.wait_stops(1)
+    numbers = [session.state().number]
+    for stops in (2, 3):
+        session.until_next_trap()
+        told.wait_stops(stops)
+        stopped = session.state()
+        assert stopped.reason == "next trap: supervisor timer interrupt"
+        assert session.state().reason == stopped.reason  # also when it is looked at again
+        assert stopped.code.pc.symbol == "handle_interrupt"
+        numbers.append(stopped.number)
+    assert numbers == sorted(set(numbers))
+
+
+def test_a_breakpoint_while_it_runs_goes_unnoticed_until_it_is_reached(debug: Debug) -> None:
+    session, told = debug("timer")
+    told.wait_stops(1)
+    told.clear()
+    session.resume()
+    told.wait(lambda me: "running" in me.events)
+    assert "breakpoint 2 at handle_interrupt (0x" in session.add_breakpoint("handle_interrupt")
+    told.wait_stops(1)
+    stopped = session.state()
+    assert stopped.reason == "breakpoint 2 at handle_interrupt"
+    assert stopped.code.breakpoint_addresses
+    assert told.events.count("stop") == 1
+
+
+def test_breakpoints_by_any_path_that_the_symbol_table_has(debug: Debug) -> None:
+    session, told = debug()
+    told.wait_stops(1)
+    names = session.symbols()
+    assert "handle_interrupt" in names
+    assert any("::" in name for name in names)
+    for name in ("Thread::prepare", next(n for n in names if n.startswith("<"))):
+        assert f"at {name}" in session.add_breakpoint(name)
+    with pytest.raises(RcdbgError) as refused:
+        session.add_breakpoint("nowhere")
+    assert "\n" not in str(refused.value)
+
+
+def test_an_interrupt_gives_up_the_way_to_the_next_trap(debug: Debug) -> None:
+    session, told = debug("console", at="rust_main")
+    told.wait_stops(1)
+    session.until_next_trap()  # which never comes: the kernel polls for a line
+    told.wait(lambda me: "type a line" in me.printed)
+    session.interrupt()
+    told.wait_stops(2)
+    assert session.state().reason == "interrupted"
+    assert "No breakpoints" in session.console_command("info breakpoints", 80)
+
+
+def test_typing_to_the_kernel_and_its_end(debug: Debug) -> None:
+    session, told = debug("console", at="rust_main")
+    told.wait_stops(1)
+    session.resume()
+    told.wait(lambda me: "type a line" in me.printed)
+    session.write_console("hello\n")
+    told.wait(lambda me: any("guest shut down" in event for event in me.events))
+    assert told.events[-1] == "guest shut down with status 0"
+    assert 'you typed "hello"' in told.printed
+
+
+def test_commands_of_gdb_and_of_ours(debug: Debug) -> None:
+    session, told = debug()
+    told.wait_stops(1)
+    assert "handle_interrupt" in session.console_command("info symbol $pc", 80)
+    assert "FifoScheduler" in session.console_command("rc threads", 60)
+    table = session.console_command("rc pagetable", 60)
+    assert max(map(len, table.splitlines())) <= 60
+    with pytest.raises(RcdbgError, match="Undefined command"):
+        session.console_command("nonsense", 80)
+
+
+def test_restart_keeps_the_users_breakpoints(debug: Debug, watch: Watch) -> None:
+    session, told = debug()
+    told.wait_stops(1)
+    session.add_breakpoint("spin_with_pattern")
+    session.state()
+    first = child("qemu"), child("gdb")
+    watch(*first)
+    told.clear()
+    session.restart()
+    told.wait_stops(1)
+    assert watch.ended(*first)
+    # The breakpoint comes before the first trap of this scenario.
+    assert session.state().reason.endswith("at spin_with_pattern")
+    session.resume()
+    told.wait_stops(2)
+
+
+@pytest.mark.parametrize(
+    ("victim", "words"), [("qemu", "QEMU was killed by SIGKILL"), ("gdb", "gdb has ended")]
+)
+@pytest.mark.parametrize("running", [False, True])
+def test_the_death_of_qemu_or_gdb_is_told_and_restart_mends_it(
+    debug: Debug, victim: str, words: str, running: bool
+) -> None:
+    session, told = debug()
+    told.wait_stops(1)
+    if running:
+        session.resume()
+        told.wait(lambda me: "running" in me.events)
+    os.kill(child(victim), signal.SIGKILL)
+    told.wait(lambda me: words in me.events)
+    told.clear()
+    session.restart()
+    told.wait_stops(1)
+    assert session.state().reason == "reached handle_interrupt"
+    assert words not in told.events
+
+
+def test_the_n_th_call(debug: Debug) -> None:
+    session, told = debug("threads", at="handle_interrupt:3")
+    told.wait_stops(1)
+    assert session.state().reason == "reached handle_interrupt:3"
+
+
+def test_closing_leaves_nothing_behind(debug: Debug, watch: Watch) -> None:
+    session, told = debug()
+    told.wait_stops(1)
+    session.resume()
+    pids = child("qemu"), child("gdb")
+    watch(*pids)
+    session.close()
+    session.close()
+    assert watch.ended(*pids)
+    with pytest.raises(RcdbgError):
+        session.resume()
+
+
+def test_closing_while_it_starts(rcdbg_kernel: Path) -> None:
+    session = LiveSession(SessionOptions(Boot(rcdbg_kernel), None, "handle_interrupt"))
+    session.prepare()
+    session.close()
+    with pytest.raises(RcdbgError, match="closed"):
+        session.start(Recorder())
+    assert descendants(os.getpid()) == []
+
+
+@pytest.mark.parametrize("at", ["nowhere", "handle_interrupt:0"])
+def test_a_place_that_does_not_exist(debug: Debug, at: str) -> None:
+    with pytest.raises(UsageError):
+        debug(at=at)
+
+
+def test_before_the_kernel_runs(debug: Debug) -> None:
+    # Linked to run at its virtual address, it begins at the physical one.
+    session, told = debug("preempt", at="_start")
+    told.wait_stops(1)
+    stopped = session.state()
+    assert stopped.reason == "reached _start"
+    assert stopped.state.page_table.mode == "bare"
+    assert stopped.code.instructions
