@@ -1,25 +1,32 @@
 """`rcdbg gdb`: the kernel booted, gdb connected to it, the rc commands loaded."""
 
-import importlib.util
+import argparse
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from rcdbg.cli.options import Options
-from rcdbg.errors import MachineError
-from rcdbg.image.elf import load_image
-from rcdbg.machine.gdb import find_gdb, run_in_terminal
-from rcdbg.machine.qemu import Qemu
+from rcdbg.cli.options import Options, add_common, common
 
 
-def script() -> Path:
-    """The file to `source` in gdb; raises MachineError if the installation lacks it."""
-    spec = importlib.util.find_spec("gdbscripts")
-    for folder in (spec.submodule_search_locations if spec else None) or ():
-        path = Path(folder) / "rcdbg.py"
-        if path.is_file():
-            return path
-    raise MachineError("gdbscripts/rcdbg.py is missing: install rcdbg again")
+def add_to(commands: Any) -> None:
+    """Add the command to a parser's subparsers."""
+    gdb = commands.add_parser("gdb", help="boot and open gdb on it, with the rc commands loaded")
+    gdb.add_argument(
+        "--command",
+        "-x",
+        action="append",
+        default=[],
+        metavar="GDB-COMMAND",
+        help="a gdb command to run first; may be given more than once",
+    )
+    gdb.add_argument("--batch", action="store_true", help="end gdb after these commands")
+    add_common(gdb, inner=True)
+    gdb.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    return open_gdb(common(arguments), arguments.command, batch=arguments.batch)
 
 
 def open_gdb(options: Options, commands: Sequence[str], *, batch: bool = False) -> int:
@@ -28,6 +35,10 @@ def open_gdb(options: Options, commands: Sequence[str], *, batch: bool = False) 
     `commands` run first; with `batch` gdb ends after them. Raises ImageError for an unusable ELF,
     MachineError without QEMU or gdb.
     """
+    from rcdbg.image.elf import load_image
+    from rcdbg.machine.gdb_program import commands_script, find_gdb, run_in_terminal
+    from rcdbg.machine.qemu import Qemu
+
     load_image(options.kernel)
     program = find_gdb(options.gdb)
     with Qemu(options.boot.config()) as qemu:
@@ -37,7 +48,7 @@ def open_gdb(options: Options, commands: Sequence[str], *, batch: bool = False) 
             "set confirm off",
             f"file {_quoted(options.kernel.resolve())}",
             f"target remote {qemu.gdb_socket}",
-            f"source {script()}",
+            f"source {commands_script()}",
             *commands,
         ]
         arguments = ["-q", *(["-batch"] if batch else [])]

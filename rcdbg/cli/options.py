@@ -8,8 +8,10 @@ from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image
 from rcdbg.image.locate import KERNEL_VARIABLE, default_kernel
 from rcdbg.image.resolve import resolve
-from rcdbg.trace.events import Reached, reached
 from rcdbg.trace.run import Boot
+
+FIRST_STOP = "handle_interrupt"
+"""Where to stop when nobody says: at the first trap, since everything is set up by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,23 @@ def add_common(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
     group.add_argument("--qemu", metavar="PATH", help="the qemu-system-riscv64 to use")
 
 
+def add_at(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
+    """Add the options that say where to stop; `inner` as for `add_common`."""
+    parser.add_argument(
+        "--at",
+        metavar="SYMBOL[:HIT]",
+        default=argparse.SUPPRESS if inner else FIRST_STOP,
+        help=f"where to stop: a function, and the how-manieth call of it (default: {FIRST_STOP})",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=float,
+        default=argparse.SUPPRESS if inner else 30.0,
+        help="to get there (default: 30)",
+    )
+
+
 def common(arguments: argparse.Namespace) -> Options:
     """The common options as given; raises UsageError or ImageError for what cannot be."""
     append = arguments.append or ""
@@ -62,15 +81,6 @@ def common(arguments: argparse.Namespace) -> Options:
     kernel = arguments.kernel or default_kernel()
     memory = "128M" if arguments.memory is None else arguments.memory
     return Options(kernel, memory, append, arguments.gdb, arguments.qemu)
-
-
-def place(text: str, image: Image) -> Reached:
-    """The event that `--at SYMBOL[:HIT]` means; raises UsageError."""
-    symbol, colon, hits = text.rpartition(":")
-    if not colon or symbol.endswith(":") or not hits.strip().lstrip("-").isdigit():
-        symbol, hits = text, "1"
-    resolve(image, symbol)
-    return reached(symbol, int(hits))
 
 
 def address(text: str, image: Image) -> int:

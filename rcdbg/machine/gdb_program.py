@@ -1,6 +1,7 @@
 """Which gdb to use, and a gdb for a person in a terminal."""
 
 import functools
+import importlib.util
 import shutil
 import subprocess
 import sys
@@ -67,6 +68,16 @@ def _knows_riscv(program: str) -> bool:
     except (OSError, subprocess.TimeoutExpired):
         return False
     return ARCHITECTURE.encode() in probe.stdout
+
+
+def commands_script() -> Path:
+    """The file that defines the `rc` commands, to `source`; raises MachineError without it."""
+    spec = importlib.util.find_spec("gdbscripts")
+    for folder in (spec.submodule_search_locations if spec else None) or ():
+        path = Path(folder) / "rcdbg.py"
+        if path.is_file():
+            return path
+    raise MachineError("gdbscripts/rcdbg.py is missing: install rcdbg again")
 
 
 def run_in_terminal(program: str, arguments: Sequence[str]) -> int:

@@ -106,6 +106,15 @@ class Exited:
         return "a shutdown" if self.status is None else f"a shutdown with status {self.status}"
 
 
+def place(text: str, image: Image) -> Reached:
+    """The event that SYMBOL or SYMBOL:HIT means; raises UsageError if there is no such place."""
+    symbol, colon, hits = text.rpartition(":")
+    if not colon or symbol.endswith(":") or not hits.strip().lstrip("-").isdigit():
+        symbol, hits = text, "1"
+    resolve(image, symbol)
+    return reached(symbol, int(hits))
+
+
 def reached(symbol: str, hit: int = 1) -> Reached:
     """Until the function `symbol` is entered for the `hit`-th time from now on."""
     if hit < 1:

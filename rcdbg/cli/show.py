@@ -1,0 +1,81 @@
+"""`rcdbg show` and `rcdbg walk`: boot, run to a place, print what is there, end."""
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from rcdbg.cli.options import add_at, add_common, address, common
+
+if TYPE_CHECKING:
+    from rcdbg.model.kernel import Kernel
+    from rcdbg.views.subjects import Answer
+
+# As in rcdbg.views.subjects, which takes too long to import for a parser.
+SUBJECTS = ("context", "csr", "pagetable", "frames", "threads", "all")
+
+
+def add_to(commands: Any) -> None:
+    """Add the commands to a parser's subparsers."""
+    show = commands.add_parser("show", help="boot, run to a place, print what is there, end")
+    show.add_argument(
+        "subject",
+        nargs="?",
+        default="all",
+        choices=SUBJECTS,
+        metavar="SUBJECT",
+        help=f"{', '.join(SUBJECTS)} (default: all)",
+    )
+    show.set_defaults(run=_show)
+    walk = commands.add_parser("walk", help="boot, run to a place, walk the page table, end")
+    walk.add_argument("address", metavar="ADDRESS", help="0x..., or a symbol")
+    walk.set_defaults(run=_walk)
+    for command in (show, walk):
+        add_common(command, inner=True)
+        add_at(command, inner=True)
+        command.add_argument("--json", action="store_true", help="for programs; see docs/json.md")
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Print everything, for people, whatever was asked for."""
+    arguments.subject, arguments.json = "all", False
+    return _show(arguments)
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from rcdbg.views.subjects import subject
+
+    asked = subject(arguments.subject)
+    return answer(arguments, asked.answer, needs_types=asked.needs_types)
+
+
+def _walk(arguments: argparse.Namespace) -> int:
+    from rcdbg.views.subjects import walk_answer
+
+    return answer(
+        arguments, lambda kernel: walk_answer(kernel, address(arguments.address, kernel.image))
+    )
+
+
+def answer(
+    arguments: argparse.Namespace, ask: "Callable[[Kernel], Answer]", *, needs_types: bool = False
+) -> int:
+    """Boot, run to the place, print what `ask` says of the kernel there; returns 0."""
+    from rcdbg.image.elf import load_image
+    from rcdbg.image.resolve import load_with_types
+    from rcdbg.trace.events import place
+    from rcdbg.trace.run import Run
+
+    options = common(arguments)
+    image = (load_with_types if needs_types else load_image)(options.kernel)
+    event = place(arguments.at, image)
+    with Run(options.boot, image) as run:
+        run.until(event, arguments.timeout)
+        found = ask(run.kernel())
+    if arguments.json:
+        print(json.dumps(found.document, indent=2))
+    else:
+        from rcdbg.views.render import show
+
+        show(found.view)
+    return 0
