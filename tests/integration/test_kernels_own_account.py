@@ -4,7 +4,8 @@ import pytest
 
 from rcdbg.model.state import KernelState, Thread
 from rcdbg.pytest_plugin import BootKernel
-from rcdbg.trace.events import trap
+from rcdbg.trace.events import reached, trap
+from rcdbg.views.subjects import subject
 from tests.support.dump import Dump, parse_dump
 
 pytestmark = pytest.mark.every_kernel
@@ -81,3 +82,26 @@ def test_sleeping_threads_are_there_to_be_seen(rcdbg_boot: BootKernel) -> None:
     """Guards the test above: in `sleepers` some threads do sleep at that tick."""
     _, dump = state_and_dump(rcdbg_boot, "sleepers", 2, "")
     assert dump.sleeping
+
+
+def test_the_json_says_it_too(rcdbg_boot: BootKernel) -> None:
+    """`show all --at handle_interrupt:20 --json` against the dump of the twentieth tick."""
+    run = rcdbg_boot("preempt", "dump=20 interval=100000")
+    kernel = run.until(reached("handle_interrupt", 20))
+    assert kernel is not None
+    state = subject("all").answer(kernel).document["state"]
+    run.stub.resume()
+    run.qemu.console.wait_for("[dump] end", 30)
+    dump = parse_dump(run.console)
+    assert dump.current is not None
+    assert dump.trap is not None
+    threads = state["threads"]
+    assert threads["current"]["id"] == dump.current["id"]
+    assert [t["id"] for t in threads["ready"]] == [r["id"] for r in dump.ready]
+    for thread in threads["ready"]:
+        parked, said = thread["context"], dump.parked[thread["id"]]
+        assert tuple(int(v, 16) for v in parked["x"].values()) == said["x"]
+        assert int(parked["sepc"]["address"], 16) == said["sepc"]
+        assert int(parked["sstatus"]["value"], 16) == said["sstatus"]
+    assert int(state["trap"]["context"]["sepc"]["address"], 16) == dump.trap["sepc"]
+    assert [(i["start"], i["end"]) for i in state["frames"]["free"]] == dump.free
