@@ -26,4 +26,5 @@ def run_tui(options: SessionOptions) -> int:
     shell.end()
     if shell.start_error is not None:
         raise shell.start_error
-    return status or 0
+    # Without a status it has failed, and has said so.
+    return 1 if status is None else status

@@ -43,10 +43,10 @@ class _Bar(Widget):
 class Header(_Bar):
     """The kernel's name, the scenario, and what the kernel does, with the reason."""
 
-    def __init__(self) -> None:
+    def __init__(self, kernel: str, scenario: str) -> None:
         super().__init__(id="header")
-        self.kernel = ""
-        self.scenario = ""
+        self.kernel = kernel
+        self.scenario = scenario
         self.activity: Activity = "starting"
         self.reason = ""
 

@@ -5,7 +5,7 @@ import importlib.util
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rcdbg.errors import MachineError, RcdbgError, UsageError
@@ -55,6 +55,8 @@ class LiveSession:
         self._stops = 0
         self._goals: dict[int, str] = {}
         """Breakpoints of ours, by number, that are there to get somewhere once."""
+        self._names: dict[int, str] = {}
+        """What the user called a breakpoint, by number, where gdb calls it an address."""
         self._user_breakpoints: tuple[str, ...] = ()
         self._quiet = False
         self._has_commands = False
@@ -129,13 +131,13 @@ class LiveSession:
         if self._rig is not rig:
             rig.close()
             raise MachineError("the session has been closed")
-        self._goals, self._quiet, self._has_commands = {}, False, False
+        self._goals, self._names, self._quiet, self._has_commands = {}, {}, False, False
         self._symbols = ()
         rig.gdb.subscribe(self._on_record)
         for location in self._user_breakpoints:
             # One that is gone from a rebuilt kernel is no reason not to start.
-            with contextlib.suppress(GdbError):
-                rig.gdb.insert_breakpoint(location)
+            with contextlib.suppress(RcdbgError):
+                self._insert(rig, location)
         self._run_to(address, f"reached {self._options.at}", hit)
 
     def _attach(self, listener: Listener) -> None:
@@ -202,7 +204,11 @@ class LiveSession:
         kernel = rig.kernel()
         state = read_state(kernel)
         every = rig.gdb.breakpoints()
-        mine = [b for b in every if b.number not in self._goals]
+        mine = [
+            replace(b, location=self._names.get(b.number, b.location))
+            for b in every
+            if b.number not in self._goals
+        ]
         self._user_breakpoints = tuple(b.location for b in mine if b.kind == "breakpoint")
         # Held up on the way, the guest is not sent there any more.
         for left in (b.number for b in every if b.number in self._goals):
@@ -265,17 +271,26 @@ class LiveSession:
         """Stop at a symbol, a line or an address, also while the guest runs."""
         rig = self._here()
         with self._standing(rig.gdb):
+            number = self._insert(rig, location)
+            made = next(b for b in rig.gdb.breakpoints() if b.number == number)
+        where = f" ({made.address:#x})" if made.address is not None else ""
+        return f"breakpoint {number} at {location}{where}"
+
+    def _insert(self, rig: Rig, location: str) -> int:
+        address = rig.image.symbols.address_of(location)
+        if address is not None and rig.image.lines.lookup(address) is None:
+            # Where a prologue ends, gdb can only guess without source lines.
+            number = rig.gdb.insert_breakpoint(address)
+        else:
             try:
                 number = rig.gdb.insert_breakpoint(location)
             except GdbError:
                 # gdb knows no path with traits or impl blocks in it; the symbol table does.
-                address = rig.image.symbols.address_of(location)
                 if address is None:
                     raise
                 number = rig.gdb.insert_breakpoint(address)
-            made = next(b for b in rig.gdb.breakpoints() if b.number == number)
-        where = f" ({made.address:#x})" if made.address is not None else ""
-        return f"breakpoint {number} at {location}{where}"
+        self._names[number] = location
+        return number
 
     def console_command(self, text: str, width: int) -> str:
         """What gdb prints for a command."""

@@ -152,13 +152,13 @@ class LinePanel(Panel):
     def open_line(self) -> None:
         """Let the user type."""
         self.line.display = True
-        self.line.focus()
+        self.screen.set_focus(self.line)
 
     def on_command_line_left(self, event: CommandLine.Left) -> None:
         """Escape."""
         event.stop()
         self.line.display = False
-        self.body.focus()
+        self.screen.set_focus(self.body)
 
     def on_click(self, event: events.Click) -> None:
         """A click on what is not the text."""

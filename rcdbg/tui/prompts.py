@@ -103,7 +103,7 @@ class AskSymbol(ModalScreen[str | None]):
 _MORE_KEYS: Final = (
     ("Tab, Shift+Tab", "the next panel, the one before; also a click"),
     ("Up, Down, PgUp, PgDn", "scroll the focused panel"),
-    ("Enter on Console", "type a line to the kernel"),
+    ("k, Enter on Console", "type a line to the kernel"),
     ("Esc", "back to the panels, back from zoom"),
     ("L", "light or dark"),
 )

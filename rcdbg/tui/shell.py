@@ -1,6 +1,7 @@
 """The full-screen program: panels around one session, painted anew at each stop."""
 
 import asyncio
+import os
 import signal
 import threading
 import time
@@ -10,10 +11,9 @@ from contextlib import suppress
 from functools import partial
 from typing import ClassVar, Final
 
-from rich.console import Group, RenderableType
 from rich.text import Text
 from textual import events
-from textual.app import App, ComposeResult
+from textual.app import App
 from textual.binding import Binding
 from textual.message import Message
 from textual.screen import Screen
@@ -21,21 +21,21 @@ from textual.screen import Screen
 from rcdbg.errors import RcdbgError
 from rcdbg.model.state import KernelState
 from rcdbg.tui import themes
-from rcdbg.tui.arrangement import PANELS, PanelGrid, PanelLayout, is_compact
-from rcdbg.tui.bars import Activity, Header, KeyBar
-from rcdbg.tui.panels import ConsolePanel, GdbPanel, Panel, ViewPanel
+from rcdbg.tui.bars import Activity
+from rcdbg.tui.desk import Desk
+from rcdbg.tui.mailbox import Mailbox
+from rcdbg.tui.panels import ConsolePanel, GdbPanel
 from rcdbg.tui.session import DebugSession, Stopped
 from rcdbg.tui.worker import Worker
-from rcdbg.views import code, context, hart, palette, problems
+from rcdbg.views import palette
 from rcdbg.views.common import guest, styled
-from rcdbg.views.state import PARTS, Part
 
 STALE_SECONDS: Final = 0.15
 """A guest that runs for longer has its panels dimmed; a step must not make them blink."""
 
-_TITLES: Final = {"code": "Code", "context": "Context"} | {
-    part.name: part.title for part in PARTS if part.name not in ("hart", "problems", "context")
-}
+CONSOLE_SECONDS: Final = 0.05
+"""The console is painted again after so long at the earliest."""
+
 _END_SECONDS: Final = 10.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
 
@@ -49,15 +49,6 @@ MOVES: Final = {
     "t": "until_next_trap",
 }
 """The keys that let the guest run, and the method of a session that each of them is."""
-
-
-class Desk(Screen[None]):
-    """The screen of the panels: Tab goes through them in their own order."""
-
-    BINDINGS: ClassVar = [
-        Binding("tab", "app.next_panel(1)"),
-        Binding("shift+tab", "app.next_panel(-1)"),
-    ]
 
 
 class Happened(Message):
@@ -81,8 +72,7 @@ class Shell(App[int]):
         Binding("b", "ask_breakpoint"),
         Binding("r", "restart"),
         Binding("colon", "gdb_line"),
-        Binding("z", "zoom"),
-        Binding("escape", "leave_zoom"),
+        Binding("k", "console_line"),
         Binding("L", "toggle_light"),
         Binding("question_mark", "help"),
         Binding("q", "quit"),
@@ -100,32 +90,20 @@ class Shell(App[int]):
         """Why the session could not be started at all; the program has ended then."""
         self.paint_seconds: deque[float] = deque(maxlen=1000)
         """For each stop, the time from its coming to its being on the screen."""
-        self._header, self._keys = Header(), KeyBar()
-        self._views = {name: ViewPanel(name, title) for name, title in _TITLES.items()}
-        self._console, self._gdb = ConsolePanel(), GdbPanel()
-        self._layout = PanelLayout()
+        self._desk = Desk(session.kernel_name, session.scenario)
         self._moving: str | None = None
         self._queued: str | None = None
         self._runs = 0
         self._stopped_at = 0.0
-        self._printed: list[str] = []
-        self._printed_lock = threading.Lock()
+        self._printed = Mailbox()
+        self._console_due = 0.0
         self._worker: Worker | None = None
 
     # The screen
 
     def get_default_screen(self) -> Screen[None]:
         """Textual asks for the screen to begin with."""
-        return Desk()
-
-    def compose(self) -> ComposeResult:
-        """Textual asks for the children."""
-        panels: dict[str, Panel] = {**self._views, "console": self._console, "gdb": self._gdb}
-        yield self._header
-        with PanelGrid(self._layout, id="panels"):
-            for name in PANELS:
-                yield panels[name]
-        yield self._keys
+        return self._desk
 
     def on_mount(self) -> None:
         """Textual is ready."""
@@ -133,15 +111,22 @@ class Shell(App[int]):
         self.register_theme(themes.DARK)
         self.register_theme(themes.LIGHT)
         self.theme = themes.DARK.name
-        self._header.kernel = self.session.kernel_name
-        self._header.scenario = self.session.scenario
-        self.action_next_panel(0)
         self._note(styled("press : for a gdb command, ? for the keys", palette.QUIET))
         for number in _SIGNALS:
             # The terminal has to be restored, which Python's own way of ending would not do.
-            asyncio.get_running_loop().add_signal_handler(number, self.exit, 128 + number)
+            asyncio.get_running_loop().add_signal_handler(number, self._hang_up, 128 + number)
         self._worker = Worker(lambda error: self._tell(partial(self._failed, error)))
         self._worker.submit(self._start)
+
+    def _hang_up(self, status: int) -> None:
+        """End, also if the terminal is gone: then textual may wait for its writer for ever.
+
+        What rcdbg has started ends with it in any case: that is its wardens' work.
+        """
+        last_resort = threading.Timer(_END_SECONDS, os._exit, (status,))
+        last_resort.daemon = True
+        last_resort.start()
+        self.exit(status)
 
     def on_unmount(self) -> None:
         """Textual is about to end."""
@@ -150,59 +135,20 @@ class Shell(App[int]):
 
     def on_resize(self, event: events.Resize) -> None:
         """The terminal has another size."""
-        self.screen.set_class(is_compact(event.size.width, event.size.height - 2), "-compact")
-
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Another panel has the focus."""
-        panel = next((p for p in event.widget.ancestors_with_self if isinstance(p, Panel)), None)
-        if panel is not None and panel.id is not None:
-            self._follow_focus(panel.id)
-
-    def action_next_panel(self, by: int) -> None:
-        """Focus the next panel, or the one before."""
-        here = PANELS.index(self._layout.focused or PANELS[0])
-        name = PANELS[(here + by) % len(PANELS)]
-        self.query_one(f"#{name}", Panel).body.focus()
-        # Not only when textual tells of it: the next key may rely on it.
-        self._follow_focus(name)
-
-    def _follow_focus(self, name: str) -> None:
-        if name == self._layout.focused:
-            return
-        self._layout.focused = name
-        if self._layout.zoomed is not None:
-            self._layout.zoomed = name
-        self._arrange_again()
-
-    def _arrange_again(self) -> None:
-        # Asked of a child: only then does textual drop the places that it has remembered.
-        self._gdb.refresh(layout=True)
+        self._desk.fit(event.size)
 
     def _show_activity(self, activity: Activity, reason: str) -> None:
         self.activity = activity
-        self._header.update(activity, reason)
-        self._keys.update(activity)
-        if activity != "running":
-            self.query_one("#panels").set_class(activity == "exited", "-stale")
+        self._desk.show_activity(activity, reason)
 
     def _paint(self, stopped: Stopped) -> None:
         """All panels from one moment, in one go."""
         if self.stopped is not None and self.stopped.number != stopped.number:
             self._before = self.stopped.state
-        before = self._before
         self.stopped = stopped
-        state = stopped.state
         with self.batch_update():
             self._show_activity("stopped", stopped.reason)
-            self._views["code"].set_title(code.where(stopped.code).plain)
-            self._views["code"].show(lambda height: code.view(stopped.code, height))
-            self._views["context"].set_title(
-                "of the trap" if state.trap.context else "none; the hart's registers"
-            )
-            self._views["context"].show(lambda height: _context(state, before))
-            for part in PARTS:
-                if part.name in self._views and part.name != "context":
-                    self._views[part.name].show(partial(_part, part, state, before))
+            self._desk.paint(stopped, self._before)
         self.call_after_refresh(self._painted)
 
     def _painted(self) -> None:
@@ -216,6 +162,10 @@ class Shell(App[int]):
         # The session's threads outlive the screen by a little; they have nobody to tell then.
         with suppress(RuntimeError):
             self.post_message(Happened(follow))
+
+    def _later(self, seconds: float, follow: Callable[[], None]) -> None:
+        # A timer of textual's is skipped, for good, when the loop comes too late for it.
+        asyncio.get_running_loop().call_later(seconds, self._tell, follow)
 
     def on_happened(self, event: Happened) -> None:
         """Follow it, in the thread of the screen."""
@@ -232,12 +182,9 @@ class Shell(App[int]):
         self._submit(partial(self._read_state, self._runs))
 
     def on_console_text(self, text: str) -> None:
-        """The guest has printed something; what comes faster than the screen is put together."""
-        with self._printed_lock:
-            self._printed.append(text)
-            if len(self._printed) > 1:
-                return
-        self._tell(self._follow_console)
+        """The guest has printed something."""
+        if self._printed.put(text):
+            self._tell(self._follow_console)
 
     def on_exit(self, reason: str) -> None:
         """The guest or gdb is gone."""
@@ -247,12 +194,11 @@ class Shell(App[int]):
 
     def _follow_running(self) -> None:
         self.activity = "running"
-        self.set_timer(STALE_SECONDS, self._show_running)
+        self._later(STALE_SECONDS, self._show_running)
 
     def _show_running(self) -> None:
         if self.activity == "running":
             self._show_activity("running", "x interrupts; the panels show the last stop")
-            self.query_one("#panels").add_class("-stale")
 
     def _follow_stop(self, stopped: Stopped) -> None:
         moved, self._moving = self._moving, None
@@ -269,9 +215,13 @@ class Shell(App[int]):
         self._show_activity("stopped", "the kernel's state cannot be read: see gdb's panel")
 
     def _follow_console(self) -> None:
-        with self._printed_lock:
-            text, self._printed = "".join(self._printed), []
-        self._console.feed(text)
+        # Never more often than this: a kernel that prints without end must not stop the keys.
+        left = self._console_due - time.monotonic()
+        if left > 0:
+            self._later(left, self._follow_console)
+            return
+        self._console_due = time.monotonic() + CONSOLE_SECONDS
+        self._desk.console_panel.feed(self._printed.take())
 
     def _follow_exit(self, reason: str) -> None:
         self._moving = self._queued = None
@@ -285,7 +235,7 @@ class Shell(App[int]):
         self._note(guest("! " + " ".join(line.split()), palette.PROBLEM))
 
     def _note(self, *lines: Text) -> None:
-        self._gdb.log_lines(lines)
+        self._desk.note(*lines)
 
     # Jobs, in the session's thread
 
@@ -365,11 +315,17 @@ class Shell(App[int]):
     def action_interrupt(self) -> None:
         """Stop the running guest."""
         if self.activity == "running" or self._moving:
-            self.session.interrupt()
+            self._interrupt()
         elif self.activity == "stopped":
             self.notify("the kernel stands already; q quits", timeout=3)
         else:
             self._hint()
+
+    def _interrupt(self) -> None:
+        try:
+            self.session.interrupt()
+        except RcdbgError as error:
+            self._failed(error)
 
     def action_ask_breakpoint(self) -> None:
         """Ask where to stop."""
@@ -390,16 +346,23 @@ class Shell(App[int]):
         if self.activity == "starting":
             self._hint()
             return
+        if self.activity == "running":
+            # A gdb command may be what runs the guest, and what the session's thread waits for.
+            self._interrupt()
         self.stopped = self._before = self._moving = self._queued = None
         self._show_activity("starting", "again")
-        self._console.begin_again()
+        self._printed.take()
+        self._desk.console_panel.begin_again()
         self._note(styled("restarted", palette.QUIET))
         self._submit(self._restart)
 
     def action_gdb_line(self) -> None:
         """Let the user type a gdb command."""
-        self._gdb.open_line()
-        self._follow_focus("gdb")
+        self._desk.open_gdb_line()
+
+    def action_console_line(self) -> None:
+        """Let the user type to the kernel."""
+        self._desk.open_console_line()
 
     def on_gdb_panel_command(self, event: GdbPanel.Command) -> None:
         """The user has typed a gdb command."""
@@ -411,23 +374,12 @@ class Shell(App[int]):
         if method := _TYPED_MOVES.get(command):
             self.action_go(method)
             return
-        width = max(40, self._gdb.tail.size.width)
+        width = max(40, self._desk.gdb_panel.tail.size.width)
         self._submit(lambda: self._ask_gdb(command, width))
 
     def on_console_panel_typed(self, event: ConsolePanel.Typed) -> None:
         """The user has typed a line to the kernel."""
         self._submit(lambda: self.session.write_console(event.text))
-
-    def action_zoom(self) -> None:
-        """Give the focused panel the whole screen, or take it back."""
-        layout = self._layout
-        layout.zoomed = layout.focused if layout.zoomed is None else None
-        self._arrange_again()
-
-    def action_leave_zoom(self) -> None:
-        """Escape among the panels: end the zoom."""
-        if self._layout.zoomed is not None:
-            self.action_zoom()
 
     def action_toggle_light(self) -> None:
         """The other of the two themes."""
@@ -459,19 +411,3 @@ _TYPED_MOVES: Final = {
     **dict.fromkeys(("fin", "finish"), "finish"),
 }
 """What gdb calls the keys' actions: typed, they do the same, and the screen stays awake."""
-
-
-def _context(state: KernelState, before: KernelState | None) -> RenderableType:
-    """The trap; where none is being handled, the hart's registers after the words that say so."""
-    parts = [context.view(state.trap, before.trap if before else None)]
-    if state.trap.context is None:
-        parts.append(hart.view(state.hart, before.hart if before else None))
-    if state.problems:
-        parts.append(problems.view(state.problems))
-    return Group(*parts)
-
-
-def _part(
-    part: Part, state: KernelState, before: KernelState | None, height: int
-) -> RenderableType:
-    return part.view(state, before)

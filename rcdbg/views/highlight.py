@@ -29,7 +29,7 @@ _ASSEMBLY = re.compile(
     r"|(?P<type>^\s*[a-z][\w.]*)"
     r"|(?P<number>(?<!\w)-?(?:0x[0-9a-fA-F]+|\d+)\b)"
 )
-_STYLES: Final[dict[str, Style]] = {
+STYLES: Final[dict[str, Style]] = {
     "comment": palette.QUIET,
     "string": palette.GOOD,
     "attribute": palette.QUIET,
@@ -58,5 +58,5 @@ def _painted(text: str, grammar: re.Pattern[str]) -> Text:
     line = Text(safe(text.expandtabs(TAB_WIDTH)))
     for match in grammar.finditer(line.plain):
         if match.lastgroup is not None:
-            line.stylize(_STYLES[match.lastgroup], match.start(), match.end())
+            line.stylize(STYLES[match.lastgroup], match.start(), match.end())
     return line

@@ -57,14 +57,21 @@ def view(table: PageTable, previous: PageTable | None = None) -> RenderableType:
     return Group(*parts)
 
 
-def rights(text: str) -> Text:
-    """`rwxug` and what follows, each right in its colour; W and X at once is called out."""
+def letters(text: str) -> Text:
+    """`rwxug` and what follows, each right in its colour."""
     result = Text()
     for letter in text:
         result.append(letter, _RIGHTS_STYLES.get(letter, palette.QUIET))
-    if "w" in text and "x" in text:
-        result.append(" W+X", palette.WARNING)
     return result
+
+
+def rights(text: str) -> Text:
+    """The same; W and X at once is called out."""
+    return letters(text).append(" W+X" if _both(text) else "", palette.WARNING)
+
+
+def _both(text: str) -> bool:
+    return "w" in text and "x" in text
 
 
 def _head(table: PageTable) -> Text:
@@ -110,17 +117,20 @@ def _row(item: MappedRange, new: bool, width: int) -> Row:
 
 def _narrow_row(item: MappedRange, new: bool) -> Row:
     """What every range needs in one line; what only some have, below it."""
-    below = Text("    ")
-    if item.section:
-        below.append_text(guest(item.section, palette.SYMBOL)).append("  ")
-    if item.page_size != PAGE_SIZE:
-        below.append(f"{size(item.page_size)} pages", palette.QUIET)
+    remarks = [
+        styled("W+X", palette.WARNING) if _both(item.rights) else Text(),
+        guest(item.section or "", palette.SYMBOL),
+        styled(f"{size(item.page_size)} pages", palette.QUIET)
+        if item.page_size != PAGE_SIZE
+        else Text(),
+    ]
+    below = Text("    ").append_text(Text("  ").join(r for r in remarks if r.plain))
     return Row(
         (
             marked(Text(f"{item.va:#x}"), new),
             address(item.pa),
             Text(short_size(item.size)),
-            rights(item.rights),
+            letters(item.rights),
             _share("a", item.accessed, item.pages).append_text(_share("d", item.dirty, item.pages)),
         ),
         (below,) if below.plain.strip() else (),

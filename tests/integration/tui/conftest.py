@@ -1,9 +1,7 @@
 """The debugger in a terminal, and sessions without one."""
 
 import contextlib
-import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +11,7 @@ import pytest
 from rcdbg.trace.run import Boot
 from rcdbg.tui.live import LiveSession, SessionOptions
 from tests.integration.tui.recorder import Recorder
-from tests.integration.tui.terminal import Terminal, descendants
+from tests.integration.tui.terminal import Terminal
 from tests.unit.machine.processes import Watch
 
 Open = Callable[..., Terminal]
@@ -42,11 +40,7 @@ def open_rcdbg(tmp_path: Path, rcdbg_kernel: Path, watch: Watch) -> Iterator[Ope
 
     yield start
     for terminal in opened:
-        left = descendants(terminal.pid)
         terminal.close()
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture

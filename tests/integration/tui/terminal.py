@@ -11,6 +11,7 @@ SECONDS = 60.0
 """Patience: many times what anything here takes on a machine that does nothing else."""
 
 _POLL_SECONDS = 0.01
+_ENDED = "ended with status "
 _OF_ANOTHER_TERMINAL = frozenset({"TMUX", "TMUX_PANE", "COLUMNS", "LINES", "NO_COLOR"})
 
 
@@ -22,13 +23,12 @@ class Terminal:
     ) -> None:
         self._tmux = ["tmux", "-S", str(directory / "tmux"), "-f", os.devnull]
         environment = {k: v for k, v in os.environ.items() if k not in _OF_ANOTHER_TERMINAL}
-        # What has ended stays on the screen, with its status.
+        # What has ended stays on the screen, with its status: tmux does not always know that.
+        shell = ["sh", "-c", f'"$@"; echo "{_ENDED}$?"; exec cat', "sh"]
         subprocess.run(
             [
-                *(*self._tmux, "new-session", "-d", "-x", str(width), "-y", str(height), "cat"),
-                *(";", "set-option", "-g", "remain-on-exit", "on"),
-                *(";", "set-option", "-g", "status", "off"),
-                *(";", "respawn-pane", "-k", "--", *command),
+                *(*self._tmux, "new-session", "-d", "-x", str(width), "-y", str(height)),
+                *("--", *shell, *command, ";", "set-option", "-g", "status", "off"),
             ],
             check=True,
             env=environment,
@@ -45,8 +45,9 @@ class Terminal:
 
     @property
     def pid(self) -> int:
-        """The process id of the command."""
-        return int(self._ask("display-message", "-p", "#{pane_pid}"))
+        """The process id of the command, while it runs."""
+        shell = int(self._ask("display-message", "-p", "#{pane_pid}"))
+        return descendants(shell)[0]
 
     def press(self, *keys: str) -> None:
         """Press keys, by their tmux names."""
@@ -74,20 +75,9 @@ class Terminal:
             time.sleep(_POLL_SECONDS)
 
     def status(self) -> int:
-        """The exit status, once the command has ended."""
-        deadline = time.monotonic() + SECONDS
-        while True:
-            dead, _, status = (
-                self._ask(
-                    "display-message", "-p", "#{pane_dead} #{pane_dead_status}#{pane_dead_signal}"
-                )
-                .strip()
-                .partition(" ")
-            )
-            if dead == "1" and status:
-                return int(status)
-            assert time.monotonic() < deadline, f"it does not end:\n{self.text}"
-            time.sleep(_POLL_SECONDS)
+        """The exit status, once the command has ended and the terminal shows lines again."""
+        text = self.wait_for(f"{re.escape(_ENDED)}\\d+")
+        return int(re.findall(f"{re.escape(_ENDED)}(\\d+)", text)[-1])
 
     def close(self) -> None:
         """End it all."""

@@ -264,3 +264,58 @@ async def test_help_lists_every_key(sit: Sit) -> None:
             assert words in text
         await desk.press("escape")
         await until(desk.pilot, lambda: "boot again" not in screen(desk.app))
+
+
+async def test_a_kernel_that_prints_without_end_does_not_stop_the_keys(sit: Sit) -> None:
+    text = "".join(f"line {n} of a kernel that prints and prints\n" for n in range(1000))
+    enough = threading.Event()
+
+    async with sit() as desk:
+        listener = desk.session.listener
+        assert listener is not None
+
+        def print_on() -> None:
+            while not enough.wait(0.01):
+                listener.on_console_text(text)
+
+        printer = threading.Thread(target=print_on)
+        printer.start()
+        try:
+            for number in (2, 3):
+                await desk.press("s")
+                await desk.stopped(number)
+            await until_shown(desk.pilot, "of a kernel that prints", "STOPPED")
+        finally:
+            enough.set()
+            printer.join()
+        listener.on_console_text("the end\n")
+        await until_shown(desk.pilot, "the end")
+
+
+@pytest.mark.parametrize("key", ["b", "question_mark"])
+async def test_what_happens_behind_a_prompt_is_there_after_it(sit: Sit, key: str) -> None:
+    async with sit() as desk:
+        desk.session.hold = True
+        await desk.press("c")
+        await until_shown(desk.pilot, "RUNNING")
+        await desk.press(key)
+        await until_shown(desk.pilot, "Esc leaves")
+        await desk.pilot.resize_terminal(100, 30)
+        desk.session.stop("interrupted")
+        await desk.stopped(2)
+        await desk.press("escape")
+        text = await until_shown(desk.pilot, "STOPPED  interrupted", "CSRs  ▼")
+        assert "╭" not in text  # the boxes of the large screen
+
+
+async def test_a_failed_interrupt_is_a_line(sit: Sit) -> None:
+    class Deaf(FakeSession):
+        def interrupt(self) -> None:
+            raise MachineError("gdb has ended")
+
+    async with sit(session=Deaf()) as desk:
+        desk.session.hold = True
+        await desk.press("c")
+        await until_shown(desk.pilot, "RUNNING")
+        await desk.press("x")
+        await until_shown(desk.pilot, "! gdb has ended")

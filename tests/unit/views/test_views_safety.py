@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from rcdbg.model.state import KernelState, Place
-from rcdbg.views import common, state
-from rcdbg.views.common import guest, safe, size
+from rcdbg.views import common, palette, state
+from rcdbg.views.common import guest, safe, size, styled
 from rcdbg.views.layout import Fitted, Guarded, hanging
 from rcdbg.views.render import render_text, show
 from tests.unit.views import samples
@@ -131,3 +131,16 @@ def test_long_symbols_lose_their_path_first_and_say_so() -> None:
     assert common.symbol(place).plain == "<a::B as c::D>::very::deep::idle+0x14"
     assert common.symbol(place, 20).plain == "…::deep::idle+0x14"
     assert common.symbol(place, 5).plain == "…::idle+0x14"
+
+
+def test_a_style_ends_where_its_text_ends() -> None:
+    label = styled("sstatus", palette.LABEL)
+    line = label + Text(" SIE")
+    assert [(line.plain[s.start : s.end], s.style) for s in line.spans] == [
+        ("sstatus", palette.LABEL)
+    ]
+    assert line.style in ("", palette.PLAIN)
+    text = render_text(state.view(STATES["healthy"]), 100, color=True)
+    words = next(row for row in text.splitlines() if "SPIE SPP=S" in row)
+    assert "\x1b[36msstatus \x1b[0m" in words
+    assert not re.search(r"\x1b\[[0-9;]*36m[^\x1b]*SPIE", words)
