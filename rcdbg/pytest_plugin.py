@@ -30,9 +30,17 @@ class BootKernel(Protocol):
     """What the fixture `rcdbg_boot` is."""
 
     def __call__(
-        self, scenario: str | None = None, append: str = "", memory: str = "128M"
+        self,
+        scenario: str | None = None,
+        append: str = "",
+        memory: str = "128M",
+        deterministic: bool = True,
     ) -> "Run":
-        """Boot the kernel under test with these boot arguments; it has not run yet."""
+        """Boot the kernel under test with these boot arguments; it has not run yet.
+
+        Time is counted in instructions, so that a busy host changes nothing; with `deterministic`
+        false, the machine runs at full speed and in real time.
+        """
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -78,14 +86,20 @@ def rcdbg_boot(
     runs: list[Run] = []
     request.node.stash[_RUNS] = runs
 
-    def boot(scenario: str | None = None, append: str = "", memory: str = "128M") -> Run:
+    def start(
+        scenario: str | None = None,
+        append: str = "",
+        memory: str = "128M",
+        deterministic: bool = True,
+    ) -> Run:
         words = ([f"scenario={scenario}"] if scenario else []) + ([append] if append else [])
         qemu = request.config.getoption("--rcdbg-qemu")
-        run = Run(Boot(rcdbg_kernel, " ".join(words), memory, qemu), rcdbg_image)
+        machine = Boot(rcdbg_kernel, " ".join(words), memory, qemu, deterministic)
+        run = Run(machine, rcdbg_image)
         runs.append(run)
         return run
 
-    yield boot
+    yield start
     for run in runs:
         run.close()
 

@@ -31,8 +31,13 @@ class Reached:
     _seen: int = field(default=0, init=False, repr=False)
 
     def places(self, image: Image) -> Sequence[int]:
-        """The function's entry; raises UsageError for a symbol that does not exist."""
-        return (resolve(image, self.symbol),)
+        """The function's entry; raises UsageError for a symbol that does not exist.
+
+        The kernel's own entry is executed before paging is on, at its physical address.
+        """
+        address = resolve(image, self.symbol)
+        physical = image.physical(address) if address == image.entry else None
+        return (address,) if physical is None else (address, physical)
 
     def happened(self, kernel: Kernel) -> bool:
         """Whether this is the n-th time."""

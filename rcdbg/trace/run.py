@@ -19,6 +19,9 @@ from rcdbg.trace.events import Event, Exited
 DEFAULT_SECONDS = 30.0
 """Deadline for one event; a kernel of this kind needs well under one second."""
 
+_INSTRUCTION_CLOCK = "shift=3,sleep=off"
+"""QEMU's -icount: 8 ns for each instruction, and no waiting in real time for an idle hart."""
+
 _EXIT_SECONDS = 10.0
 _CONSOLE_LINES = 3
 
@@ -29,17 +32,26 @@ class EventMissedError(RcdbgError):
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """What to boot: `kernel` is an ELF; `append` the kernel's command line."""
+    """What to boot: `kernel` is an ELF; `append` the kernel's command line.
+
+    A `deterministic` machine counts time in instructions: however busy the host is, the same
+    things happen at the same guest time. It is two to three times slower.
+    """
 
     kernel: Path
     append: str = ""
     memory: str = "128M"
     qemu: str | None = None
+    deterministic: bool = False
 
     def config(self) -> QemuConfig:
         """The same for QEMU, with the image made from the ELF where there is a fresh one."""
         return QemuConfig(
-            boot_image(self.kernel), memory=self.memory, append=self.append, qemu=self.qemu
+            boot_image(self.kernel),
+            memory=self.memory,
+            append=self.append,
+            qemu=self.qemu,
+            extra=("-icount", _INSTRUCTION_CLOCK) if self.deterministic else (),
         )
 
 

@@ -1,12 +1,10 @@
 """The real session: QEMU, gdb, and the decoders on the guest's own memory."""
 
 import contextlib
-import importlib.util
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from rcdbg.errors import MachineError, RcdbgError, UsageError
 from rcdbg.image.elf import load_image
@@ -14,10 +12,12 @@ from rcdbg.image.resolve import resolve
 from rcdbg.machine.control import Stop
 from rcdbg.machine.deadline import DeadlineError
 from rcdbg.machine.gdb import Breakpoint, Gdb
+from rcdbg.machine.gdb_program import commands_script
 from rcdbg.machine.mi import GdbError, Record
 from rcdbg.model.kernel import DEFAULT_PROFILE
 from rcdbg.model.read import read_state
 from rcdbg.model.state import Trap
+from rcdbg.trace.events import place
 from rcdbg.trace.run import Boot
 from rcdbg.tui.listing import read_code
 from rcdbg.tui.rig import Rig
@@ -121,8 +121,8 @@ class LiveSession:
 
     def _begin(self) -> None:
         image = load_image(self._options.boot.kernel)
-        symbol, hit = _place(self._options.at)
-        address = resolve(image, symbol)
+        first = place(self._options.at, image)
+        address = first.places(image)[0]
         self._end_reason = None
         rig = Rig(image, self._options.boot.config(), self._options.gdb, self._on_end)
         with self._lock:
@@ -138,7 +138,7 @@ class LiveSession:
             # One that is gone from a rebuilt kernel is no reason not to start.
             with contextlib.suppress(RcdbgError):
                 self._insert(rig, location)
-        self._run_to(address, f"reached {self._options.at}", hit)
+        self._run_to(address, f"reached {self._options.at}", first.hit)
 
     def _attach(self, listener: Listener) -> None:
         """Tell `listener` how things stand, and from now on how they change."""
@@ -299,7 +299,7 @@ class LiveSession:
             return gdb.console_command(text, _COMMAND_SECONDS)
         if not self._has_commands:
             # Not at the start, since they take gdb half a second to load.
-            gdb.source_commands(_script())
+            gdb.source_commands(commands_script())
             self._has_commands = True
         gdb.command(f"-gdb-set width {width}")
         try:
@@ -332,16 +332,6 @@ class LiveSession:
             self._listener.on_stop()
 
 
-def _place(text: str) -> tuple[str, int]:
-    """SYMBOL or SYMBOL:HIT; a symbol may have colons of its own."""
-    symbol, colon, hit = text.rpartition(":")
-    if not colon or symbol.endswith(":") or not hit.strip().isdigit():
-        return text, 1
-    if int(hit) < 1:
-        raise UsageError(f"{text}: calls are counted from 1")
-    return symbol, int(hit)
-
-
 def _reason(stop: Stop, goals: dict[int, str], breakpoints: list[Breakpoint], trap: Trap) -> str:
     if stop.reason == "breakpoint":
         if stop.breakpoint in goals:
@@ -354,12 +344,3 @@ def _reason(stop: Stop, goals: dict[int, str], breakpoints: list[Breakpoint], tr
     if stop.reason == "signal":
         return f"gdb was told of signal {stop.signal}"
     return {"step": "stepped", "interrupt": "interrupted"}.get(stop.reason, stop.reason)
-
-
-def _script() -> Path:
-    spec = importlib.util.find_spec("gdbscripts")
-    for folder in (spec.submodule_search_locations if spec else None) or ():
-        path = Path(folder) / "rcdbg.py"
-        if path.is_file():
-            return path
-    raise MachineError("gdbscripts/rcdbg.py is missing: install rcdbg again")

@@ -36,6 +36,9 @@ STALE_SECONDS: Final = 0.15
 CONSOLE_SECONDS: Final = 0.05
 """The console is painted again after so long at the earliest."""
 
+IDLE_SECONDS: Final = 0.5
+"""After the first stop, what can wait waits for so long."""
+
 _END_SECONDS: Final = 10.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
 
@@ -93,6 +96,7 @@ class Shell(App[int]):
         self._desk = Desk(session.kernel_name, session.scenario)
         self._moving: str | None = None
         self._queued: str | None = None
+        self._asking = 0
         self._runs = 0
         self._stopped_at = 0.0
         self._printed = Mailbox()
@@ -202,6 +206,9 @@ class Shell(App[int]):
 
     def _follow_stop(self, stopped: Stopped) -> None:
         moved, self._moving = self._moving, None
+        if self.stopped is None:
+            # So that the first prompt opens at once; not now, when keys may be waiting.
+            self._later(IDLE_SECONDS, lambda: self._submit(self._read_symbols))
         again = self.stopped is not None and self.stopped.number == stopped.number
         self._paint(stopped)
         if moved not in _STEPS and not again:
@@ -213,6 +220,9 @@ class Shell(App[int]):
     def _follow_unreadable(self, error: Exception) -> None:
         self._failed(error)
         self._show_activity("stopped", "the kernel's state cannot be read: see gdb's panel")
+
+    def _follow_answer(self) -> None:
+        self._asking -= 1
 
     def _follow_console(self) -> None:
         # Never more often than this: a kernel that prints without end must not stop the keys.
@@ -272,14 +282,16 @@ class Shell(App[int]):
             return
         self._tell(partial(self._follow_stop, stopped))
 
+    def _read_symbols(self) -> None:
+        self.session.symbols()
+
     def _ask_gdb(self, command: str, width: int) -> None:
         try:
-            answer = self.session.console_command(command, width)
-        except RcdbgError as error:
-            self._tell(partial(self._failed, error))
-            return
-        lines = [guest(line) for line in answer.rstrip("\n").split("\n")] if answer else []
-        self._tell(lambda: self._note(*lines))
+            answer = self.session.console_command(command, width).rstrip("\n")
+            lines = [guest(line) for line in answer.split("\n")] if answer else []
+            self._tell(partial(self._note, *lines))
+        finally:
+            self._tell(self._follow_answer)
         if self.activity == "stopped":
             # It may have changed registers, memory or breakpoints.
             self._read_state(self._runs)
@@ -314,7 +326,7 @@ class Shell(App[int]):
 
     def action_interrupt(self) -> None:
         """Stop the running guest."""
-        if self.activity == "running" or self._moving:
+        if self.activity == "running" or self._moving or self._asking:
             self._interrupt()
         elif self.activity == "stopped":
             self.notify("the kernel stands already; q quits", timeout=3)
@@ -346,7 +358,7 @@ class Shell(App[int]):
         if self.activity == "starting":
             self._hint()
             return
-        if self.activity == "running":
+        if self.activity == "running" or self._asking:
             # A gdb command may be what runs the guest, and what the session's thread waits for.
             self._interrupt()
         self.stopped = self._before = self._moving = self._queued = None
@@ -375,6 +387,7 @@ class Shell(App[int]):
             self.action_go(method)
             return
         width = max(40, self._desk.gdb_panel.tail.size.width)
+        self._asking += 1
         self._submit(lambda: self._ask_gdb(command, width))
 
     def on_console_panel_typed(self, event: ConsolePanel.Typed) -> None:

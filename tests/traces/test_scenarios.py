@@ -18,6 +18,8 @@ from rcdbg.trace.run import EventMissedError, Run
 pytestmark = pytest.mark.every_kernel
 
 FAST = "interval=100000"
+UNDISTURBED = "interval=100000000"
+"""Ten seconds between ticks: nobody is interrupted before it has done its part."""
 
 
 def running(state: KernelState) -> int:
@@ -68,8 +70,7 @@ def test_paging_is_off_at_first_then_the_boot_table_then_exact_rights(
 
 
 def test_threads_run_in_fifo_order(rcdbg_boot: BootKernel) -> None:
-    # Ten seconds between ticks: nobody is interrupted before it has said its line.
-    run = rcdbg_boot("threads", "threads=8 interval=100000000")
+    run = rcdbg_boot("threads", f"threads=8 {UNDISTURBED}")
     order = []
     for _ in range(8):
         run.until(switch())
@@ -81,7 +82,7 @@ def test_threads_run_in_fifo_order(rcdbg_boot: BootKernel) -> None:
 
 
 def test_a_dead_thread_is_gone_and_its_frames_are_free(rcdbg_boot: BootKernel) -> None:
-    run = rcdbg_boot("threads", "threads=4")
+    run = rcdbg_boot("threads", f"threads=4 {UNDISTURBED}")
     run.until(switch(to=1))
     before = run.state()
     stack = before.processor.current.stack if before.processor.current else None
@@ -215,3 +216,11 @@ def test_a_fault_kills_its_thread_only(rcdbg_boot: BootKernel) -> None:
     run.until(exited(status=0))
     assert f"thread {victim} killed" in run.console
     assert "the other thread goes on" in run.console
+
+
+def test_the_entry_is_reached_before_paging_is_on(rcdbg_boot: BootKernel) -> None:
+    run = rcdbg_boot("heap")
+    run.until(reached("_start"))
+    state = run.state()
+    assert state.hart.pc.address == run.image.physical(run.image.entry)
+    assert state.page_table.mode == "bare"

@@ -157,8 +157,12 @@ async def test_the_screen_stays_awake_while_gdb_is_busy(sit: Sit) -> None:
     async with sit(session=Busy()) as desk:
         await desk.press("colon", *"until 5", "enter", "escape", "z")
         await until(desk.pilot, lambda: "Threads" not in screen(desk.app))  # zoomed
+        await desk.press("ctrl+c")
+        assert desk.session.calls[-1] == "interrupt"  # for gdb, since the kernel stands
         free.set()
         await until_shown(desk.pilot, "at last")
+        await desk.press("ctrl+c")
+        await until_shown(desk.pilot, "the kernel stands already")
 
 
 async def test_the_console_follows_the_kernel_and_can_be_typed_to(sit: Sit) -> None:
