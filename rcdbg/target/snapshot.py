@@ -405,6 +405,8 @@ def _parts(listed: list[Any], data: bytes, at: int) -> tuple[list[_Part], dict[s
             raise ValueError(f"{part.name} claims {part.size} bytes")
         if part.name == "block":
             blocks.append(part)
+        elif part.name in by_name:
+            raise ValueError(f"{part.name} twice")
         else:
             by_name[part.name] = part
     if at != len(data):
