@@ -15,6 +15,10 @@ SSTATUS_MASK = 0x8000_0003_000D_E762
 """The bits of mstatus that sstatus shows (privileged spec, "Supervisor Status Register")."""
 
 _SHARED = ("satp", "stvec", "scause", "sepc", "stval", "sscratch")
+_STOP_AND_LOOK: tuple[tuple[str, dict[str, object]], ...] = (
+    ("stop", {}),
+    ("human-monitor-command", {"command-line": "info registers"}),
+)
 _EVENT_SECONDS = 1.0
 
 
@@ -24,8 +28,12 @@ def registers(monitor: Monitor) -> Registers:
     While it runs, pc and GPRs are those that QEMU last stored, each from a moment of its own. The
     monitor gives neither the privilege nor scounteren. Raises MachineError if QEMU has ended.
     """
+    return _understood(monitor.hmp("info registers"))
+
+
+def _understood(text: str) -> Registers:
     try:
-        values = parse_info_registers(monitor.hmp("info registers"))
+        values = parse_info_registers(text)
         csrs = {name: values[name] for name in _SHARED}
         csrs["sstatus"] = values["mstatus"] & SSTATUS_MASK
         csrs["sie"] = values["mie"] & values["mideleg"]
@@ -38,8 +46,9 @@ def registers(monitor: Monitor) -> Registers:
 
 @dataclass(slots=True)
 class Pause:
-    """A stop; `seconds` is its length once it is over."""
+    """A stop, and the registers in it; `seconds` is its length once it is over."""
 
+    registers: Registers
     seconds: float = 0.0
 
 
@@ -50,7 +59,6 @@ def paused(monitor: Monitor) -> Iterator[Pause]:
     Its length is the time between QEMU's own STOP and RESUME events (QMP reference, "run-state"),
     or, where one of them does not come, that between asking for them.
     """
-    pause = Pause()
     times: dict[str, float] = {}
     complete = threading.Event()
 
@@ -64,12 +72,14 @@ def paused(monitor: Monitor) -> Iterator[Pause]:
     unsubscribe = monitor.subscribe(note)
     try:
         asked = time.perf_counter()
-        monitor.execute("stop")
         try:
+            # In one go: a round trip more would make the stop half as long again.
+            _, text = monitor.execute_all(_STOP_AND_LOOK)
+            pause = Pause(_understood(str(text)))
             yield pause
         finally:
             monitor.execute("cont")
-            pause.seconds = time.perf_counter() - asked
+        pause.seconds = time.perf_counter() - asked
         if complete.wait(_EVENT_SECONDS):
             # The wall clock may have been set in between; then our own measure has to do.
             between = times["RESUME"] - times["STOP"]

@@ -30,12 +30,13 @@ Ask = Callable[[Kernel], T]
 class Sample:
     """How a moment of a running kernel was taken.
 
-    `tries` were made without a stop; `stopped_seconds` is the length of the one stop that was
-    needed, or None.
+    `tries` were made without a stop; `stopped_seconds` is the length of all `stops` that were
+    needed (seldom more than one), or None.
     """
 
     tries: int
     stopped_seconds: float | None = None
+    stops: int = 0
 
     @property
     def text(self) -> str:
@@ -46,7 +47,8 @@ class Sample:
                 f"{LIVE_TRIES}); pc and general registers are approximate"
             )
         return (
-            f"live, stopped for {self.stopped_seconds * 1000:.1f} ms: memory changed in "
+            f"live, stopped for {self.stopped_seconds * 1000:.1f} ms"
+            f"{f' in {self.stops} stops' if self.stops > 1 else ''}: memory changed in "
             f"{self.tries} of {self.tries} tries without a stop"
         )
 
@@ -57,6 +59,7 @@ class Sample:
         return {
             "how": "unchanged" if stop is None else "stopped",
             "tries": self.tries,
+            "stops": self.stops,
             "stopped_ms": None if stop is None else round(stop * 1000, 3),
             "text": self.text,
         }
@@ -98,16 +101,18 @@ def sample(
             again = RecordingTarget(guest.memory, guest.registers())
             ask(Kernel.now(image, again))
             pages |= again.pages
-    for _ in range(STOP_TRIES):
+    seconds = 0.0
+    for stops in range(1, STOP_TRIES + 1):
         with guest.paused() as pause:
-            now = guest.registers()
             copies = copy_pages(guest.memory, pages)
-        found = _decode(image, CopiedPages(copies, now, guest.memory.ram), ask, pages)
+        seconds += pause.seconds
+        copy = CopiedPages(copies, pause.registers, guest.memory.ram)
+        found = _decode(image, copy, ask, pages)
         if found is not None:
-            return found[0], Sample(live_tries, pause.seconds)
+            return found[0], Sample(live_tries, seconds, stops)
     with guest.paused() as pause:
-        answer = ask(Kernel.now(image, RecordingTarget(guest.memory, guest.registers())))
-    return answer, Sample(live_tries, pause.seconds)
+        answer = ask(Kernel.now(image, RecordingTarget(guest.memory, pause.registers)))
+    return answer, Sample(live_tries, seconds + pause.seconds, STOP_TRIES + 1)
 
 
 def _decode(image: Image, copy: CopiedPages, ask: Ask[T], pages: set[int]) -> tuple[T] | None:

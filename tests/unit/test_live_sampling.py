@@ -46,8 +46,8 @@ class Busy:
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[Pause]:
-        pause = Pause()
         self._held, self.stops = True, self.stops + 1
+        pause = Pause(self.registers())
         yield pause
         self._held, pause.seconds = False, 0.001
 
@@ -118,7 +118,8 @@ def test_pages_that_are_found_in_the_copy_only(image: Image) -> None:
     found, how = sample(image, busy.guest, wander)
     assert len(found) == 1
     assert busy.stops >= 1
-    assert how.stopped_seconds is not None
+    assert how.stops == busy.stops
+    assert how.stopped_seconds == pytest.approx(0.001 * busy.stops)
 
 
 def test_what_is_no_memory_ends_the_search_too(image: Image) -> None:
