@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gdb
 
+from gdbscripts.snapshot_command import Snapshot
 from gdbscripts.target import GdbTarget
 from rcdbg.errors import ImageError, RcdbgError, UsageError
 from rcdbg.image.elf import Image, load_image
@@ -70,8 +71,9 @@ class _Rc(gdb.Command):
     rc frames            the physical frames: free intervals, used, total
     rc threads           the threads: running, ready in their order, sleeping
     rc all               everything
+    rc snapshot FILE     all of it in one file, for rcdbg show --snapshot FILE
 
-    Each takes --json, for programs. `help rc walk` and so on tell more.
+    What shows something takes --json, for programs. `help rc walk` and so on tell more.
     """
 
     def __init__(self) -> None:
@@ -206,3 +208,4 @@ def register() -> None:
     for subject in SUBJECTS:
         _Show(subject)
     _Walk()
+    Snapshot(current_kernel)

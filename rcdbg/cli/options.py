@@ -69,6 +69,22 @@ def add_at(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
         default=argparse.SUPPRESS if inner else 30.0,
         help="to get there (default: 30)",
     )
+    if inner:
+        _add_source(parser)
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name another source than a boot; those not given are not set."""
+    group = parser.add_argument_group(
+        "instead of a boot, or after it", argument_default=argparse.SUPPRESS
+    )
+    group.add_argument(
+        "--live", action="store_true", help="from --at on let the kernel run, and look meanwhile"
+    )
+    group.add_argument("--snapshot", metavar="FILE", type=Path, help="look into a snapshot")
+    group.add_argument(
+        "--attach", metavar="HOST:PORT|SOCKET", help="look into the QEMU with this gdb stub"
+    )
 
 
 def common(arguments: argparse.Namespace) -> Options:

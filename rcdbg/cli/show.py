@@ -5,7 +5,8 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from rcdbg.cli.options import add_at, add_common, address, common
+from rcdbg.cli.options import add_at, add_common, address
+from rcdbg.cli.source import look, note
 
 if TYPE_CHECKING:
     from rcdbg.model.kernel import Kernel
@@ -60,22 +61,14 @@ def _walk(arguments: argparse.Namespace) -> int:
 def answer(
     arguments: argparse.Namespace, ask: "Callable[[Kernel], Answer]", *, needs_types: bool = False
 ) -> int:
-    """Boot, run to the place, print what `ask` says of the kernel there; returns 0."""
-    from rcdbg.image.elf import load_image
-    from rcdbg.image.resolve import load_with_types
-    from rcdbg.trace.events import place
-    from rcdbg.trace.run import Run
-
-    options = common(arguments)
-    image = (load_with_types if needs_types else load_image)(options.kernel)
-    event = place(arguments.at, image)
-    with Run(options.boot, image) as run:
-        run.until(event, arguments.timeout)
-        found = ask(run.kernel())
+    """Print what `ask` says of the kernel that was asked for; returns 0."""
+    found, sample = look(arguments, ask, needs_types=needs_types)
     if arguments.json:
-        print(json.dumps(found.document, indent=2))
+        print(json.dumps(found.document | note(sample), indent=2))
     else:
         from rcdbg.views.render import show
 
+        if sample is not None:
+            print(sample.text)
         show(found.view)
     return 0

@@ -113,6 +113,11 @@ class Image:
         return len(self._lazy.data)
 
     @property
+    def data(self) -> bytes:
+        """The bytes of the file."""
+        return self._lazy.data
+
+    @property
     def symbols(self) -> Symbols:
         """The symbol table; empty when the file was stripped."""
         return self._lazy.symbols
@@ -185,7 +190,11 @@ def load_image(path: str | Path) -> Image:
     not a RISC-V kernel. Missing debug info is no error: see `Image.has_debug_info`.
     """
     path = Path(path)
-    data = _read(path)
+    return image_of(_read(path), path)
+
+
+def image_of(data: bytes, path: Path) -> Image:
+    """The kernel in these bytes; `path` is what errors call it. Raises ImageError as above."""
     _check_header(path, data)
     with _damage(path, "ELF"):
         return _parse(path, data)

@@ -8,11 +8,15 @@ from rcdbg.image.elf import Image, load_image
 
 def load_with_types(path: Path) -> Image:
     """The image, for work that needs its types; raises ImageError also if it has no debug info."""
-    image = load_image(path)
+    return with_types(load_image(path))
+
+
+def with_types(image: Image) -> Image:
+    """The same image; raises ImageError if it has no debug info."""
     if not image.has_debug_info:
         raise ImageError(
-            f"{path} has no debug info: build the kernel with `debug = true` and do not strip it"
-            " (csr, pagetable and walk work without)"
+            f"{image.path} has no debug info: build the kernel with `debug = true` and do not"
+            " strip it (csr, pagetable and walk work without)"
         )
     return image
 

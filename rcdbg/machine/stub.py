@@ -33,6 +33,7 @@ _BURST = 16
 _GPRS = 32
 _SIGINT, _SIGTRAP = 2, 5
 _MAX_BAD_ITEMS = 8
+_SILENT_STOPS = (8, 1)
 _ENDS = (b"W", b"X", b"")
 _STOPS = (b"T", b"S", b"W", b"X")
 
@@ -56,6 +57,7 @@ class StubClient:
         self._stepping = False
         self._stop: Stop | None = None
         self._breakpoints: dict[int, int] = {}
+        self._stopped_by_us = False
         self._numbers = itertools.count(1)
         self._socket = _connect(address)
         try:
@@ -89,6 +91,13 @@ class StubClient:
             csrs={name: value for name, value in values.items() if value is not None},
             privilege=None if privilege is None else privilege & 3,
         )
+
+    def every_register(self) -> dict[str, int]:
+        """All that the stub has, by its own names: GPRs, CSRs of all levels, floating point."""
+        numbers = self._register_numbers()
+        answers = self._exchange([b"p%x" % number for number in numbers.values()])
+        values = zip(numbers, map(_number, answers), strict=True)
+        return {name: value for name, value in values if value is not None}
 
     def write_register(self, name: str, value: int) -> None:
         """Set a register by the name in the stub's description ("pc", "a0", "satp", ...)."""
@@ -146,6 +155,26 @@ class StubClient:
     def running(self) -> bool:
         """Whether the guest was set going and its stop has not been seen yet."""
         return self._running
+
+    @property
+    def found_running(self) -> bool:
+        """Whether the guest ran until we connected, as far as QEMU tells; True in doubt."""
+        if self._stopped_by_us:
+            return True
+        found = re.search(r"(\d+)\.(\d+)", self.monitor("info version"))
+        # From 8.1 on, its stub no longer reports a stop that nobody has asked about.
+        return found is None or (int(found[1]), int(found[2])) >= _SILENT_STOPS
+
+    def monitor(self, line: str) -> str:
+        """What QEMU's human monitor prints for `line`: gdb's `monitor`, packet qRcmd."""
+        self._demand_stopped()
+        text, deadline = b"", Deadline(_ANSWER_SECONDS)
+        self._send(rsp.frame(b"qRcmd," + line.encode().hex().encode()))
+        while (answer := self._receive(deadline))[:1] == b"O" and answer != b"OK":
+            text += _bytes(answer[1:]) or b""
+        if answer != b"OK":
+            raise StubError(f"the stub has no monitor: it says {answer[:40]!r}")
+        return text.decode("utf-8", "replace").replace("\r\n", "\n")
 
     def insert_breakpoint(self, address: int) -> int:
         """Stop before each execution of virtual `address`, in any address space; returns an id."""
@@ -285,6 +314,7 @@ class StubClient:
         answer = self._exchange([b"qSupported:xmlRegisters=riscv"])[0]
         deadline = Deadline(_ANSWER_SECONDS)
         while answer[:1] in (b"T", b"S"):
+            self._stopped_by_us = True
             answer = self._receive(deadline)
         if b"PacketSize" not in answer:
             raise StubError(f"what listens at {self.address} is no gdb stub: it says {answer!r}")

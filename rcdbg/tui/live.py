@@ -311,6 +311,12 @@ class LiveSession:
         """Type to the kernel."""
         self._here().qemu.console.write(text.encode())
 
+    def write_snapshot(self) -> str:
+        """Write the stopped kernel to a new file in the current directory."""
+        from rcdbg.tui.snapshot import write_new
+
+        return write_new(self._here(), self.scenario)
+
     @contextlib.contextmanager
     def _standing(self, gdb: Gdb) -> Iterator[None]:
         """Hold a running guest for a moment, unnoticed; one that stops by itself stays so."""

@@ -105,6 +105,7 @@ _MORE_KEYS: Final = (
     ("Up, Down, PgUp, PgDn", "scroll the focused panel"),
     ("k, Enter on Console", "type a line to the kernel"),
     ("Esc", "back to the panels, back from zoom"),
+    ("w", "write the stopped kernel to a snapshot file"),
     ("L", "light or dark"),
 )
 

@@ -94,3 +94,6 @@ class DebugSession(Protocol):
 
     def write_console(self, text: str) -> None:
         """Type `text` to the kernel."""
+
+    def write_snapshot(self) -> str:
+        """Write the stopped kernel to a file of its own; returns a line that says where."""

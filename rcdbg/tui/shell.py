@@ -73,6 +73,7 @@ class Shell(App[int]):
         Binding("x", "interrupt"),
         Binding("ctrl+c", "interrupt", priority=True),
         Binding("b", "ask_breakpoint"),
+        Binding("w", "write_snapshot"),
         Binding("r", "restart"),
         Binding("colon", "gdb_line"),
         Binding("k", "console_line"),
@@ -352,6 +353,17 @@ class Shell(App[int]):
                 self._submit(lambda: self._set_breakpoint(location))
 
         self.push_screen(AskSymbol("Breakpoint at", self.session.symbols()), take)
+
+    def action_write_snapshot(self) -> None:
+        """Write the stopped kernel to a file."""
+        if self.activity != "stopped" or self._moving is not None:
+            self._hint()
+            return
+        self._submit(self._write_snapshot)
+
+    def _write_snapshot(self) -> None:
+        said = self.session.write_snapshot()
+        self._tell(lambda: self._note(guest(said)))
 
     def action_restart(self) -> None:
         """Boot again."""

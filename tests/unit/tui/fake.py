@@ -141,3 +141,7 @@ class FakeSession:
 
     def write_console(self, text: str) -> None:
         self._note(f"write_console({text!r})")
+
+    def write_snapshot(self) -> str:
+        self._note("write_snapshot")
+        return "written to os-threads-1.snap"

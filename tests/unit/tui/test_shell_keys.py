@@ -23,6 +23,7 @@ pytestmark = pytest.mark.asyncio
         ("f", "finish", "step done"),
         ("c", "resume", "breakpoint 1 at handle_interrupt"),
         ("t", "until_next_trap", "next trap: supervisor timer interrupt"),
+        ("w", "write_snapshot", "written to os-threads-1.snap"),
         ("r", "restart", "reached handle_interrupt"),
     ],
 )

@@ -1,0 +1,107 @@
+"""Where a kernel comes from: booted here, a snapshot, another's QEMU, or one that runs on."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rcdbg.cli.options import common
+from rcdbg.errors import ImageError, MachineError, UsageError
+from rcdbg.image.elf import Image, image_of, load_image
+from rcdbg.image.locate import default_kernel
+from rcdbg.image.match import differs_from_memory
+from rcdbg.image.resolve import with_types
+
+if TYPE_CHECKING:
+    from rcdbg.model.kernel import Kernel
+    from rcdbg.trace.live import Sample
+
+T = TypeVar("T")
+
+_END_SECONDS = 10.0
+
+
+def look(
+    arguments: argparse.Namespace, ask: "Callable[[Kernel], T]", *, needs_types: bool = False
+) -> "tuple[T, Sample | None]":
+    """What `ask` says of the kernel that was asked for, and how it was sampled if it ran.
+
+    Raises RcdbgError for whatever keeps it from being looked at.
+    """
+    source = _chosen(arguments)
+    if source == "snapshot":
+        return _in_snapshot(arguments, ask, needs_types), None
+    if source == "attach":
+        return _behind_stub(arguments, ask, needs_types), None
+    return _booted(arguments, ask, needs_types, live=source == "live")
+
+
+def _chosen(arguments: argparse.Namespace) -> str | None:
+    given = [name for name in ("live", "snapshot", "attach") if getattr(arguments, name, None)]
+    if len(given) > 1:
+        raise UsageError(f"--{given[0]} and --{given[1]} exclude each other")
+    return given[0] if given else None
+
+
+def _checked(image: Image, needs_types: bool) -> Image:
+    return with_types(image) if needs_types else image
+
+
+def _booted(
+    arguments: argparse.Namespace, ask: "Callable[[Kernel], T]", needs_types: bool, *, live: bool
+) -> "tuple[T, Sample | None]":
+    from rcdbg.trace.events import place
+    from rcdbg.trace.run import Run
+
+    options = common(arguments)
+    image = _checked(load_image(options.kernel), needs_types)
+    event = place(arguments.at, image)
+    with Run(options.boot, image) as run:
+        run.until(event, arguments.timeout)
+        if not live:
+            return ask(run.kernel()), None
+        from rcdbg.trace.live import running_guest, sample
+
+        run.stub.resume()
+        run.stub.close()
+        try:
+            return sample(image, running_guest(run.target, run.qemu.monitor), ask)
+        except MachineError as error:
+            if run.qemu.alive:
+                raise
+            status = run.qemu.wait(_END_SECONDS)
+            raise MachineError(
+                f"the kernel ended with status {status} before it could be looked at: "
+                "leave out --live, or let it run something longer"
+            ) from error
+
+
+def _in_snapshot(
+    arguments: argparse.Namespace, ask: "Callable[[Kernel], T]", needs_types: bool
+) -> T:
+    from rcdbg.model.kernel import Kernel
+    from rcdbg.target.snapshot import read_snapshot
+
+    if arguments.kernel is not None:
+        raise UsageError("a snapshot has its own ELF: leave out --kernel")
+    snapshot = read_snapshot(arguments.snapshot)
+    image = image_of(snapshot.elf, Path(f"{arguments.snapshot}:{snapshot.kernel_name}"))
+    return ask(Kernel.now(_checked(image, needs_types), snapshot.target))
+
+
+def _behind_stub(
+    arguments: argparse.Namespace, ask: "Callable[[Kernel], T]", needs_types: bool
+) -> T:
+    from rcdbg.machine.attach import attached
+    from rcdbg.model.kernel import Kernel
+
+    image = _checked(load_image(arguments.kernel or default_kernel()), needs_types)
+    with attached(arguments.attach, stay=getattr(arguments, "stay", False)) as (target, _):
+        if why := differs_from_memory(image, target.read_phys):
+            raise ImageError(why)
+        return ask(Kernel.now(image, target))
+
+
+def note(sample: "Sample | None") -> dict[str, Any]:
+    """The field that a document gets for a kernel that ran."""
+    return {"sample": sample.document} if sample is not None else {}

@@ -1,0 +1,124 @@
+"""A kernel that runs at full speed, looked at as if it stood still.
+
+Decoders read memory for milliseconds, and a kernel changes it meanwhile. So the pages that they
+read are copied, the registers taken, the pages copied again: if both copies are equal, they are the
+kernel at the instant of the registers, and are decoded from the copy at leisure. If they never
+are, the guest is stopped for as long as the copying takes.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from rcdbg.image.elf import Image
+from rcdbg.machine.live import Pause, paused, registers
+from rcdbg.machine.monitor import Monitor
+from rcdbg.model.kernel import Kernel
+from rcdbg.target.protocol import Registers, Target
+from rcdbg.target.recording import CopiedPages, RecordingTarget, copy_pages
+
+LIVE_TRIES = 5
+STOP_TRIES = 8
+"""Stops in which a page turned out to be missing, since the kernel reads others by then."""
+
+T = TypeVar("T")
+Ask = Callable[[Kernel], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How a moment of a running kernel was taken.
+
+    `tries` were made without a stop; `stopped_seconds` is the length of all `stops` that were
+    needed (seldom more than one), or None.
+    """
+
+    tries: int
+    stopped_seconds: float | None = None
+    stops: int = 0
+
+    @property
+    def text(self) -> str:
+        """The same in one line."""
+        if self.stopped_seconds is None:
+            return (
+                f"live, no stop: memory did not change while it was read (try {self.tries} of "
+                f"{LIVE_TRIES}); pc and general registers are approximate"
+            )
+        return (
+            f"live, stopped for {self.stopped_seconds * 1000:.1f} ms"
+            f"{f' in {self.stops} stops' if self.stops > 1 else ''}: memory changed in "
+            f"{self.tries} of {self.tries} tries without a stop"
+        )
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The same for programs: the field `sample` of a document."""
+        stop = self.stopped_seconds
+        return {
+            "how": "unchanged" if stop is None else "stopped",
+            "tries": self.tries,
+            "stops": self.stops,
+            "stopped_ms": None if stop is None else round(stop * 1000, 3),
+            "text": self.text,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A running machine: its memory, and ways to ask for its registers and to hold it."""
+
+    memory: Target
+    registers: Callable[[], Registers]
+    paused: Callable[[], AbstractContextManager[Pause]]
+
+
+def running_guest(memory: Target, monitor: Monitor) -> Guest:
+    """The guest of that monitor, whose RAM is `memory`; nobody may be connected to its stub."""
+    return Guest(memory, lambda: registers(monitor), lambda: paused(monitor))
+
+
+def sample(
+    image: Image, guest: Guest, ask: Ask[T], *, live_tries: int = LIVE_TRIES
+) -> tuple[T, Sample]:
+    """What `ask` says of a moment of the running kernel, and how that was taken.
+
+    `ask` is called several times. Raises MachineError if the machine is gone.
+    """
+    first = RecordingTarget(guest.memory, guest.registers())
+    ask(Kernel.now(image, first))
+    pages = first.pages
+    for number in range(1, live_tries + 1):
+        before = copy_pages(guest.memory, pages)
+        now = guest.registers()
+        if copy_pages(guest.memory, pages) == before:
+            found = _decode(image, CopiedPages(before, now, guest.memory.ram), ask, pages)
+            if found is not None:
+                return found[0], Sample(number)
+        else:
+            # It may read other pages by now.
+            again = RecordingTarget(guest.memory, guest.registers())
+            ask(Kernel.now(image, again))
+            pages |= again.pages
+    seconds = 0.0
+    for stops in range(1, STOP_TRIES + 1):
+        with guest.paused() as pause:
+            copies = copy_pages(guest.memory, pages)
+        seconds += pause.seconds
+        copy = CopiedPages(copies, pause.registers, guest.memory.ram)
+        found = _decode(image, copy, ask, pages)
+        if found is not None:
+            return found[0], Sample(live_tries, seconds, stops)
+    with guest.paused() as pause:
+        answer = ask(Kernel.now(image, RecordingTarget(guest.memory, pause.registers)))
+    return answer, Sample(live_tries, seconds + pause.seconds, STOP_TRIES + 1)
+
+
+def _decode(image: Image, copy: CopiedPages, ask: Ask[T], pages: set[int]) -> tuple[T] | None:
+    """What `ask` says of the copy; None, and `pages` grown, if pages are missing in it."""
+    answer = ask(Kernel.now(image, copy))
+    wanted = copy.missing - pages
+    pages |= wanted
+    # A page that was asked for before and is not there is one that the machine does not have.
+    return None if wanted else (answer,)
