@@ -562,6 +562,10 @@ def _strays(segments: Iterable[Segment], pairs: dict[int, int]) -> Iterator[Diff
             why = "the mapping owns frames for it, but it is in no framed segment"
             found.add("stray-frame", va, PAGE_SIZE, why)
     yield from found.found
+    if found.more:
+        last = found.found[-1]
+        why = "and more frames for pages in no framed segment"
+        yield Difference("stray-frame", last.va + last.size, 0, why)
 
 
 def _table_books(
@@ -574,10 +578,14 @@ def _table_books(
         problems.append(error.problem)
         return
     reached = {table.address >> sv39.PAGE_SHIFT: table for table in tables}
-    for ppn, table in sorted(reached.items()):
-        if ppn not in owned:
-            why = f"its level {table.level} table in frame {ppn:#x} is not among the mapping's own"
-            yield Difference("foreign-table", table.va, 0, why)
-    for ppn in sorted(owned - reached.keys()):
+    foreign, lost = sorted(reached.keys() - owned), sorted(owned - reached.keys())
+    for ppn in foreign[:MAX_DIFFERENCES]:
+        table = reached[ppn]
+        why = f"its level {table.level} table in frame {ppn:#x} is not among the mapping's own"
+        yield Difference("foreign-table", table.va, 0, why)
+    for ppn in lost[:MAX_DIFFERENCES]:
         why = f"the mapping owns a table in frame {ppn:#x} that its root does not lead to"
         yield Difference("lost-table", 0, 0, why)
+    left = len(foreign[MAX_DIFFERENCES:]) + len(lost[MAX_DIFFERENCES:])
+    if left:
+        problems.append(Problem(f"{memory_set.path}.mapping.page_tables", f"{left:,} more"))

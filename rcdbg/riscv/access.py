@@ -80,10 +80,8 @@ def verdicts(walk: Walk, sstatus: int) -> tuple[Verdict, ...]:
 
 
 def _rights(bits: int, access: Access, mxr: bool) -> tuple[Rule, ...]:
-    if access == "read" and not bits & sv39.R:
-        if not bits & sv39.X:
-            return (Rule("R", "R is clear"),)
-        return () if mxr else (Rule("MXR", "R is clear, and MXR, which makes X do, is off"),)
+    if access == "read" and not bits & sv39.R and not (mxr and bits & sv39.X):
+        return (Rule("R", "R is clear, and MXR, under which X would do, is off"),)
     if access == "write" and not bits & sv39.W:
         return (Rule("W", "W is clear"),)
     if access == "fetch" and not bits & sv39.X:
