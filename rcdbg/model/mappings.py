@@ -8,7 +8,7 @@ from typing import Literal
 from rcdbg.errors import MemoryReadError
 from rcdbg.model.frames import read_frames
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.page_table import Root, merge, read_page_table, satp_root
+from rcdbg.model.page_table import Root, merge, read_page_table, satp_root, translation_mode
 from rcdbg.model.state import PAGE_SIZE, FrameAllocator, MappedRange, PageTable, Problem
 from rcdbg.riscv import sv39
 
@@ -68,7 +68,9 @@ def filtered(kernel: Kernel, wanted: Filter, root: Root | None = None) -> PageTa
     if wanted.by_physical:
         ranges = tuple(sorted(ranges, key=lambda r: (r.pa, r.va)))
     origin = ", ".join(part for part in (table.origin, wanted.words) if part)
-    return PageTable(table.mode, table.root_ppn, ranges, table.note, table.problems, origin)
+    return PageTable(
+        table.mode, table.root_ppn, ranges, table.note, table.problems, origin, table.complete
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,18 +198,20 @@ class Lint:
 
 def lint(kernel: Kernel, root: Root | None = None) -> Lint:
     """Every oddity of a page table, by rule; never fails."""
-    table = read_page_table(kernel, root, lambda _: False)
-    if table.note:
-        return Lint((), 0, table.origin, table.note)
     where = root or satp_root(kernel)
+    _, note = translation_mode(kernel, root)
+    if note:
+        return Lint((), 0, where.origin, note)
     tables: list[sv39.Table] = []
-    runs, findings = [], []
+    suspects: list[sv39.Run] = []
+    findings: list[Finding] = []
     for item in sv39.runs(kernel.target.read_phys, where.ppn, tables):
         if isinstance(item, sv39.Run):
-            runs.append(item)
+            if item.bits & sv39.W and item.bits & sv39.X:
+                suspects.append(item)
         elif item.kind != "unreadable":  # those tables are told of below
             findings.append(Finding(item.kind, item.va, None, item.why))
-    findings += _writable_and_executable(runs)
+    findings += _writable_and_executable(suspects)
     findings += _tables(tables, kernel)
     skipped = []
     frames = read_frames(kernel)
@@ -220,7 +224,7 @@ def lint(kernel: Kernel, root: Root | None = None) -> Lint:
         skipped.append(
             "table-outside-ram: only that a table cannot be read: RAM's extent is not known"
         )
-    return Lint(_bounded(findings), len(tables), table.origin, "", tuple(skipped))
+    return Lint(_bounded(findings), len(tables), where.origin, "", tuple(skipped))
 
 
 def _bounded(findings: list[Finding]) -> tuple[Finding, ...]:
@@ -240,9 +244,8 @@ def _bounded(findings: list[Finding]) -> tuple[Finding, ...]:
 
 def _writable_and_executable(runs: Iterable[sv39.Run]) -> Iterator[Finding]:
     for item in merge(runs):
-        if "w" in item.rights and "x" in item.rights:
-            why = "writable and executable: what is written there can be run"
-            yield Finding("W+X", item.va, item.size, why)
+        why = "writable and executable: what is written there can be run"
+        yield Finding("W+X", item.va, item.size, why)
 
 
 def _tables(tables: Sequence[sv39.Table], kernel: Kernel) -> Iterator[Finding]:

@@ -286,21 +286,25 @@ def _read(kernel: Kernel, found: _Found) -> MemorySet:
     pairs = attempt(lambda: _pairs(memory_set))
     ranges: tuple[MappedRange, ...] = ()
     tables: list[sv39.Table] = []
+    whole = True
     if ppn is not None:
         root = Root(sv39.MODE_SV39, ppn, "")
         table = read_page_table(kernel, root, limit=ALL_RANGES, tables=tables)
-        ranges = table.ranges
+        ranges, whole = table.ranges, table.complete
         problems += table.problems
     compared = segments
     unexplained: tuple[MappedRange, ...] = ()
     books: list[Difference] = []
-    if ppn is not None:
+    if ppn is not None and whole:
         offset = _linear_offset(kernel, segments, ranges)
         compared = _compare(segments, ranges, pairs, offset)
         if complete:
             unexplained = tuple(_unexplained(segments, ranges, problems))
             books += _strays(segments, pairs or {})
         books += _table_books(memory_set, tables, problems)
+    note = LOCKED if locked else ""
+    if not whole:
+        note = "the page table is too large to compare"
     active = kernel.memory.mode == sv39.MODE_SV39 and kernel.memory.root_ppn == ppn
     return MemorySet(
         found.name,
@@ -314,7 +318,7 @@ def _read(kernel: Kernel, found: _Found) -> MemorySet:
         None if pairs is None else len(pairs),
         tuple(books),
         locked,
-        LOCKED if locked else "",
+        note,
         tuple(problems),
     )
 

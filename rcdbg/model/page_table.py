@@ -72,7 +72,7 @@ def satp_root(kernel: Kernel) -> Root:
     return Root(kernel.memory.mode, kernel.memory.root_ppn, "")
 
 
-def _mode(kernel: Kernel, root: Root | None) -> tuple[str, str]:
+def translation_mode(kernel: Kernel, root: Root | None) -> tuple[str, str]:
     """The name of the translation mode, and a note where there is nothing to walk."""
     if root is None and kernel.csr("satp") is None:
         return "unknown", "the target does not give satp"
@@ -116,21 +116,23 @@ def read_page_table(
 
     The page tables that it consists of are appended to `tables`.
     """
-    mode, note = _mode(kernel, root)
+    mode, note = translation_mode(kernel, root)
     ppn = kernel.memory.root_ppn if root is None else root.ppn
     origin = root.origin if root is not None else ""
     if note:
         return PageTable(mode, ppn, (), note, (), origin)
     problems: list[Problem] = []
     bad = 0
+    complete = True
 
     def good() -> Iterator[sv39.Run]:
-        nonlocal bad
+        nonlocal bad, complete
         for item in sv39.runs(kernel.target.read_phys, ppn, tables):
             if isinstance(item, sv39.Run):
                 yield item
                 continue
             bad += 1
+            complete = complete and item.kind != "limit"
             if len(problems) < MAX_PROBLEMS:
                 problems.append(Problem(f"{item.va:#x}, level {item.level}", item.why))
 
@@ -141,6 +143,7 @@ def read_page_table(
             continue
         if len(ranges) == limit:
             problems.append(Problem(f"{found.va:#x}", "more ranges than can be shown"))
+            complete = False
             break
         ranges.append(
             MappedRange(
@@ -157,12 +160,12 @@ def read_page_table(
     if bad > MAX_PROBLEMS:
         more = f"{bad - MAX_PROBLEMS:,} more entries that map nothing"
         problems.append(Problem("the page table", more))
-    return PageTable(mode, ppn, tuple(ranges), "", tuple(problems), origin)
+    return PageTable(mode, ppn, tuple(ranges), "", tuple(problems), origin, complete)
 
 
 def translate(kernel: Kernel, va: int, root: Root | None = None) -> Translation:
     """`va` walked through the table in satp, or that at `root`; never fails."""
-    mode, note = _mode(kernel, root)
+    mode, note = translation_mode(kernel, root)
     number = kernel.memory.mode if root is None else root.mode
     ppn = kernel.memory.root_ppn if root is None else root.ppn
     if note:

@@ -110,6 +110,8 @@ class PageTable:
     problems: tuple[Problem, ...] = ()
     origin: str = ""
     """Whose table it is and what of it is listed, where that is not all of the one in satp."""
+    complete: bool = True
+    """Whether the listing came to the table's end: False if a limit cut it off."""
 
 
 @dataclass(frozen=True, slots=True)
