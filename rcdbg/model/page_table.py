@@ -4,7 +4,7 @@ The table is the one in satp unless a `Root` names another one.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rcdbg.errors import MemoryReadError
 from rcdbg.model.kernel import Kernel
@@ -145,18 +145,8 @@ def read_page_table(
             problems.append(Problem(f"{found.va:#x}", "more ranges than can be shown"))
             complete = False
             break
-        ranges.append(
-            MappedRange(
-                found.va,
-                found.pa,
-                found.pages,
-                found.page_size,
-                found.rights,
-                found.accessed,
-                found.dirty,
-                purpose(found.va, found.size),
-            )
-        )
+        section = purpose(found.va, found.size)
+        ranges.append(found if section is None else replace(found, section=section))
     if bad > MAX_PROBLEMS:
         more = f"{bad - MAX_PROBLEMS:,} more entries that map nothing"
         problems.append(Problem("the page table", more))
