@@ -3,13 +3,14 @@
 import functools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import gdb
 
 from gdbscripts.snapshot_command import Snapshot
 from gdbscripts.target import GdbTarget
+from rcdbg.cli import subject_options
 from rcdbg.errors import ImageError, RcdbgError, UsageError
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.match import differs_from_memory
@@ -69,6 +70,7 @@ class _Rc(gdb.Command):
     rc walk ADDRESS      an address through the page table, level by level
     rc pagetable         the page table in satp, equal neighbours merged
     rc frames            the physical frames: free intervals, used, total
+    rc memoryset         the address spaces: segments beside the page table
     rc threads           the threads: running, ready in their order, sleeping
     rc all               everything
     rc snapshot FILE     all of it in one file, for rcdbg show --snapshot FILE
@@ -96,25 +98,33 @@ class _Show(gdb.Command):
             f"Usage: rc {subject.name} [--json]\n\n"
             f"Example: rc {subject.name} --json"
         )
+        if options := subject_options.usage(subject.name):
+            self.__doc__ += f"\n\nOptions:\n{options}"
         super().__init__(f"rc {subject.name}", gdb.COMMAND_DATA)
 
     def complete(self, text: str, word: str | None) -> list[str]:
-        """The only option there is."""
-        return _options(text, word)
+        """The options."""
+        return _options(text, word, (_JSON, *subject_options.names(self._subject.name)))
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Decode, render, print."""
         words = gdb.string_to_argv(argument)
         as_json = _take_json(words)
-        if words:
-            raise gdb.GdbError(f"rcdbg: rc {self._subject.name} takes no {words[0]!r}")
-        _answer(self._subject.answer, as_json)
+        try:
+            arguments = subject_options.parse(self._subject.name, words)
+            ask = subject_options.asked(self._subject.name, arguments)
+        except UsageError as error:
+            raise gdb.GdbError(f"rcdbg: {error}") from error
+        if ask is None:
+            _answer(self._subject.answer, as_json)
+        else:
+            _answer(lambda kernel: ask(kernel, lambda t: _address(t, kernel)), as_json)
 
 
 class _Walk(gdb.Command):
     """Walk an address through the page table in satp, level by level.
 
-    Usage: rc walk ADDRESS [--json]
+    Usage: rc walk ADDRESS [--process N | --root PPN | --satp VALUE] [--json]
 
     ADDRESS is any expression of gdb, or a symbol.
     Examples: rc walk 0xffffffff80200000
@@ -140,9 +150,18 @@ class _Walk(gdb.Command):
         """Evaluate the address, walk, print."""
         words = gdb.string_to_argv(argument)
         as_json = _take_json(words)
+        try:
+            table = subject_options.take_roots(words)
+        except UsageError as error:
+            raise gdb.GdbError(f"rcdbg: {error}") from error
         if not words:
             raise gdb.GdbError("rcdbg: rc walk wants an address: rc walk $sp")
-        _answer(lambda kernel: walk_answer(kernel, _address(" ".join(words), kernel)), as_json)
+
+        def ask(kernel: Kernel) -> Answer:
+            root = subject_options.root(kernel, table, lambda t: _address(t, kernel))
+            return walk_answer(kernel, _address(" ".join(words), kernel), root)
+
+        _answer(ask, as_json)
 
 
 def _address(text: str, kernel: Kernel) -> int:
@@ -166,12 +185,10 @@ def _take_json(words: list[str]) -> bool:
     return found
 
 
-def _options(text: str, word: str | None) -> list[str]:
+def _options(text: str, word: str | None, known: Iterable[str] = (_JSON,)) -> list[str]:
     typed = text.split(" ")[-1]
-    if not _JSON.startswith(typed):
-        return []
     # gdb counts a hyphen as the end of a word, and asks for what follows it only.
-    return [_JSON[len(typed) - len(word or "") :]]
+    return [o[len(typed) - len(word or "") :] for o in known if o.startswith(typed)]
 
 
 def _answer(ask: Callable[[Kernel], Answer], as_json: bool) -> None:

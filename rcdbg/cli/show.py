@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from rcdbg.cli import subject_options
 from rcdbg.cli.options import add_at, add_common, address
 from rcdbg.cli.source import look, note
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from rcdbg.views.subjects import Answer
 
 # As in rcdbg.views.subjects, which takes too long to import for a parser.
-SUBJECTS = ("context", "csr", "pagetable", "frames", "threads", "all")
+SUBJECTS = ("context", "csr", "pagetable", "frames", "threads", "memoryset", "all")
 
 
 def add_to(commands: Any) -> None:
@@ -27,9 +28,11 @@ def add_to(commands: Any) -> None:
         metavar="SUBJECT",
         help=f"{', '.join(SUBJECTS)} (default: all)",
     )
+    subject_options.add_to(show)
     show.set_defaults(run=_show)
     walk = commands.add_parser("walk", help="boot, run to a place, walk the page table, end")
     walk.add_argument("address", metavar="ADDRESS", help="0x..., or a symbol")
+    subject_options.add_roots(walk)
     walk.set_defaults(run=_walk)
     for command in (show, walk):
         add_common(command, inner=True)
@@ -47,6 +50,8 @@ def _show(arguments: argparse.Namespace) -> int:
     from rcdbg.views.subjects import subject
 
     asked = subject(arguments.subject)
+    if ask := subject_options.asked(arguments.subject, arguments):
+        return answer(arguments, lambda kernel: ask(kernel, lambda t: address(t, kernel.image)))
     return answer(arguments, asked.answer, needs_types=asked.needs_types)
 
 
@@ -54,7 +59,12 @@ def _walk(arguments: argparse.Namespace) -> int:
     from rcdbg.views.subjects import walk_answer
 
     return answer(
-        arguments, lambda kernel: walk_answer(kernel, address(arguments.address, kernel.image))
+        arguments,
+        lambda kernel: walk_answer(
+            kernel,
+            address(arguments.address, kernel.image),
+            subject_options.root(kernel, arguments, lambda t: address(t, kernel.image)),
+        ),
     )
 
 

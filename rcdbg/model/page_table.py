@@ -1,17 +1,23 @@
-"""The page table in satp as merged ranges, and single addresses walked through it."""
+"""Page tables as merged ranges, and single addresses walked through them.
 
-from collections.abc import Iterable, Iterator
+The table is the one in satp unless a `Root` names another one.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from rcdbg.errors import MemoryReadError
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.state import MappedRange, PageTable, Problem, Translation
-from rcdbg.riscv import csr, sv39
+from rcdbg.riscv import access, csr, sv39
+from rcdbg.riscv.registers import unsigned
 
 MAX_PROBLEMS = 16
 """Problems of one table that are listed; more say nothing new."""
 MAX_RANGES = 4096
 """Ranges of one table that are listed: a healthy kernel has dozens."""
 _CONTENT_BYTES = 32
+_RIGHTS = tuple(sv39.flags_text(bits)[:5] for bits in range(sv39.RIGHTS + 1))
 
 
 def merge(runs: Iterable[sv39.Run]) -> Iterator[MappedRange]:
@@ -19,100 +25,145 @@ def merge(runs: Iterable[sv39.Run]) -> Iterator[MappedRange]:
 
     A and D are counted and do not split a range: hardware sets them page by page.
     """
-    current: MappedRange | None = None
-    for run in runs:
-        size = sv39.page_size(run.level)
-        accessed = run.pages if run.bits & sv39.A else 0
-        dirty = run.pages if run.bits & sv39.D else 0
-        rights = sv39.flags_text(run.bits)[:5]
-        if (
-            current is not None
-            and current.rights == rights
-            and current.page_size == size
-            and current.va + current.size == run.va
-            and current.pa + current.size == run.pa
-        ):
-            current = MappedRange(
-                current.va,
-                current.pa,
-                current.pages + run.pages,
-                size,
-                rights,
-                current.accessed + accessed,
-                current.dirty + dirty,
-            )
-            continue
-        if current is not None:
-            yield current
-        current = MappedRange(run.va, run.pa, run.pages, size, rights, accessed, dirty)
-    if current is not None:
-        yield current
+    first_va = first_pa = pages = accessed = dirty = 0
+    end = physical_end = rights = level_now = -1
+    for va, pa, count, level, bits in runs:
+        joined = va == end and pa == physical_end and level == level_now
+        if not (joined and bits & sv39.RIGHTS == rights):
+            if pages:
+                size = sv39.page_size(level_now)
+                yield MappedRange(first_va, first_pa, pages, size, _RIGHTS[rights], accessed, dirty)
+            first_va, first_pa, level_now, rights = va, pa, level, bits & sv39.RIGHTS
+            pages = accessed = dirty = 0
+        pages += count
+        length = count << sv39.PAGE_SHIFT + 9 * level
+        end, physical_end = va + length, pa + length
+        if bits & sv39.A:
+            accessed += count
+        if bits & sv39.D:
+            dirty += count
+    if pages:
+        size = sv39.page_size(level_now)
+        yield MappedRange(first_va, first_pa, pages, size, _RIGHTS[rights], accessed, dirty)
 
 
-def _mode(kernel: Kernel) -> tuple[str, str]:
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A page table other than the one in satp: its mode and frame, and in words whose it is."""
+
+    mode: int
+    ppn: int
+    origin: str
+
+    @classmethod
+    def of_satp(cls, value: int) -> "Root":
+        """The table that satp would name with that value."""
+        value = unsigned(value)
+        return cls(value >> 60, value & ((1 << 44) - 1), f"of satp {value:#x}")
+
+    @classmethod
+    def of_frame(cls, ppn: int) -> "Root":
+        """The Sv39 table in that frame."""
+        return cls(sv39.MODE_SV39, ppn, f"in frame {ppn:#x}")
+
+
+def satp_root(kernel: Kernel) -> Root:
+    """The table in satp."""
+    return Root(kernel.memory.mode, kernel.memory.root_ppn, "")
+
+
+def translation_mode(kernel: Kernel, root: Root | None) -> tuple[str, str]:
     """The name of the translation mode, and a note where there is nothing to walk."""
-    if kernel.csr("satp") is None:
+    if root is None and kernel.csr("satp") is None:
         return "unknown", "the target does not give satp"
-    mode = csr.decode("satp", kernel.memory.satp).fields[0].text
-    if kernel.memory.mode == sv39.MODE_BARE:
-        return mode, "paging is off (satp is bare): addresses are physical"
-    if kernel.memory.mode != sv39.MODE_SV39:
+    number = kernel.memory.mode if root is None else root.mode
+    mode = csr.decode("satp", number << 60).fields[0].text
+    if number == sv39.MODE_BARE:
+        where = "satp" if root is None else "that"
+        return mode, f"paging is off ({where} is bare): addresses are physical"
+    if number != sv39.MODE_SV39:
         return mode, f"rcdbg walks Sv39, not {mode}"
     return mode, ""
 
 
-def _purpose(kernel: Kernel, va: int, size: int) -> str | None:
-    """The names of the image's sections inside a range."""
-    names = [
-        s.name
+def _purposes(kernel: Kernel) -> Callable[[int, int], str | None]:
+    """Gives the names of the image's sections inside a range."""
+    sections = [
+        (s.address, s.address + s.size, s.name)
         for s in kernel.image.sections
-        if s.address and s.size and s.address < va + size and va < s.address + s.size
+        if s.address and s.size
     ]
-    return " ".join(dict.fromkeys(names)) or None
+    lowest = min((start for start, _, _ in sections), default=0)
+    highest = max((end for _, end, _ in sections), default=0)
+
+    def purpose(va: int, size: int) -> str | None:
+        if va >= highest or va + size <= lowest:
+            return None
+        names = [name for start, end, name in sections if start < va + size and va < end]
+        return " ".join(dict.fromkeys(names)) or None
+
+    return purpose
 
 
-def read_page_table(kernel: Kernel) -> PageTable:
-    """The table in satp; never fails."""
-    mode, note = _mode(kernel)
+def read_page_table(
+    kernel: Kernel,
+    root: Root | None = None,
+    keep: Callable[[MappedRange], bool] | None = None,
+    limit: int = MAX_RANGES,
+    tables: list[sv39.Table] | None = None,
+) -> PageTable:
+    """The table in satp, or that at `root`; of its ranges those that `keep` wants; never fails.
+
+    The page tables that it consists of are appended to `tables`.
+    """
+    mode, note = translation_mode(kernel, root)
+    ppn = kernel.memory.root_ppn if root is None else root.ppn
+    origin = root.origin if root is not None else ""
     if note:
-        return PageTable(mode, kernel.memory.root_ppn, (), note)
+        return PageTable(mode, ppn, (), note, (), origin)
     problems: list[Problem] = []
+    bad = 0
+    complete = True
 
     def good() -> Iterator[sv39.Run]:
-        for item in sv39.runs(kernel.target.read_phys, kernel.memory.root_ppn):
+        nonlocal bad, complete
+        for item in sv39.runs(kernel.target.read_phys, ppn, tables):
             if isinstance(item, sv39.Run):
                 yield item
-            elif len(problems) < MAX_PROBLEMS:
+                continue
+            bad += 1
+            complete = complete and item.kind != "limit"
+            if len(problems) < MAX_PROBLEMS:
                 problems.append(Problem(f"{item.va:#x}, level {item.level}", item.why))
 
     ranges: list[MappedRange] = []
+    purpose = _purposes(kernel)
     for found in merge(good()):
-        if len(ranges) == MAX_RANGES:
+        if keep is not None and not keep(found):
+            continue
+        if len(ranges) == limit:
             problems.append(Problem(f"{found.va:#x}", "more ranges than can be shown"))
+            complete = False
             break
-        ranges.append(
-            MappedRange(
-                found.va,
-                found.pa,
-                found.pages,
-                found.page_size,
-                found.rights,
-                found.accessed,
-                found.dirty,
-                _purpose(kernel, found.va, found.size),
-            )
-        )
-    return PageTable(mode, kernel.memory.root_ppn, tuple(ranges), "", tuple(problems))
+        section = purpose(found.va, found.size)
+        ranges.append(found if section is None else replace(found, section=section))
+    if bad > MAX_PROBLEMS:
+        more = f"{bad - MAX_PROBLEMS:,} more entries that map nothing"
+        problems.append(Problem("the page table", more))
+    return PageTable(mode, ppn, tuple(ranges), "", tuple(problems), origin, complete)
 
 
-def translate(kernel: Kernel, va: int) -> Translation:
-    """`va` walked through the table in satp; never fails."""
-    mode, note = _mode(kernel)
+def translate(kernel: Kernel, va: int, root: Root | None = None) -> Translation:
+    """`va` walked through the table in satp, or that at `root`; never fails."""
+    mode, note = translation_mode(kernel, root)
+    number = kernel.memory.mode if root is None else root.mode
+    ppn = kernel.memory.root_ppn if root is None else root.ppn
     if note:
-        fault = None if kernel.memory.mode == sv39.MODE_BARE else note
-        walk = sv39.Walk(va, (), va if fault is None else None, fault)
+        fault = None if number == sv39.MODE_BARE else note
+        rule = "" if fault is None else "mode"
+        walk = sv39.Walk(va, (), va if fault is None else None, fault, rule)
     else:
-        walk = sv39.walk(kernel.target.read_phys, kernel.memory.root_ppn, va)
+        walk = sv39.walk(kernel.target.read_phys, ppn, va)
     content = None
     if walk.physical is not None:
         size = min(_CONTENT_BYTES, sv39.PAGE_SIZE - walk.physical % sv39.PAGE_SIZE)
@@ -121,4 +172,8 @@ def translate(kernel: Kernel, va: int) -> Translation:
         except MemoryReadError:
             note = note or "no RAM there: a device, or nothing"
     place = kernel.place(va)
-    return Translation(walk, mode, kernel.memory.root_ppn, place, content, note)
+    sstatus = kernel.csr("sstatus")
+    verdicts = access.verdicts(walk, sstatus or 0)
+    sum_ = None if sstatus is None else bool(sstatus & access.SUM)
+    mxr = None if sstatus is None else bool(sstatus & access.MXR)
+    return Translation(walk, mode, ppn, place, content, note, verdicts, sum_, mxr)

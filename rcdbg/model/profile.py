@@ -14,6 +14,8 @@ class Profile:
     context: str = "Context"
     thread: str = "Thread"
     processor: str = "Processor"
+    process: str = "Process"
+    memory_set: str = "MemorySet"
     frame_allocator: str = "FrameAllocator"
     kernel_stack: str = "KernelStack"
     trap_entry: str = "__interrupt"

@@ -35,8 +35,12 @@ def _hex(value: int | None) -> str | None:
     return None if value is None else f"{value:#x}"
 
 
-def _problems(problems: Iterable[Problem]) -> list[Json]:
-    return [{"where": p.where, "why": p.why} for p in problems]
+def problems(found: Iterable[Problem]) -> list[Json]:
+    """Problems."""
+    return [{"where": p.where, "why": p.why} for p in found]
+
+
+_problems = problems
 
 
 def _place(place: Place) -> Json:
@@ -115,6 +119,9 @@ def _range(value: MappedRange) -> Json:
     }
 
 
+mapped_range = _range
+
+
 def page_table(value: PageTable) -> Json:
     """A page table."""
     return {
@@ -122,6 +129,7 @@ def page_table(value: PageTable) -> Json:
         "root_ppn": value.root_ppn,
         "ranges": [_range(r) for r in value.ranges],
         "note": value.note,
+        "origin": value.origin,
         "problems": _problems(value.problems),
     }
 
@@ -132,6 +140,7 @@ def translation(value: Translation) -> Json:
         "address": _hex(value.walk.va),
         "physical": _hex(value.walk.physical),
         "fault": value.walk.fault,
+        "rule": value.walk.rule or None,
         "mode": value.mode,
         "root_ppn": value.root_ppn,
         "steps": [
@@ -144,11 +153,23 @@ def translation(value: Translation) -> Json:
                 "valid": s.pte.valid,
                 "leaf": s.pte.leaf,
                 "ppn": s.pte.ppn,
+                "rsw": s.pte.rsw,
             }
             for s in value.walk.steps
         ],
         "symbol": _place(value.place),
         "content": value.content.hex() if value.content is not None else None,
+        "accesses": [
+            {
+                "privilege": v.privilege,
+                "access": v.access,
+                "allowed": v.allowed,
+                "broken": [{"rule": r.name, "why": r.why} for r in v.broken],
+            }
+            for v in value.verdicts
+        ],
+        "sum": value.sum,
+        "mxr": value.mxr,
         "note": value.note,
     }
 

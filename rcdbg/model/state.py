@@ -8,6 +8,7 @@ What could not be decoded is None, and a Problem says why; what is "not there ye
 from dataclasses import dataclass
 from typing import Literal
 
+from rcdbg.riscv.access import Verdict
 from rcdbg.riscv.csr import Csr
 from rcdbg.riscv.sv39 import PAGE_SIZE, Walk
 
@@ -107,11 +108,15 @@ class PageTable:
     ranges: tuple[MappedRange, ...]
     note: str = ""
     problems: tuple[Problem, ...] = ()
+    origin: str = ""
+    """Whose table it is and what of it is listed, where that is not all of the one in satp."""
+    complete: bool = True
+    """Whether the listing came to the table's end: False if a limit cut it off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """One address walked through the table in satp, with the bytes that stand there."""
+    """One address walked through a page table, with the bytes that stand there."""
 
     walk: Walk
     mode: str
@@ -120,6 +125,11 @@ class Translation:
     content: bytes | None
     """The first bytes at the physical address, or None where there is no RAM."""
     note: str = ""
+    verdicts: tuple[Verdict, ...] = ()
+    """Read, write and fetch from S and from U."""
+    sum: bool | None = None
+    """sstatus.SUM, which the verdicts depend on; None where the target does not give it."""
+    mxr: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

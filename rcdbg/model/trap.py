@@ -15,10 +15,9 @@ _CONTEXT_FIELDS = ("x", "sstatus", "sepc")
 def read_hart(kernel: Kernel) -> Hart:
     """The registers as they stand; never fails."""
     registers = kernel.registers
-    csrs = tuple(
-        csr.decode(name, unsigned(registers.csrs[name]))
-        for name in SUPERVISOR_CSRS
-        if name in registers.csrs
+    names = (*SUPERVISOR_CSRS, "time")  # the latter only where a target has a way to read it
+    csrs = csr.decode_all(
+        {name: unsigned(registers.csrs[name]) for name in names if name in registers.csrs}
     )
     note = ""
     if registers.privilege == _MACHINE_MODE:

@@ -5,7 +5,7 @@ sscratch 4.1.6, sepc 4.1.7, scause 4.1.8, stval 4.1.9, satp 4.1.11.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rcdbg.riscv import causes
 
@@ -36,6 +36,8 @@ class CsrSpec:
     fields: tuple[FieldSpec, ...] = ()
     known_mask: int | None = None
     """Bits that the specification defines; the others read as zero. None: every bit."""
+    section: str = ""
+    """Where the privileged specification tells more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class Csr:
     fields: tuple[CsrField, ...] = ()
     reserved: tuple[str, ...] = ()
     """What in it is reserved by the specification, in words."""
+    section: str = ""
+    """The section of the privileged specification."""
 
 
 _OFF_ON = {0: "off", 1: "on"}
@@ -127,23 +131,40 @@ _SCOUNTEREN = (
     FieldSpec("HPM", 3, 29, "U-mode may read hpmcounter3 to hpmcounter31"),
 )
 
+_PRIVILEGE = (
+    FieldSpec(
+        "LEVEL", 0, 2, "what the hart may do", {0: "U", 1: "S", 3: "M"}, True,
+    ),
+)  # fmt: skip
+
+_PLATFORM_INTERRUPTS = ~0xFFFF
+"""Bits of sie and sip that belong to the platform: 16 and above."""
+
 SPECS: dict[str, CsrSpec] = {
     spec.name: spec
     for spec in (
-        CsrSpec("satp", "address translation: scheme and root page table", _SATP),
-        CsrSpec("stvec", "where traps enter the kernel", _STVEC),
+        CsrSpec("satp", "address translation: scheme and root page table", _SATP,
+                section="4.1.11"),
+        CsrSpec("stvec", "where traps enter the kernel", _STVEC, section="4.1.2"),
         CsrSpec("sstatus", "interrupt enable, previous privilege, memory rights", _SSTATUS,
-                _mask(_SSTATUS)),
-        CsrSpec("sie", "interrupts that are enabled one by one", _SIE),
-        CsrSpec("sip", "interrupts that are pending", _SIP),
-        CsrSpec("scause", "why the last trap was taken", _SCAUSE),
-        CsrSpec("sepc", "the instruction that the last trap interrupted"),
-        CsrSpec("stval", "the faulting address or instruction of the last trap"),
-        CsrSpec("sscratch", "the kernel's own word: here the trap stack"),
-        CsrSpec("scounteren", "counters that U-mode may read", _SCOUNTEREN),
-        CsrSpec("time", "the timer, in ticks of the timebase"),
+                _mask(_SSTATUS), "4.1.1"),
+        CsrSpec("sie", "interrupts that are enabled one by one", _SIE,
+                _mask(_SIE) | _PLATFORM_INTERRUPTS, "4.1.3"),
+        CsrSpec("sip", "interrupts that are pending", _SIP,
+                _mask(_SIP) | _PLATFORM_INTERRUPTS, "4.1.3"),
+        CsrSpec("scause", "why the last trap was taken", _SCAUSE, section="4.1.8"),
+        CsrSpec("sepc", "the instruction that the last trap interrupted", section="4.1.7"),
+        CsrSpec("stval", "the faulting address or instruction of the last trap",
+                section="4.1.9"),
+        CsrSpec("sscratch", "the kernel's own word: here the trap stack", section="4.1.6"),
+        CsrSpec("scounteren", "counters that U-mode may read", _SCOUNTEREN,
+                _mask(_SCOUNTEREN), "4.1.5"),
+        CsrSpec("time", "the timer, in ticks of the timebase", section="4.1.4"),
+        CsrSpec("privilege", "the privilege level; no register, but QEMU's stub tells it",
+                _PRIVILEGE, section="1.2"),
     )
 }  # fmt: skip
+"""Also `privilege`, which is shown and explained like a CSR."""
 
 
 def _field(spec: FieldSpec, value: int) -> CsrField:
@@ -166,6 +187,8 @@ def _short(name: str, value: int, fields: tuple[CsrField, ...]) -> str:
         )
     if name == "stvec":
         return f"{fields[0].text}, base {value & ~3:#x}"
+    if name == "privilege":
+        return fields[0].text
     if not fields:
         return ""
     spec = SPECS[name]
@@ -188,4 +211,24 @@ def decode(name: str, value: int) -> Csr:
         reserved += (f"bits {value & ~spec.known_mask:#x} are reserved",)
     if name == "scause" and causes.describe(value).startswith("reserved"):
         reserved += (f"{causes.describe(value)}",)
-    return Csr(name, value, _short(name, value, fields), spec.about, fields, reserved)
+    if name == "satp" and not value >> 60 and value:
+        reserved += ("in bare mode ASID and PPN must be 0",)
+    if name == "sepc" and value & 1:
+        reserved += ("bit 0 is always 0: an odd address is no instruction",)
+    return Csr(name, value, _short(name, value, fields), spec.about, fields, reserved, spec.section)
+
+
+NO_TRAP = "no trap yet: scause, sepc and stval are all 0"
+"""What scause says where nothing was ever written to the three: 0 would name a cause."""
+
+
+def decode_all(values: Mapping[str, int]) -> tuple[Csr, ...]:
+    """The CSRs of one hart, in the order given.
+
+    Unlike `decode`, it looks at them together: a scause of 0 is no misaligned fetch while sepc and
+    stval are 0 as well, as they are after reset. (A trap at address 0 would look the same.)
+    """
+    found = [decode(name, value) for name, value in values.items()]
+    if all(values.get(name) == 0 for name in ("scause", "sepc", "stval")):
+        found = [replace(c, text=NO_TRAP) if c.name == "scause" else c for c in found]
+    return tuple(found)

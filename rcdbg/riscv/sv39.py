@@ -8,6 +8,7 @@ where there is no memory; everything else is bounded by the format itself and by
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from rcdbg.errors import MemoryReadError
 
@@ -20,10 +21,17 @@ LEVELS = 3
 MODE_BARE = 0
 MODE_SV39 = 8
 
+MISALIGNED = "misaligned"
+"""The rule that a superpage breaks whose frame number is no multiple of its size."""
+
 V, R, W, X, U, G, A, D = (1 << bit for bit in range(8))
 RIGHTS = R | W | X | U | G
 _PPN_MASK = (1 << 44) - 1
 _RESERVED = 0x7F << 54
+_PPN_FIELD = _PPN_MASK << 10
+_SIGN = 1 << 38
+_UPPER = 0xFFFF_FF80_0000_0000
+_RESERVED_HIGH = 0x3FF << 54
 _TABLE = struct.Struct("<512Q")
 
 MAX_TABLES = 1 << 14
@@ -60,8 +68,13 @@ class Pte:
         return self.ppn << PAGE_SHIFT
 
     @property
+    def rsw(self) -> int:
+        """The two bits that are left to the kernel."""
+        return self.bits >> 8 & 3
+
+    @property
     def flags(self) -> str:
-        """The ten low bits as text, `-` for each that is clear: `rwxugad` order of the spec."""
+        """The seven bits from R to D as text, `-` for each that is clear: `rwxugad`."""
         return flags_text(self.bits)
 
     def reserved(self, level: int) -> str | None:
@@ -88,9 +101,13 @@ class Pte:
 
 def flags_text(bits: int) -> str:
     """R W X U G A D of an entry as seven characters, `-` where clear."""
-    return "".join(
-        c if bits & flag else "-" for c, flag in zip("rwxugad", (R, W, X, U, G, A, D), strict=True)
-    )
+    return _FLAGS[bits >> 1 & 0x7F]
+
+
+_FLAGS = tuple(
+    "".join(letter if bits >> place & 1 else "-" for place, letter in enumerate("rwxugad"))
+    for bits in range(1 << 7)
+)
 
 
 def page_size(level: int) -> int:
@@ -110,7 +127,7 @@ def canonical(va: int) -> bool:
 
 def sign_extend(va: int) -> int:
     """The canonical 64-bit address of a 39-bit one."""
-    return va | 0xFFFF_FF80_0000_0000 if va & (1 << 38) else va
+    return va | _UPPER if va & _SIGN else va
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +151,16 @@ class Walk:
     steps: tuple[Step, ...]
     physical: int | None
     fault: str | None
+    rule: str = ""
+    """The rule that ends it, by a short stable name: canonical, unreadable, V, reserved, level
+    (a pointer at level 0), misaligned; empty without a fault."""
+
+    @property
+    def last_leaf(self) -> Step | None:
+        """The step whose entry is a leaf that hardware decodes, misaligned ones too, or None."""
+        if self.physical is None and self.rule != MISALIGNED:
+            return None
+        return self.steps[-1] if self.steps else None
 
     @property
     def leaf(self) -> Step | None:
@@ -147,7 +174,8 @@ def walk(read: ReadPhysical, root_ppn: int, va: int) -> Walk:
     Rights are not applied: what an access may do is another question.
     """
     if not canonical(va):
-        return Walk(va, (), None, "not canonical: bits 63..39 must all equal bit 38")
+        why = "not canonical: bits 63..39 must all equal bit 38"
+        return Walk(va, (), None, why, "canonical")
     steps: list[Step] = []
     table = root_ppn << PAGE_SHIFT
     for level in reversed(range(LEVELS)):
@@ -157,12 +185,13 @@ def walk(read: ReadPhysical, root_ppn: int, va: int) -> Walk:
             pte = Pte(int.from_bytes(read(address, 8), "little"))
         except MemoryReadError as error:
             why = f"the level {level} table at {table:#x} cannot be read: {error.why}"
-            return Walk(va, tuple(steps), None, why)
+            return Walk(va, tuple(steps), None, why, "unreadable")
         steps.append(Step(level, slot, address, pte))
         if not pte.valid:
-            return Walk(va, tuple(steps), None, f"the level {level} entry is not valid")
+            return Walk(va, tuple(steps), None, f"the level {level} entry is not valid", "V")
         if why_reserved := pte.reserved(level):
-            return Walk(va, tuple(steps), None, f"the level {level} entry: {why_reserved}")
+            why = f"the level {level} entry: {why_reserved}"
+            return Walk(va, tuple(steps), None, why, _rule(pte, level, why_reserved))
         if pte.leaf:
             physical = pte.address | va & (page_size(level) - 1)
             return Walk(va, tuple(steps), physical, None)
@@ -170,9 +199,17 @@ def walk(read: ReadPhysical, root_ppn: int, va: int) -> Walk:
     raise AssertionError("a level 0 pointer is reserved")
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Pages that follow each other in both address spaces and share all flags and their size."""
+def _rule(pte: Pte, level: int, why_reserved: str) -> str:
+    if pte.leaf and why_reserved.startswith(MISALIGNED):
+        return MISALIGNED
+    return "level" if level == 0 and not pte.leaf and not pte.bits & (A | D | U) else "reserved"
+
+
+class Run(NamedTuple):
+    """Pages that follow each other in both address spaces and share all flags and their size.
+
+    A tuple, since a table of scattered frames has as many of them as pages.
+    """
 
     va: int
     pa: int
@@ -194,23 +231,38 @@ class Bad:
     va: int
     level: int
     why: str
+    kind: str = "reserved"
+    """reserved, misaligned, self-map (a table below itself), unreadable, limit."""
 
 
-def runs(read: ReadPhysical, root_ppn: int) -> Iterator[Run | Bad]:
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A page table that a listing came to, at physical `address`, for addresses from `va` on."""
+
+    address: int
+    level: int
+    va: int
+
+
+def runs(
+    read: ReadPhysical, root_ppn: int, tables: list[Table] | None = None
+) -> Iterator[Run | Bad]:
     """Everything that the table at `root_ppn` maps, lowest bits of the address space first.
 
     Ends on any content: no table is visited below itself, and MAX_TABLES and MAX_RUNS bound the
-    whole; what is left out then is a Bad.
+    whole; what is left out then is a Bad. Every table that is visited is appended to `tables`,
+    also one that cannot be read.
     """
-    listing = _Listing(read)
+    listing = _Listing(read, tables)
     yield from listing.table(root_ppn << PAGE_SHIFT, LEVELS - 1, 0, ())
 
 
 class _Listing:
     """One listing of a table: the reader, and how much may still be visited."""
 
-    def __init__(self, read: ReadPhysical) -> None:
+    def __init__(self, read: ReadPhysical, visited: list[Table] | None) -> None:
         self._read = read
+        self._visited = visited
         self._tables = MAX_TABLES
         self._runs = MAX_RUNS
         self._ended = False
@@ -220,35 +272,42 @@ class _Listing:
         if not self._ended:
             self._ended = True
             why = f"more than {MAX_TABLES} tables or {MAX_RUNS} mappings: the rest is left out"
-            yield Bad(sign_extend(base), level, why)
+            yield Bad(sign_extend(base), level, why, "limit")
 
     def table(
         self, table: int, level: int, base: int, above: tuple[int, ...]
     ) -> Iterator[Run | Bad]:
         """What the table at physical address `table` maps from `base` on."""
         if table in above:
-            yield Bad(sign_extend(base), level, f"the table at {table:#x} contains itself")
+            why = f"the table at {table:#x} contains itself"
+            yield Bad(sign_extend(base), level, why, "self-map")
             return
         if self._tables <= 0:
             yield from self._exhausted(base, level)
             return
         self._tables -= 1
+        if self._visited is not None:
+            self._visited.append(Table(table, level, sign_extend(base)))
         try:
             entries = _TABLE.unpack(self._read(table, PAGE_SIZE))
         except MemoryReadError as error:
             why = f"the table at {table:#x} cannot be read: {error.why}"
-            yield Bad(sign_extend(base), level, why)
+            yield Bad(sign_extend(base), level, why, "unreadable")
             return
         shift = PAGE_SHIFT + 9 * level
         step = 1 << (10 + 9 * level)  # from one entry to the next in PTE bits, for adjacent pages
+        misplaced = _RESERVED_HIGH | step - (1 << 10)
         first, count, expected = 0, 0, -1
         for slot, bits in enumerate(entries):
-            if bits == expected:
+            if bits == expected and not bits >> 54:
                 count += 1
                 expected += step
                 continue
             if count:
-                yield _run(entries, first, count, level, base)
+                found = entries[first]
+                va = base | first << shift
+                pa = (found & _PPN_FIELD) << 2
+                yield Run(va | _UPPER if va & _SIGN else va, pa, count, level, found & 0x3FF)
                 count, expected = 0, -1
             if not bits & V:
                 continue
@@ -257,18 +316,18 @@ class _Listing:
             if self._runs <= 0 or self._ended:
                 yield from self._exhausted(va, level)
                 return
+            if bits & R and not bits & misplaced:  # as nearly all: a leaf without a fault
+                first, count, expected = slot, 1, bits + step
+                continue
             pte = Pte(bits)
             if why_reserved := pte.reserved(level):
-                yield Bad(sign_extend(va), level, f"entry {bits:#x}: {why_reserved}")
+                why = f"entry {bits:#x}: {why_reserved}"
+                yield Bad(sign_extend(va), level, why, _rule(pte, level, why_reserved))
             elif pte.leaf:
                 first, count, expected = slot, 1, bits + step
             else:
                 yield from self.table(pte.address, level - 1, va, (*above, table))
         if count:
-            yield _run(entries, first, count, level, base)
-
-
-def _run(entries: tuple[int, ...], first: int, count: int, level: int, base: int) -> Run:
-    bits = entries[first]
-    va = sign_extend(base | first << (PAGE_SHIFT + 9 * level))
-    return Run(va, Pte(bits).address, count, level, bits & 0x3FF)
+            found = entries[first]
+            pa = (found & _PPN_FIELD) << 2
+            yield Run(sign_extend(base | first << shift), pa, count, level, found & 0x3FF)

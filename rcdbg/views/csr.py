@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from rcdbg.model.state import Hart, Place
-from rcdbg.riscv.csr import Csr, CsrField
+from rcdbg.riscv.csr import SPECS, Csr, CsrField, FieldSpec
 from rcdbg.riscv.registers import SUPERVISOR_CSRS
 from rcdbg.views import palette
 from rcdbg.views.common import MARK, guest, hexadecimal, marked, note_line, source, styled, symbol
@@ -98,11 +98,35 @@ def explain(csr: Csr, previous: Csr | None = None) -> RenderableType:
     rows = [_field_row(field, before.get(field.name)) for field in csr.fields]
     return Group(
         head,
-        guest(csr.about, palette.NOTE),
+        guest(_about(csr), palette.NOTE),
         *([guest(csr.text)] if csr.text else []),
         *(_reserved(reason) for reason in csr.reserved),
         *([Fitted(lambda width: listing(_FIELD_COLUMNS, rows, width))] if rows else []),
     )
+
+
+def _about(csr: Csr) -> str:
+    return f"{csr.about} (privileged spec {csr.section})" if csr.section else csr.about
+
+
+def explain_absent(name: str, why: str) -> RenderableType:
+    """What a CSR is for, where its value is not to be had."""
+    spec = SPECS[name]
+    rows = [
+        Row((guest(item.name, palette.LABEL), Text(_bits(item)), guest(item.about)))
+        for item in spec.fields
+    ]
+    columns = (Column("field"), Column("bits", right=True), Column("about"))
+    return Group(
+        styled(name, palette.HEADING),
+        guest(f"{spec.about} (privileged spec {spec.section})", palette.NOTE),
+        note_line(why),
+        *([Fitted(lambda width: listing(columns, rows, width))] if rows else []),
+    )
+
+
+def _bits(item: FieldSpec) -> str:
+    return str(item.low) if item.width == 1 else f"{item.low + item.width - 1}..{item.low}"
 
 
 def _field_row(field: CsrField, previous: int | None) -> Row:

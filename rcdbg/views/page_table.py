@@ -82,6 +82,8 @@ def _head(table: PageTable) -> Text:
     head.append(", root ")
     head.append_text(address(table.root_ppn << 12))
     head.append(f", {count(len(table.ranges), 'range')}, {size(mapped)}")
+    if table.origin:
+        head.append(": ").append_text(guest(table.origin))
     return head
 
 

@@ -6,14 +6,18 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from rcdbg.model import serial
+from rcdbg.errors import UsageError
+from rcdbg.model import mappings, serial, serial_tables
 from rcdbg.model.frames import read_frames
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.page_table import read_page_table, translate
+from rcdbg.model.memory_set import read_memory_sets
+from rcdbg.model.page_table import Root, read_page_table, translate
 from rcdbg.model.read import read_state
 from rcdbg.model.threads import read_processor
 from rcdbg.model.trap import read_hart, read_trap
-from rcdbg.views import context, csr, frames, page_table, state, threads, walk
+from rcdbg.riscv.csr import SPECS, decode
+from rcdbg.views import context, csr, frames, memory_set, page_table, state, threads, walk
+from rcdbg.views import mappings as tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,14 @@ SUBJECTS: tuple[Subject, ...] = (
         "threads",
         serial.threads,
     ),
+    Subject(
+        "memoryset",
+        "the address spaces: each segment beside what the page table says",
+        read_memory_sets,
+        memory_set.view,
+        "memory_sets",
+        serial_tables.memory_sets,
+    ),
     Subject("all", "everything", read_state, state.view, "state", serial.state),
 )
 
@@ -95,7 +107,59 @@ def subject(name: str) -> Subject:
     return {s.name: s for s in SUBJECTS}[name]
 
 
-def walk_answer(kernel: Kernel, va: int) -> Answer:
-    """The way of a virtual address through the page table in satp."""
-    found = translate(kernel, va)
+def walk_answer(kernel: Kernel, va: int, root: Root | None = None) -> Answer:
+    """The way of a virtual address through the page table in satp, or the one at `root`."""
+    found = translate(kernel, va, root)
     return Answer(walk.view(found), serial.document("walk", serial.translation(found)))
+
+
+def filtered_answer(kernel: Kernel, wanted: mappings.Filter, root: Root | None) -> Answer:
+    """The ranges of a page table that are wanted."""
+    found = mappings.filtered(kernel, wanted, root)
+    return Answer(page_table.view(found), serial.document("page_table", serial.page_table(found)))
+
+
+def reverse_answer(kernel: Kernel, physical: int, root: Root | None) -> Answer:
+    """The virtual addresses of a physical one."""
+    found = mappings.virtuals(kernel, physical, root)
+    return Answer(tables.reverse(found), serial.document("reverse", serial_tables.reverse(found)))
+
+
+def aliases_answer(kernel: Kernel, root: Root | None) -> Answer:
+    """What a page table maps more than once."""
+    found = mappings.read_aliases(kernel, root)
+    return Answer(tables.aliases(found), serial.document("aliases", serial_tables.aliases(found)))
+
+
+def lint_answer(kernel: Kernel, root: Root | None) -> Answer:
+    """What is odd about a page table."""
+    found = mappings.lint(kernel, root)
+    return Answer(tables.lint(found), serial.document("lint", serial_tables.lint(found)))
+
+
+def diff_answer(kernel: Kernel, before: Root | None, after: Root | None) -> Answer:
+    """Two page tables compared."""
+    found = mappings.diff_roots(kernel, before, after)
+    return Answer(tables.diff(found), serial.document("diff", serial_tables.diff(found)))
+
+
+def explain_answer(kernel: Kernel, name: str) -> Answer:
+    """One CSR with every field explained; raises UsageError for an unknown name."""
+    if name not in SPECS:
+        raise UsageError(f"{name!r} is no CSR that rcdbg knows: {', '.join(SPECS)}")
+    hart = read_hart(kernel)
+    found = hart.csr(name)
+    if name == "privilege" and hart.privilege is not None:
+        found = decode(name, hart.privilege)
+    if found is not None:
+        return Answer(csr.explain(found), serial.document("csr", serial_tables.explained(found)))
+    why = f"the target does not give {name}"
+    if name == "time":
+        why += (
+            ": QEMU's gdb stub has no such register. QEMU's monitor reads the timer of its virt "
+            "machine: xp /1gx 0x200bff8"
+        )
+    return Answer(
+        csr.explain_absent(name, why),
+        serial.document("csr", {"name": name, "value": None, "note": why}),
+    )

@@ -20,6 +20,14 @@ _COLUMNS = (
 )
 
 
+_ACCESS_COLUMNS = (Column("from"), Column("access"), Column("allowed"))
+_MARKS = {
+    True: ("✓", palette.GOOD),
+    False: ("✗ page fault:", palette.PROBLEM),
+    None: ("? depends on the hart:", palette.WARNING),
+}
+
+
 def view(translation: Translation) -> RenderableType:
     """Each level's index, entry and flags, what follows from it, and the result or the fault."""
     walk = translation.walk
@@ -30,6 +38,8 @@ def view(translation: Translation) -> RenderableType:
         rows = [_row(step, translation) for step in walk.steps]
         parts.append(Fitted(lambda width: listing(_COLUMNS, rows, width)))
     parts.append(_result(translation))
+    if translation.verdicts:
+        parts.append(Fitted(lambda width: _accesses(translation, width)))
     if translation.content is not None:
         parts += _dump(translation.content)
     elif walk.physical is not None:
@@ -68,7 +78,8 @@ def _row(step: sv39.Step, translation: Translation) -> Row:
 def _flags(pte: sv39.Pte) -> Text:
     if not pte.valid:
         return styled("not valid", palette.PROBLEM)
-    return styled("v", palette.QUIET).append_text(rights(pte.flags))
+    text = styled("v", palette.QUIET).append_text(rights(pte.flags))
+    return text.append(f" RSW={pte.rsw}", palette.QUIET) if pte.rsw else text
 
 
 def _decision(step: sv39.Step, translation: Translation) -> Text:
@@ -91,6 +102,40 @@ def _result(translation: Translation) -> Text:
     if walk.leaf is not None:
         result.append(f" (frame {walk.physical >> sv39.PAGE_SHIFT:#x})", palette.QUIET)
     return result
+
+
+def _accesses(translation: Translation, width: int) -> RenderableType:
+    """A line for each privilege and access, those with the same answer as one."""
+    groups: dict[tuple[str, bool | None, str], list[str]] = {}
+    for item in translation.verdicts:
+        why = "; ".join(f"{rule.name}: {rule.why}" for rule in item.broken)
+        groups.setdefault((item.privilege, item.allowed, why), []).append(item.access)
+    rows = []
+    for (privilege, allowed, why), names in groups.items():
+        mark, style = _MARKS[allowed]
+        if why.startswith("unreadable"):
+            mark = mark.replace("page fault", "access fault")
+        rows.append(
+            Row(
+                (
+                    styled(f"{privilege}-mode", palette.LABEL),
+                    Text(" ".join(names)),
+                    styled(mark, style).append_text(guest(f" {why}" if why else "")),
+                )
+            )
+        )
+    table = listing(_ACCESS_COLUMNS, rows, width)
+    if translation.sum is None and translation.walk.steps:
+        return Group(table, note_line("SUM and MXR are not known; taken as off"))
+    if translation.walk.leaf is None:
+        return table
+    words = [f"{name} {'on' if bit else 'off'}" for name, bit in
+             (("SUM", translation.sum), ("MXR", translation.mxr)) if bit is not None]  # fmt: skip
+    return (
+        Group(table, styled(f"under sstatus: {', '.join(words)}", palette.QUIET))
+        if words
+        else table
+    )
 
 
 def _dump(content: bytes) -> list[Text]:

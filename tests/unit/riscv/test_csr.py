@@ -89,3 +89,39 @@ def test_fields_hold_every_defined_bit(name: str, value: int) -> None:
 def test_register_names() -> None:
     assert len(ABI_NAMES) == len(set(ABI_NAMES)) == 32
     assert (ABI_NAMES[1], ABI_NAMES[2], ABI_NAMES[10], ABI_NAMES[31]) == ("ra", "sp", "a0", "t6")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("satp", 1 << 44),
+        ("satp", 1),
+        ("sepc", 0x80200001),
+        ("scounteren", 1 << 32),
+        ("sie", 1 << 4),
+    ],
+)
+def test_what_is_reserved_is_flagged(name: str, value: int) -> None:
+    assert csr.decode(name, value).reserved
+
+
+@pytest.mark.parametrize(("name", "value"), [("sie", 1 << 16), ("satp", 0), ("sip", 0x222)])
+def test_what_belongs_to_the_platform_is_not(name: str, value: int) -> None:
+    assert not csr.decode(name, value).reserved
+
+
+def test_before_any_trap_scause_names_no_cause() -> None:
+    def scause(**values: int) -> str:
+        return next(c.text for c in csr.decode_all(values) if c.name == "scause")
+
+    assert scause(scause=0, sepc=0, stval=0) == csr.NO_TRAP
+    assert scause(scause=0, sepc=0x80200002, stval=0) == "instruction address misaligned"
+    assert scause(scause=0) == "instruction address misaligned", "the others are not known"
+
+
+def test_every_csr_says_what_it_is_for_and_where_to_read_on() -> None:
+    for name in (*SUPERVISOR_CSRS, "time", "privilege"):
+        decoded = csr.decode(name, 1)
+        assert decoded.about
+        assert decoded.section
+        assert all(f.about for f in decoded.fields)

@@ -1,0 +1,219 @@
+"""Questions about whole tables, against dictionaries of single pages."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rcdbg.model import mappings
+from rcdbg.model.mappings import Filter, Finding
+from rcdbg.model.page_table import Root, merge, read_page_table, translate
+from rcdbg.model.state import MappedRange
+from rcdbg.riscv import sv39
+from tests.unit.model.tables import PAGE, ROOT, Tables
+
+R, W, X, U, A, D = sv39.R, sv39.W, sv39.X, sv39.U, sv39.A, sv39.D
+RIGHTS = (R, R | W, R | X, R | W | X, R | U)
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> tuple[Tables, dict[int, tuple[int, str]]]:
+    """A random tree over a few pages and frames, and what it maps page by page."""
+    tables = Tables()
+    pages: dict[int, tuple[int, str]] = {}
+    chosen = draw(
+        st.dictionaries(
+            st.integers(0, 24), st.tuples(st.integers(0, 12), st.sampled_from(RIGHTS)), max_size=20
+        )
+    )
+    for number, (frame, rights) in chosen.items():
+        va = sv39.sign_extend((number % 3) * (1 << 37) + number * PAGE)
+        pa = 0x9000_0000 + frame * PAGE
+        tables.map(va, pa, rights)
+        pages[va] = (pa, sv39.flags_text(rights)[:5])
+    return tables, pages
+
+
+def by_page(ranges: tuple[MappedRange, ...]) -> dict[int, tuple[int, str]]:
+    return {
+        r.va + at: (r.pa + at, r.rights) for r in ranges for at in range(0, r.size, r.page_size)
+    }
+
+
+@given(trees(), st.booleans(), st.booleans(), st.booleans(), st.integers(0, 26), st.booleans())
+def test_filters(
+    case: tuple[Tables, dict[int, tuple[int, str]]],
+    writable: bool,
+    executable: bool,
+    user: bool,
+    border: int,
+    by_physical: bool,
+) -> None:
+    tables, pages = case
+    kernel = tables.kernel()
+    assert by_page(read_page_table(kernel).ranges) == pages
+    wanted = Filter(writable, executable, user, by_physical=by_physical)
+    found = mappings.filtered(kernel, wanted)
+    assert by_page(found.ranges) == {
+        va: (pa, rights)
+        for va, (pa, rights) in pages.items()
+        if (not writable or "w" in rights)
+        and (not executable or "x" in rights)
+        and (not user or "u" in rights)
+    }
+    order = [r.pa if by_physical else r.va for r in found.ranges]
+    assert order == sorted(order)
+    below = mappings.filtered(kernel, Filter(end=border * PAGE)).ranges
+    above = mappings.filtered(kernel, Filter(start=border * PAGE)).ranges
+    assert all(r.va < border * PAGE for r in below)
+    assert all(r.va + r.size > border * PAGE for r in above)
+    assert by_page(below) | by_page(above) == pages
+
+
+@given(trees())
+def test_physical_to_virtual_and_aliases(case: tuple[Tables, dict[int, tuple[int, str]]]) -> None:
+    tables, pages = case
+    kernel = tables.kernel()
+    wanted: dict[int, list[tuple[int, str]]] = {}
+    for va, (pa, rights) in sorted(pages.items()):
+        wanted.setdefault(pa, []).append((va, rights))
+    for pa, virtual in wanted.items():
+        found = mappings.virtuals(kernel, pa + 5)
+        assert [(m.va - 5, m.rights) for m in found.mappings] == virtual
+    listed = {}
+    for alias in mappings.read_aliases(kernel).aliases:
+        for at in range(0, alias.size, PAGE):
+            every = {r for _, r in wanted[alias.pa + at]}
+            assert alias.different_rights == (len(every) > 1)
+            assert alias.count == len(wanted[alias.pa + at])
+            shown = {m.va + at for m in alias.mappings}
+            assert shown <= {va for va, _ in wanted[alias.pa + at]}
+            assert len(shown) == min(alias.count, mappings.MAX_SHOWN)
+            listed[alias.pa + at] = alias.count
+    assert listed == {pa: len(v) for pa, v in wanted.items() if len(v) > 1}
+
+
+@given(trees(), trees())
+def test_diff(
+    one: tuple[Tables, dict[int, tuple[int, str]]], other: tuple[Tables, dict[int, tuple[int, str]]]
+) -> None:
+    (first, before), (second, after) = one, other
+    tables = [read_page_table(t.kernel()) for t in (first, second)]
+    found = mappings.diff(tables[0], tables[1], ("one", "other"))
+    told: dict[int, str] = {}
+    for change in found.changes:
+        for va in range(change.va, change.va + change.size, PAGE):
+            assert va not in told
+            told[va] = change.kind
+    wanted = {}
+    for va in before.keys() | after.keys():
+        if va not in before:
+            wanted[va] = "added"
+        elif va not in after:
+            wanted[va] = "removed"
+        elif before[va][0] != after[va][0]:
+            wanted[va] = "moved"
+        elif before[va][1] != after[va][1]:
+            wanted[va] = "rights"
+    assert told == wanted
+    assert mappings.diff(tables[0], tables[0], ("one", "one")).changes == ()
+
+
+def test_a_superpage_in_place_of_its_pages_is_a_change_of_page_size() -> None:
+    small, large = Tables(), Tables()
+    for page in range(512):
+        small.map(0x4000_0000 + page * PAGE, 0x8020_0000 + page * PAGE, R)
+    large.map(0x4000_0000, 0x8020_0000, R, level=1)
+    ranges = [read_page_table(t.kernel()).ranges for t in (small, large)]
+    (change,) = mappings.changes(ranges[0], ranges[1])
+    assert (change.kind, change.va, change.size) == ("page size", 0x4000_0000, 1 << 21)
+
+
+def rules(tables: Tables) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for finding in mappings.lint(tables.kernel()).findings:
+        found.setdefault(finding.rule, []).append(finding)
+    return found
+
+
+def test_lint_finds_nothing_in_a_healthy_table() -> None:
+    tables = Tables()
+    tables.map(0x1000, 0x9000_0000, R | W)
+    tables.map(0x4000_0000, 0x9020_0000, R | X, level=1)
+    lint = mappings.lint(tables.kernel())
+    assert lint.findings == ()
+    assert lint.tables == 4
+    assert any("table-in-free-frame" in skipped for skipped in lint.skipped)
+
+
+def test_lint_names_each_rule() -> None:
+    tables = Tables()
+    tables.map(0x1000, 0x9000_0000, R | W | X)
+    tables.map(0x2000, 0x9000_1000, R | W | X)
+    tables.map(0x3000, 0x9000_2000, W)
+    tables.map(0x4000_0000, 0x9000_1000, R, level=1)
+    tables.set(ROOT, 7, ROOT << 10 | sv39.V)
+    tables.set(ROOT, 8, 0x70000 << 10 | sv39.V)
+    tables.set(ROOT, 9, tables.get(ROOT, 0))
+    found = rules(tables)
+    (both,) = found["W+X"][:1]
+    assert (both.va, both.size) == (0x1000, 0x2000)
+    assert "W without R" in found["reserved"][0].why
+    assert found["misaligned"][0].va == 0x4000_0000
+    assert found["self-map"][0].va == 7 << 30
+    assert found["table-outside-ram"][0].va == 8 << 30
+    assert "0x70000000" in found["table-outside-ram"][0].why
+    assert found["shared-table"][0].va == 9 << 30
+
+
+def test_a_table_full_of_nonsense_is_bounded() -> None:
+    tables = Tables()
+    for slot in range(512):
+        tables.set(ROOT, slot, 0x7_0000 + slot << 10 | sv39.V)
+    lint = mappings.lint(tables.kernel())
+    assert len(lint.findings) == mappings.MAX_FINDINGS + 1
+    assert "448 more" in lint.findings[-1].why
+
+
+def test_other_roots() -> None:
+    tables = Tables()
+    tables.map(0x1000, 0x9000_0000, R)
+    other = tables.new_table()
+    tables.map(0x5000, 0x9000_4000, R | W, root=other)
+    kernel = tables.kernel()
+    for root in (Root.of_frame(other), Root.of_satp(sv39.MODE_SV39 << 60 | other)):
+        (found,) = read_page_table(kernel, root).ranges
+        assert (found.va, found.rights) == (0x5000, "rw---")
+        assert translate(kernel, 0x5008, root).walk.physical == 0x9000_4008
+    assert translate(kernel, 0x5008).walk.physical is None
+    bare = read_page_table(kernel, Root.of_satp(0))
+    assert "paging is off" in bare.note
+    diff = mappings.diff_roots(kernel, None, Root.of_frame(other))
+    assert [c.kind for c in diff.changes] == ["removed", "added"]
+    assert mappings.diff_roots(kernel, Root.of_satp(5 << 60), None).notes
+
+
+def test_each_table_is_read_once_whatever_is_mapped() -> None:
+    """The cost of a listing: a page read for each table, not for each page that is mapped."""
+    tables = Tables()
+    for page in range(3 * 512):
+        tables.map(0x4000_0000 + page * PAGE, 0x9000_0000 + (page * 7919 % 4096) * PAGE, R)
+    reads: list[int] = []
+
+    def read(address: int, size: int) -> bytes:
+        reads.append(address)
+        return bytes(tables.pages[address][:size])
+
+    found = list(merge(r for r in sv39.runs(read, ROOT) if isinstance(r, sv39.Run)))
+    assert len(found) == 3 * 512
+    assert len(reads) == len(set(reads)) == 1 + 1 + 3
+
+
+def test_frame_numbers_at_their_end_do_not_run_into_the_reserved_bits() -> None:
+    tables = Tables()
+    tables.map(0x1000, 0, R)
+    table = tables.next_frame - 1
+    last = (1 << 44) - 1 << 10 | R | sv39.V
+    tables.set(table, 2, last)
+    tables.set(table, 3, last + (1 << 10))
+    found = read_page_table(tables.kernel())
+    assert [r.va for r in found.ranges] == [0x1000, 0x2000]
+    assert "60..54" in found.problems[0].why

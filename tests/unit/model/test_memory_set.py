@@ -1,0 +1,115 @@
+"""Segments against page tables, page by page."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rcdbg.model import memory_set as ms
+from rcdbg.model.memory_set import Segment
+from rcdbg.model.page_table import read_page_table
+from rcdbg.model.state import MappedRange
+from rcdbg.riscv import sv39
+from tests.unit.model.tables import PAGE, Tables
+
+R, W, X, U = sv39.R, sv39.W, sv39.X, sv39.U
+OFFSET = 0x1000_0000
+RIGHTS = {R: "r---", R | W: "rw--", R | X: "r-x-", R | U: "r--u"}
+
+segments = st.builds(
+    lambda start, length, kind, rights: Segment(
+        start * PAGE, (start + length) * PAGE, kind, RIGHTS[rights]
+    ),
+    st.integers(0, 20),
+    st.integers(1, 4),
+    st.sampled_from(["Linear", "Framed"]),
+    st.sampled_from(list(RIGHTS)),
+)
+pages = st.dictionaries(
+    st.integers(0, 24), st.tuples(st.integers(-1, 24), st.sampled_from(list(RIGHTS))), max_size=24
+)
+
+
+def ranges_of(mapped: dict[int, tuple[int, int]]) -> tuple[MappedRange, ...]:
+    tables = Tables()
+    for va, (pa, rights) in mapped.items():
+        tables.map(va, pa, rights)
+    return read_page_table(tables.kernel()).ranges
+
+
+@given(st.lists(segments, max_size=5), pages, st.dictionaries(st.integers(0, 24), st.integers()))
+def test_every_page_is_judged_alike(
+    books: list[Segment],
+    made: dict[int, tuple[int, int]],
+    owned: dict[int, int],
+) -> None:
+    """Kinds of differences by page, against a look at each page of each segment."""
+    mapped = {
+        number * PAGE: ((number * PAGE - OFFSET) % (1 << 40) if frame < 0 else frame * PAGE, rights)
+        for number, (frame, rights) in made.items()
+    }
+    pairs = {va * PAGE: frame % 30 for va, frame in owned.items()}
+    compared = ms._compare(books, ranges_of(mapped), pairs, OFFSET - (1 << 40))
+    for segment, found in zip(books, compared, strict=True):
+        wanted: dict[str, set[int]] = {}
+        for va in range(segment.start, segment.end, PAGE):
+            if va not in mapped:
+                wanted.setdefault("unmapped", set()).add(va)
+                continue
+            pa, rights = mapped[va]
+            if RIGHTS[rights] != segment.rights:
+                wanted.setdefault("rights", set()).add(va)
+            if segment.map_type == "Linear":
+                if va - pa != OFFSET - (1 << 40):
+                    wanted.setdefault("frame", set()).add(va)
+            elif va not in pairs:
+                wanted.setdefault("not-owned", set()).add(va)
+            elif pairs[va] != pa // PAGE:
+                wanted.setdefault("frame", set()).add(va)
+        told: dict[str, set[int]] = {}
+        for item in found.differences:
+            if item.kind != "overlap":
+                told.setdefault(item.kind, set()).update(range(item.va, item.va + item.size, PAGE))
+        assert told == wanted
+    covered = {va for s in books for va in range(s.start, s.end, PAGE)}
+    left = {
+        va
+        for item in ms._unexplained(books, ranges_of(mapped), [])
+        for va in range(item.va, item.va + item.size, PAGE)
+    }
+    assert left == mapped.keys() - covered
+    framed = {va for s in books if s.map_type == "Framed" for va in range(s.start, s.end, PAGE)}
+    strays = {
+        va for item in ms._strays(books, pairs) for va in range(item.va, item.va + item.size, PAGE)
+    }
+    if len(pairs) <= ms.MAX_DIFFERENCES:
+        assert strays == pairs.keys() - framed
+
+
+@given(st.lists(segments, min_size=2, max_size=5))
+def test_overlaps_are_named(books: list[Segment]) -> None:
+    compared = ms._compare(books, (), {}, OFFSET)
+    named = any(d.kind == "overlap" for s in compared for d in s.differences)
+    seen: set[int] = set()
+    twice = False
+    for segment in books:
+        own = set(range(segment.start, segment.end, PAGE))
+        twice |= bool(own & seen)
+        seen |= own
+    assert named == twice
+
+
+def test_hostile_segments_end_at_once() -> None:
+    """Ranges that run backwards, or over the whole address space a hundred times."""
+    whole = [Segment(0, (1 << 64) - 1, "Framed", "rw--")] * 100
+    backwards = Segment(PAGE, 0, "Linear", "rw--")
+    mapped = {number * 2 * PAGE: (0x9000_0000, R) for number in range(200)}
+    compared = ms._compare([*whole, backwards], ranges_of(mapped), {}, OFFSET)
+    assert all(s.more and len(s.differences) <= ms.MAX_DIFFERENCES for s in compared[:-1])
+    assert [d.kind for d in compared[-1].differences] == ["range"]
+
+
+def test_a_segment_within_pages_takes_them_whole() -> None:
+    segment = Segment(0x1800, 0x2001, "Linear", "r---")
+    mapped = {0x1000: (0x9000_0000, R), 0x2000: (0x9000_1000, R)}
+    (found,) = ms._compare([segment], ranges_of(mapped), {}, 0x1000 - 0x9000_0000)
+    assert found.differences == ()
+    assert list(ms._unexplained([segment], ranges_of(mapped), [])) == []
