@@ -69,6 +69,8 @@ class _Rc(gdb.Command):
     rc pagetable         the page table in satp, equal neighbours merged
     rc frames            the physical frames: free intervals, used, total
     rc threads           the threads: running, ready in their order, sleeping
+    rc owners            who has each physical frame; conflicts, leaks, a map
+    rc heap              the kernel heap: free blocks by order, broken links
     rc all               everything
 
     Each takes --json, for programs. `help rc walk` and so on tell more.

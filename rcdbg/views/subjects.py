@@ -6,14 +6,16 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from rcdbg.model import serial
+from rcdbg.model import serial, serial_memory
+from rcdbg.model.frame_owners import read_frame_owners
 from rcdbg.model.frames import read_frames
+from rcdbg.model.heap import read_heap
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.page_table import read_page_table, translate
 from rcdbg.model.read import read_state
 from rcdbg.model.threads import read_processor
 from rcdbg.model.trap import read_hart, read_trap
-from rcdbg.views import context, csr, frames, page_table, state, threads, walk
+from rcdbg.views import context, csr, frame_map, frames, heap, page_table, state, threads, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,22 @@ SUBJECTS: tuple[Subject, ...] = (
         threads.view,
         "threads",
         serial.threads,
+    ),
+    Subject(
+        "owners",
+        "who has each physical frame: a page table, a page, something else, or nobody",
+        read_frame_owners,
+        frame_map.view,
+        "owners",
+        serial_memory.owners,
+    ),
+    Subject(
+        "heap",
+        "the kernel heap: free blocks by order, requested against allocated",
+        read_heap,
+        heap.view,
+        "heap",
+        serial_memory.heap,
     ),
     Subject("all", "everything", read_state, state.view, "state", serial.state),
 )
