@@ -21,7 +21,8 @@ class Frozen:
 
     def word(self, physical: int) -> int:
         """The 64-bit word there."""
-        return int.from_bytes(self.memory[physical - self.base :][:8], "little")
+        offset = physical - self.base
+        return int.from_bytes(self.memory[offset : offset + 8], "little")
 
     def write(self, physical: int, data: bytes) -> None:
         """Damage it."""
