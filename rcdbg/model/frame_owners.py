@@ -125,7 +125,7 @@ def read_frame_owners(kernel: Kernel) -> FrameOwners:
     problems = list(allocator.problems)
     if managed is None:
         return FrameOwners(allocator, image, (), (), (), (), False, allocator.note, tuple(problems))
-    reached = _trackers(kernel, problems)
+    reached = _trackers(kernel, managed, problems)
     books = _Books(managed, problems)
     spaces = _read_spaces(kernel, reached, books)
     books.add_trackers(reached.found)
@@ -147,10 +147,13 @@ def read_frame_owners(kernel: Kernel) -> FrameOwners:
     )
 
 
-def _trackers(kernel: Kernel, problems: list[Problem]) -> Reached:
+def _trackers(kernel: Kernel, managed: Interval, problems: list[Problem]) -> Reached:
     profile = kernel.profile
+    within = (profile.process, profile.thread)
+    # Even if each frame had two owners, there would be no more trackers than that.
+    limit = 2 * managed.frames
     try:
-        reached = reach(kernel, profile.frame_tracker, (profile.process, profile.thread))
+        reached = reach(kernel, profile.frame_tracker, within, limit)
     except DecodeError as error:
         problems.append(error.problem)
         return Reached((), (), (), complete=False)

@@ -115,18 +115,21 @@ def _parts(image: Image, type_id: TypeId) -> Iterator[TypeId]:
         yield kind.element
 
 
-def reach(kernel: Kernel, name: str, within: tuple[str, ...] = ()) -> Reached:
+def reach(
+    kernel: Kernel, name: str, within: tuple[str, ...] = (), limit: int = MAX_FOUND
+) -> Reached:
     """All values of the structs called `name`, with the innermost struct of `within` around each.
 
-    A value has to be a single number. Bounded by MAX_VISITS and MAX_FOUND; never fails.
+    A value has to be a single number. Bounded by MAX_VISITS and `limit`, which says how many such
+    values a kernel can have in reason; never fails.
     """
-    walk = _Walk(kernel, name, within, _leading(kernel.image, name))
+    walk = _Walk(kernel, name, within, min(limit, MAX_FOUND))
     for static in kernel.image.types.statics():
         if static.type in walk.leading and kernel.image.types.type(static.type).size:
             walk.start(Value(kernel.space, static.type, static.address, _static_name(static.path)))
     walk.run()
     if walk.left_out and len(walk.problems) < MAX_PROBLEMS:
-        why = f"more than {MAX_VISITS} values: the rest is left out"
+        why = f"more than {walk.limit:,} of them, or {MAX_VISITS:,} steps: the rest is left out"
         walk.problems.append(Problem(f"the search for {name}", why))
     complete = not walk.problems and not walk.left_out
     return Reached(
@@ -144,10 +147,9 @@ def _static_name(path: str) -> str:
 class _Walk:
     """The search, breadth first: what was seen, what was found, and what went wrong."""
 
-    def __init__(
-        self, kernel: Kernel, name: str, within: tuple[str, ...], leading: frozenset[TypeId]
-    ) -> None:
-        self.leading = leading
+    def __init__(self, kernel: Kernel, name: str, within: tuple[str, ...], limit: int) -> None:
+        self.leading = _leading(kernel.image, name)
+        self.limit = limit
         self.found: dict[int, Found] = {}
         self.owners: dict[int, tuple[Value, str]] = {}
         self.problems: list[Problem] = []
@@ -186,7 +188,7 @@ class _Walk:
             self.problems.append(problem)
 
     def _note(self, found: Found) -> None:
-        if len(self.found) >= MAX_FOUND:
+        if len(self.found) >= self.limit:
             self.left_out = True
         else:
             self.found.setdefault(found.address, found)
@@ -269,8 +271,9 @@ class _Walk:
             raise DecodeError(value.path, why)
         if not length:
             return
-        if size < _WORD or length * size > MAX_READ:
-            raise DecodeError(value.path, f"a length of {length:#x} is nonsense")
+        if size < _WORD or length * size > MAX_READ or length > self.limit:
+            why = f"a length of {length:#x} is nonsense: there are not so many {self._name}s"
+            raise DecodeError(value.path, why)
         first = pointer_in(buffer).scalar()
         straight = min(length, capacity - head)
         pieces = ((head, 0, straight), (0, straight, length - straight))

@@ -159,7 +159,7 @@ def frames(found: FrameOwners) -> set[int]:
 
 
 @given(st.integers(0, 1 << 32))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_everyone_gets_what_was_given(seed: int) -> None:
     world = written(seed)
     found, plan = world.decode(), world.plan
@@ -243,8 +243,19 @@ def test_a_tree_that_leads_into_itself_ends() -> None:
     world.decode()
 
 
+def test_a_length_that_no_memory_could_hold_is_refused() -> None:
+    world = written(8)
+    for name in ("len", "cap"):
+        where = world.held["len"] if name == "len" else world.held["buf"]["inner"]["cap"]
+        world.put(where.address, 3 * FRAMES)
+    found = world.decode()
+    assert not found.complete
+    assert any("there are not so many FrameTrackers" in p.why for p in found.problems)
+    assert found.frames("page") == len(world.plan.pages)
+
+
 @given(st.integers(0, 1 << 32))
-@settings(max_examples=60, deadline=2000)
+@settings(max_examples=60, deadline=None)
 def test_no_content_of_memory_upsets_it(seed: int) -> None:
     world = written(seed)
     chance = random.Random(seed)
