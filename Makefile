@@ -13,7 +13,7 @@ SYSTEM := $(STAMPS)/system
 PACKAGES := $(STAMPS)/packages
 
 .PHONY: help run test setup kernel lint lint-python lint-kernel test-kernel test-unit \
-	test-integration bench docs clean
+	test-integration bench fuzz docs clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -63,8 +63,12 @@ test-unit: $(PACKAGES) ## tests without QEMU
 test-integration: $(PACKAGES) kernel ## tests on the real kernel, in QEMU and with both gdbs
 	$(BIN)/pytest tests/integration tests/traces
 
-bench: $(PACKAGES) kernel ## start-up and stop-to-painted times, beside bare gdb
+bench: $(PACKAGES) kernel ## what a user waits for, and what decoding takes, beside gdb and QEMU
 	$(PYTHON) -m tests.bench
+	$(PYTHON) -m tests.bench_engine
+
+fuzz: $(PACKAGES) kernel ## 10,000 kernels with damaged memory: each must still be shown
+	$(PYTHON) -m tests.fuzz $(ARGS)
 
 docs: $(PACKAGES) kernel ## make the pictures of the README and docs anew
 	$(PYTHON) tools/refresh_docs.py

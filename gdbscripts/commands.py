@@ -72,6 +72,8 @@ class _Rc(gdb.Command):
     rc frames            the physical frames: free intervals, used, total
     rc memoryset         the address spaces: segments beside the page table
     rc threads           the threads: running, ready in their order, sleeping
+    rc owners            who has each physical frame; conflicts, leaks, a map
+    rc heap              the kernel heap: free blocks by order, broken links
     rc all               everything
     rc snapshot FILE     all of it in one file, for rcdbg show --snapshot FILE
 

@@ -51,7 +51,7 @@ def refresh(text: str) -> str:
 
 def main() -> None:
     """Refresh all documents, then the picture."""
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         before = path.read_text()
         after = refresh(before)
         if after != before:

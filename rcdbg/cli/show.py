@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from rcdbg.views.subjects import Answer
 
 # As in rcdbg.views.subjects, which takes too long to import for a parser.
-SUBJECTS = ("context", "csr", "pagetable", "frames", "threads", "memoryset", "all")
+SUBJECTS = (
+    *("context", "csr", "pagetable", "frames", "threads", "memoryset", "owners", "heap", "all"),
+)
 
 
 def add_to(commands: Any) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 from rich.console import RenderableType
 
 from rcdbg.errors import UsageError
-from rcdbg.model import mappings, serial, serial_tables
+from rcdbg.model import mappings, serial, serial_memory, serial_tables
+from rcdbg.model.frame_owners import read_frame_owners
 from rcdbg.model.frames import read_frames
+from rcdbg.model.heap import read_heap
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory_set import read_memory_sets
 from rcdbg.model.page_table import Root, read_page_table, translate
@@ -16,7 +18,18 @@ from rcdbg.model.read import read_state
 from rcdbg.model.threads import read_processor
 from rcdbg.model.trap import read_hart, read_trap
 from rcdbg.riscv.csr import SPECS, decode
-from rcdbg.views import context, csr, frames, memory_set, page_table, state, threads, walk
+from rcdbg.views import (
+    context,
+    csr,
+    frame_map,
+    frames,
+    heap,
+    memory_set,
+    page_table,
+    state,
+    threads,
+    walk,
+)
 from rcdbg.views import mappings as tables
 
 
@@ -97,6 +110,22 @@ SUBJECTS: tuple[Subject, ...] = (
         memory_set.view,
         "memory_sets",
         serial_tables.memory_sets,
+    ),
+    Subject(
+        "owners",
+        "who has each physical frame: a page table, a page, something else, or nobody",
+        read_frame_owners,
+        frame_map.view,
+        "owners",
+        serial_memory.owners,
+    ),
+    Subject(
+        "heap",
+        "the kernel heap: free blocks by order, requested against allocated",
+        read_heap,
+        heap.view,
+        "heap",
+        serial_memory.heap,
     ),
     Subject("all", "everything", read_state, state.view, "state", serial.state),
 )

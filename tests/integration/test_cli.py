@@ -40,6 +40,8 @@ def kernel(rcdbg_kernel: Path) -> tuple[str, str]:
         ("pagetable", ["r-x", "rw-", "0xffffffff80200000"]),
         ("frames", ["free"]),
         ("threads", ["running", "ready"]),
+        ("owners", ["level 2 table", "stack of thread 1", "0 nobody's"]),
+        ("heap", ["largest allocation", "4 MiB"]),
     ],
 )
 def test_show(kernel: tuple[str, str], subject: str, words: list[str]) -> None:

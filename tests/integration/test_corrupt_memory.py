@@ -8,61 +8,16 @@ import pytest
 from rcdbg.model import serial
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.read import read_state
-from rcdbg.model.state import KernelState
 from rcdbg.pytest_plugin import BootKernel
-from rcdbg.target.memory import RamTarget
 from rcdbg.target.protocol import Registers
 from rcdbg.trace.events import trap
-from rcdbg.trace.run import Run
 from rcdbg.views.render import render_text
 from rcdbg.views.state import view
+from tests.support.frozen import Frozen, Seen
 
 pytestmark = pytest.mark.every_kernel
 
 ROUNDS = 150
-
-
-class Frozen:
-    """A copy of a stopped kernel that can be damaged, and made whole again."""
-
-    def __init__(self, run: Run) -> None:
-        self.image = run.image
-        self.base = run.qemu.ram.base
-        self.whole = bytes(run.qemu.ram.memory)
-        self.memory = bytearray(self.whole)
-        self.registers = run.stub.registers()
-        self.touched: set[int] = set()
-
-    def write(self, physical: int, data: bytes) -> None:
-        offset = physical - self.base
-        self.memory[offset : offset + len(data)] = data
-        self.touched |= {offset, offset + len(data) - 1}
-
-    def restore(self) -> None:
-        for offset in self.touched:
-            page = offset & ~4095
-            self.memory[page : page + 4096] = self.whole[page : page + 4096]
-        self.touched.clear()
-
-    def target(self, registers: Registers | None = None) -> RamTarget:
-        return RamTarget(self.memory, self.base, lambda: registers or self.registers)
-
-    def state(self, registers: Registers | None = None) -> KernelState:
-        return read_state(Kernel.now(self.image, self.target(registers)))
-
-
-class Seen:
-    """Physical words that the decoders read: the only ones worth damaging."""
-
-    def __init__(self, frozen: Frozen) -> None:
-        self.addresses: set[int] = set()
-        self._target = frozen.target()
-        self.ram = self._target.ram
-        self.registers = self._target.registers
-
-    def read_phys(self, address: int, size: int) -> bytes:
-        self.addresses |= set(range(address & ~7, address + size, 8))
-        return self._target.read_phys(address, size)
 
 
 @pytest.fixture

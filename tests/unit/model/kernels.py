@@ -1,0 +1,73 @@
+"""A made-up kernel around a World: statics, an image that knows them, and memory."""
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+from rcdbg.image.elf import Image
+from rcdbg.image.types import ArrayType, Static, TypeId
+from rcdbg.model.kernel import Kernel
+from rcdbg.model.value import Value
+from rcdbg.target.memory import RamTarget
+from rcdbg.target.protocol import Registers
+from rcdbg.target.virtual import VirtualMemory
+from tests.unit.model.world import BASE, World
+
+
+class WorldOfStatics(World):
+    """A World that has statics as well."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__(seed)
+        self.known: list[Static] = []
+
+    def statics(self) -> Iterator[Static]:
+        return iter(self.known)
+
+    def static(self, name: str, value: Value) -> Value:
+        """Make a value that is in memory a static."""
+        self.known.append(Static(f"os::{name}", name, value.address, value.type_id))
+        return value
+
+    def array_of(self, element: TypeId, count: int) -> TypeId:
+        return self.add(ArrayType("[T]", self.size(element) * count, element, count))
+
+    def vec_type(self, element: TypeId, name: str = "alloc::vec::Vec<T>") -> TypeId:
+        fields = [("buf", self.raw_vec(element)), ("len", self.u64)]
+        if "VecDeque" in name:
+            fields.append(("head", self.u64))
+        return self.struct(name, fields, [("T", element)])
+
+    def fill_vec(self, value: Value, length: int, capacity: int, head: int = 0) -> list[Value]:
+        """Give a Vec or VecDeque room; returns its elements, first one first, to be written."""
+        element = value.parameter("T")
+        size = self.size(element)
+        buffer = self.alloc(size * capacity + 8)
+        self.set(value, "buf", "inner", "ptr", "__0", buffer)
+        self.set(value, "buf", "inner", "cap", "__0", capacity)
+        self.set(value, "len", length)
+        if value.has("head"):
+            self.set(value, "head", head)
+        places = [(head + i) % capacity for i in range(length)]
+        return [self.value(element, buffer + size * place) for place in places]
+
+
+class FakeImage:
+    """What the decoders ask of an Image, for a World that is loaded where it is linked."""
+
+    def __init__(self, world: World, sections: Sequence[object] = ()) -> None:
+        self.types = world
+        self.has_debug_info = True
+        self.sections = tuple(sections)
+
+    def physical(self, va: int) -> int | None:
+        return va
+
+
+def kernel_of(world: World, root_ppn: int | None = None) -> Kernel:
+    """The kernel; with a root table it pages, and the statics are read where they were loaded."""
+    satp = 0 if root_ppn is None else 8 << 60 | root_ppn
+    registers = Registers(0, (0,) * 32, {"satp": satp}, 1)
+    target = RamTarget(world.memory, BASE, lambda: registers)
+    image = cast(Image, FakeImage(world))
+    memory = VirtualMemory(target, satp, image.physical)
+    return Kernel(image, target, registers, memory)
