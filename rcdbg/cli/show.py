@@ -5,14 +5,16 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from rcdbg.cli.options import add_at, add_common, address, common
+from rcdbg.cli.options import add_at, add_common, address, common, where_to_stop
+from rcdbg.errors import UsageError
 
 if TYPE_CHECKING:
     from rcdbg.model.kernel import Kernel
     from rcdbg.views.subjects import Answer
 
 # As in rcdbg.views.subjects, which takes too long to import for a parser.
-SUBJECTS = ("context", "csr", "pagetable", "frames", "threads", "all")
+SUBJECTS = ("context", "csr", "pagetable", "frames", "threads", "backtrace", "all")
+_WITH_BACKTRACE = {"threads": "backtraces", "context": "backtrace", "backtrace": "backtrace"}
 
 
 def add_to(commands: Any) -> None:
@@ -26,6 +28,12 @@ def add_to(commands: Any) -> None:
         metavar="SUBJECT",
         help=f"{', '.join(SUBJECTS)} (default: all)",
     )
+    show.add_argument(
+        "--backtrace",
+        "--bt",
+        action="store_true",
+        help="with threads: the call stack of each one; with context: of the hart",
+    )
     show.set_defaults(run=_show)
     walk = commands.add_parser("walk", help="boot, run to a place, walk the page table, end")
     walk.add_argument("address", metavar="ADDRESS", help="0x..., or a symbol")
@@ -38,15 +46,24 @@ def add_to(commands: Any) -> None:
 
 def report(arguments: argparse.Namespace) -> int:
     """Print everything, for people, whatever was asked for."""
-    arguments.subject, arguments.json = "all", False
+    arguments.subject, arguments.json, arguments.backtrace = "all", False, False
     return _show(arguments)
 
 
 def _show(arguments: argparse.Namespace) -> int:
     from rcdbg.views.subjects import subject
 
-    asked = subject(arguments.subject)
+    asked = subject(_name(arguments))
     return answer(arguments, asked.answer, needs_types=asked.needs_types)
+
+
+def _name(arguments: argparse.Namespace) -> str:
+    if not arguments.backtrace:
+        return str(arguments.subject)
+    if arguments.subject not in _WITH_BACKTRACE:
+        wanted = " or ".join(f"show {name}" for name in _WITH_BACKTRACE)
+        raise UsageError(f"--backtrace goes with {wanted}")
+    return _WITH_BACKTRACE[arguments.subject]
 
 
 def _walk(arguments: argparse.Namespace) -> int:
@@ -68,7 +85,7 @@ def answer(
 
     options = common(arguments)
     image = (load_with_types if needs_types else load_image)(options.kernel)
-    event = place(arguments.at, image)
+    event = place(where_to_stop(arguments, options), image)
     with Run(options.boot, image) as run:
         run.until(event, arguments.timeout)
         found = ask(run.kernel())

@@ -10,7 +10,8 @@ from rcdbg.image.match import differs_from_memory
 from rcdbg.machine.deadline import Deadline, DeadlineError
 from rcdbg.machine.qemu import Qemu, QemuConfig
 from rcdbg.machine.stub import StubClient
-from rcdbg.model.kernel import Kernel
+from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
+from rcdbg.model.profile import Profile
 from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState, Place
 from rcdbg.target.memory import RamTarget
@@ -35,6 +36,7 @@ class Boot:
     append: str = ""
     memory: str = "128M"
     qemu: str | None = None
+    profile: Profile = DEFAULT_PROFILE
 
     def config(self) -> QemuConfig:
         """The same for QEMU, with the image made from the ELF where there is a fresh one."""
@@ -59,6 +61,7 @@ class Run:
 
     def __init__(self, boot: Boot, image: Image | None = None) -> None:
         self.image = image or load_image(boot.kernel)
+        self.profile = boot.profile
         self.qemu = Qemu(boot.config())
         try:
             self.stub = StubClient(self.qemu.gdb_socket)
@@ -76,7 +79,7 @@ class Run:
 
     def kernel(self) -> Kernel:
         """The kernel as it stands now."""
-        return Kernel.now(self.image, self.target)
+        return Kernel.now(self.image, self.target, self.profile)
 
     def state(self) -> KernelState:
         """Everything decoded, as it stands now."""
@@ -90,7 +93,7 @@ class Run:
         this kernel cannot have.
         """
         deadline = Deadline(seconds)
-        inserted = [self.stub.insert_breakpoint(a) for a in event.places(self.image)]
+        inserted = [self.stub.insert_breakpoint(a) for a in event.places(self.image, self.profile)]
         try:
             while True:
                 self.stub.resume()

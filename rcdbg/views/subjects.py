@@ -7,13 +7,18 @@ from typing import Any
 from rich.console import RenderableType
 
 from rcdbg.model import serial
+from rcdbg.model.call_stacks import (
+    read_call_stacks,
+    read_hart_stack,
+    read_thread,
+    read_threads,
+)
 from rcdbg.model.frames import read_frames
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.page_table import read_page_table, translate
 from rcdbg.model.read import read_state
-from rcdbg.model.threads import read_processor
 from rcdbg.model.trap import read_hart, read_trap
-from rcdbg.views import context, csr, frames, page_table, state, threads, walk
+from rcdbg.views import backtrace, context, csr, frames, page_table, state, threads, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +86,27 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject(
         "threads",
         "the threads: running, ready in their order, sleeping",
-        read_processor,
+        read_threads,
         threads.view,
         "threads",
         serial.threads,
+    ),
+    Subject(
+        "backtrace",
+        "the call stack, through the trap into the code that it interrupted",
+        read_hart_stack,
+        backtrace.view_hart,
+        "backtrace",
+        serial.hart_stack,
+        needs_types=False,
+    ),
+    Subject(
+        "backtraces",
+        "the threads, each with its call stack",
+        read_call_stacks,
+        backtrace.view_all,
+        "threads",
+        serial.call_stacks,
     ),
     Subject("all", "everything", read_state, state.view, "state", serial.state),
 )
@@ -99,3 +121,9 @@ def walk_answer(kernel: Kernel, va: int) -> Answer:
     """The way of a virtual address through the page table in satp."""
     found = translate(kernel, va)
     return Answer(walk.view(found), serial.document("walk", serial.translation(found)))
+
+
+def thread_answer(kernel: Kernel, number: int) -> Answer:
+    """One thread in full; raises UsageError if no thread has that id."""
+    found = read_thread(kernel, number)
+    return Answer(backtrace.view_thread(found), serial.document("thread", serial.call_stack(found)))
