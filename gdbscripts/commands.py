@@ -13,7 +13,8 @@ from rcdbg.errors import ImageError, RcdbgError, UsageError
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.match import differs_from_memory
 from rcdbg.image.resolve import resolve
-from rcdbg.model.kernel import Kernel
+from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
+from rcdbg.model.profile import Profile
 from rcdbg.views.render import render_text
 from rcdbg.views.subjects import SUBJECTS, Answer, Subject, walk_answer
 
@@ -43,6 +44,17 @@ _kernel: Kernel | None = None
 """The kernel of this stop: gdb's events drop it when it may have changed."""
 
 
+_profile = DEFAULT_PROFILE
+"""The names that the kernel uses; `rc profile` sets others."""
+
+
+def use_profile(profile: Profile) -> None:
+    """Look for these names from now on."""
+    global _profile  # noqa: PLW0603
+    _profile = profile
+    _forget()
+
+
 def _forget(*_: object) -> None:
     global _kernel  # noqa: PLW0603  # gdb's events reach module-level functions only
     _kernel = None
@@ -53,7 +65,7 @@ def current_kernel() -> Kernel:
     global _kernel  # noqa: PLW0603
     if _kernel is None:
         image = current_image()
-        kernel = Kernel.now(image, GdbTarget())
+        kernel = Kernel.now(image, GdbTarget(), _profile)
         if why := differs_from_memory(image, kernel.target.read_phys):
             raise ImageError(why)
         _kernel = kernel
@@ -69,6 +81,10 @@ class _Rc(gdb.Command):
     rc pagetable         the page table in satp, equal neighbours merged
     rc frames            the physical frames: free intervals, used, total
     rc threads           the threads: running, ready in their order, sleeping
+    rc thread ID         one thread in full; rc thread ID bt, rc thread ID frame N
+    rc backtrace         the call stack, through the trap into the code that it interrupted
+    rc backtraces        the threads, each with its call stack
+    rc profile FILE      the names that this kernel uses
     rc all               everything
 
     Each takes --json, for programs. `help rc walk` and so on tell more.
@@ -103,10 +119,10 @@ class _Show(gdb.Command):
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Decode, render, print."""
         words = gdb.string_to_argv(argument)
-        as_json = _take_json(words)
+        as_json = take_json(words)
         if words:
             raise gdb.GdbError(f"rcdbg: rc {self._subject.name} takes no {words[0]!r}")
-        _answer(self._subject.answer, as_json)
+        answer(self._subject.answer, as_json)
 
 
 class _Walk(gdb.Command):
@@ -137,10 +153,10 @@ class _Walk(gdb.Command):
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Evaluate the address, walk, print."""
         words = gdb.string_to_argv(argument)
-        as_json = _take_json(words)
+        as_json = take_json(words)
         if not words:
             raise gdb.GdbError("rcdbg: rc walk wants an address: rc walk $sp")
-        _answer(lambda kernel: walk_answer(kernel, _address(" ".join(words), kernel)), as_json)
+        answer(lambda kernel: walk_answer(kernel, _address(" ".join(words), kernel)), as_json)
 
 
 def _address(text: str, kernel: Kernel) -> int:
@@ -158,7 +174,8 @@ def _address(text: str, kernel: Kernel) -> int:
             raise not_a_symbol from error
 
 
-def _take_json(words: list[str]) -> bool:
+def take_json(words: list[str]) -> bool:
+    """Whether --json is among the words, which then have it no more."""
     found = _JSON in words
     words[:] = [w for w in words if w != _JSON]
     return found
@@ -172,17 +189,18 @@ def _options(text: str, word: str | None) -> list[str]:
     return [_JSON[len(typed) - len(word or "") :]]
 
 
-def _answer(ask: Callable[[Kernel], Answer], as_json: bool) -> None:
+def answer(ask: Callable[[Kernel], Answer], as_json: bool) -> None:
+    """Print what `ask` says of the kernel at this stop."""
     try:
-        answer = ask(current_kernel())
+        found = ask(current_kernel())
     except RcdbgError as error:
         raise gdb.GdbError(f"rcdbg: {error}") from error
     if as_json:
-        gdb.write(json.dumps(answer.document, indent=2) + "\n")
+        gdb.write(json.dumps(found.document, indent=2) + "\n")
         return
     width = int(gdb.parameter("width") or _terminal_width())
     color = bool(gdb.parameter("style enabled"))
-    gdb.write(render_text(answer.view, width=width, color=color))
+    gdb.write(render_text(found.view, width=width, color=color))
 
 
 def _terminal_width() -> int:
@@ -206,3 +224,8 @@ def register() -> None:
     for subject in SUBJECTS:
         _Show(subject)
     _Walk()
+    # These modules use this one.
+    from gdbscripts import profile_command, thread_command
+
+    thread_command.register()
+    profile_command.register()

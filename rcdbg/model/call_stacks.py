@@ -61,11 +61,16 @@ def read_call_stacks(kernel: Kernel) -> CallStacks:
 
 
 def read_thread(kernel: Kernel, number: int) -> CallStack:
+    """The thread with that id in depth; raises UsageError without one."""
+    return _call_stack(kernel, _with_deepest(kernel, find_thread(kernel, number)))
+
+
+def find_thread(kernel: Kernel, number: int) -> Thread:
     """The thread with that id; raises UsageError, with the ids that there are, without one."""
     processor = read_processor(kernel)
     for thread in processor.threads:
         if thread.id == number:
-            return _call_stack(kernel, _with_deepest(kernel, thread))
+            return thread
     known = ", ".join(str(t.id) for t in processor.threads if t.id is not None)
     why = f"there are {known}" if known else processor.note or "no threads were found"
     if not known and processor.problems:
