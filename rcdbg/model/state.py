@@ -95,7 +95,7 @@ class StackFrame:
     context: int | None = None
     """Where a trap's Context lies."""
     is_guess: bool = False
-    """Whether the caller was taken from ra, for want of anything better."""
+    """Whether the caller was found by ra or by the function's instructions, for want of better."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,14 @@ from rcdbg.model.context import context_at, offset_of_sepc
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.state import Backtrace, Context, Place, Problem, StackFrame
 from rcdbg.model.value import DecodeError
+from rcdbg.riscv import prologue
 from rcdbg.riscv.registers import MASK64, unsigned
 
 MAX_FRAMES = 4096
 """Stack frames that are followed: a runaway recursion fills a usual stack with fewer."""
 
 _RA, _SP = 1, 2
+_MAX_CODE = 1 << 16
 _CSRS = {"sscratch": 0x140, "sepc": 0x141, "sstatus": 0x100, "stval": 0x143, "scause": 0x142}
 
 
@@ -183,9 +185,10 @@ def _trap_context(kernel: Kernel, rules: CallFrame, cfa: int) -> int | None:
 def _step_without(kernel: Kernel, cursor: Cursor) -> tuple[StackFrame, Cursor]:
     """The same where no call frame information covers the code.
 
-    Two places can be passed all the same. A trap entry in assembly calls the handler with sp at
-    the Context that it has saved; and code that has just been entered, such as nothing at all
-    behind a wild function pointer, still has its caller in ra.
+    Three places can be passed all the same. A trap entry in assembly calls the handler with sp at
+    the Context that it has saved; a function's own first instructions tell what it has saved; and
+    code that has just been entered, such as nothing at all behind a wild function pointer, still
+    has its caller in ra.
     """
     place, sp = _place(kernel, cursor), cursor.sp
     symbol = kernel.image.symbols.covering(cursor.lookup)
@@ -198,6 +201,10 @@ def _step_without(kernel: Kernel, cursor: Cursor) -> tuple[StackFrame, Cursor]:
             raise _EndError("the trap's Context cannot be read", error.problem.why) from error
         frame = StackFrame(place, None, sp, True, sp)
         return frame, Cursor(context.sepc.address, dict(enumerate(context.x)), True)
+    if symbol is not None and symbol.size and sp is not None:
+        found = _by_instructions(kernel, cursor, symbol.address, symbol.size, sp)
+        if found is not None:
+            return found
     ra = cursor.registers.get(_RA)
     if cursor.is_exact and ra and ra != cursor.pc and _is_code(kernel, ra - 1):
         frame = StackFrame(place, sp, sp, is_guess=True)
@@ -205,6 +212,28 @@ def _step_without(kernel: Kernel, cursor: Cursor) -> tuple[StackFrame, Cursor]:
     if _is_code(kernel, cursor.lookup):
         raise _EndError("no call frame information for the code here")
     raise _EndError("the stack is broken", f"{cursor.pc:#x} is in no code of the kernel")
+
+
+def _by_instructions(
+    kernel: Kernel, cursor: Cursor, start: int, size: int, sp: int
+) -> tuple[StackFrame, Cursor] | None:
+    """The same by what the function's own instructions do with the stack; None without a caller."""
+    code = kernel.image.read(start, min(size, _MAX_CODE))
+    opened = None if code is None else prologue.stack_frame(code, cursor.pc - start)
+    if opened is None:
+        return None
+    cfa = (sp + opened.size) & MASK64
+    registers = {**cursor.registers, _SP: cfa}
+    for register, offset in opened.saved.items():
+        value = _value(kernel, cursor, Rule(How.AT_CFA, offset), cfa, register)
+        if value is not None:
+            registers[register] = value
+    pc = registers.get(_RA, 0)
+    # Behind a call ra is the call's own: a function that has not saved it is not understood.
+    if not _is_code(kernel, pc - 1) or not (cursor.is_exact or _RA in opened.saved):
+        return None
+    frame = StackFrame(_place(kernel, cursor), cfa, sp, is_guess=True)
+    return frame, Cursor(pc, registers, False)
 
 
 def _is_code(kernel: Kernel, address: int) -> bool:

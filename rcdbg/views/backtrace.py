@@ -119,6 +119,6 @@ def _frame(number: int, frame: StackFrame, number_width: int, width: int) -> Tex
             text += f"; Context at {frame.context:#x}"
         cells.append(styled(text, palette.WARNING))
     if frame.is_guess:
-        cells.append(styled("caller taken from ra", palette.NOTE))
+        cells.append(styled("caller guessed", palette.NOTE))
     body = flow(cells, room, indent=2)
     return styled(label, palette.QUIET) + context.indented(body, len(label))
