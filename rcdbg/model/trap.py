@@ -13,6 +13,9 @@ from rcdbg.riscv import causes, csr
 from rcdbg.riscv.registers import PRIVILEGES, SUPERVISOR_CSRS, unsigned
 
 _MACHINE_MODE = 3
+_MOST_FRAMES = 256
+"""Stack frames that are looked through for traps: this is done at every stop."""
+
 _EBREAK_LENGTHS = (0, 2, 4)
 
 
@@ -47,7 +50,7 @@ def read_trap(kernel: Kernel) -> Trap:
     if kernel.registers.privilege == _MACHINE_MODE:
         return Trap(None, None, "the firmware runs, not the kernel")
     try:
-        found = _read_trap(kernel, backtrace_now(kernel))
+        found = _read_trap(kernel, backtrace_now(kernel, _MOST_FRAMES))
     except DecodeError as error:
         return Trap(None, None, "not known", (error.problem,))
     if found.context is None:

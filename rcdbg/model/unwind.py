@@ -20,6 +20,7 @@ MAX_FRAMES = 4096
 """Stack frames that are followed: a runaway recursion fills a usual stack with fewer."""
 
 _RA, _SP = 1, 2
+_MACHINE_MODE = 3
 _MAX_CODE = 1 << 16
 _CSRS = {"sscratch": 0x140, "sepc": 0x141, "sstatus": 0x100, "stval": 0x143, "scause": 0x142}
 
@@ -52,27 +53,34 @@ class _EndError(Exception):
         self.note, self.problem = note, problem
 
 
-def backtrace_now(kernel: Kernel) -> Backtrace:
-    """The call stack of the hart, the innermost first, through traps; never fails."""
+def backtrace_now(kernel: Kernel, most: int = MAX_FRAMES) -> Backtrace:
+    """The call stack of the hart, the innermost first, through traps; never fails.
+
+    At most `most` stack frames are followed.
+    """
+    if kernel.registers.privilege == _MACHINE_MODE:
+        here = StackFrame(kernel.place(unsigned(kernel.registers.pc)), None, None)
+        return Backtrace((here,), "the firmware runs, not the kernel: its stack is not followed")
     registers = {number: unsigned(value) for number, value in enumerate(kernel.registers.x)}
     for name, number in _CSRS.items():
         value = kernel.csr(name)
         if value is not None:
             registers[CSR_COLUMN + number] = value
-    return _unwind(kernel, Cursor(unsigned(kernel.registers.pc), registers, True))
+    return _unwind(kernel, Cursor(unsigned(kernel.registers.pc), registers, True), most)
 
 
 def backtrace_of(kernel: Kernel, context: Context) -> Backtrace:
     """The call stack of code that was interrupted with that Context; never fails."""
-    return _unwind(kernel, Cursor(context.sepc.address, dict(enumerate(context.x)), True))
+    cursor = Cursor(context.sepc.address, dict(enumerate(context.x)), True)
+    return _unwind(kernel, cursor, MAX_FRAMES)
 
 
-def _unwind(kernel: Kernel, cursor: Cursor) -> Backtrace:
+def _unwind(kernel: Kernel, cursor: Cursor, most: int) -> Backtrace:
     frames: list[StackFrame] = []
     problems: tuple[Problem, ...] = ()
     thread_exit = kernel.symbol(kernel.profile.thread_exit)
-    note = f"only the first {MAX_FRAMES} stack frames were followed"
-    while len(frames) < MAX_FRAMES:
+    note = f"only the first {most} stack frames were followed"
+    while len(frames) < most:
         number = len(frames)
         if number and not cursor.is_exact and cursor.pc == thread_exit:
             frames.append(StackFrame(kernel.place(cursor.pc), None, cursor.sp))
