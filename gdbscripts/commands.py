@@ -15,7 +15,8 @@ from rcdbg.errors import ImageError, RcdbgError, UsageError
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.match import differs_from_memory
 from rcdbg.image.resolve import resolve
-from rcdbg.model.kernel import Kernel
+from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
+from rcdbg.model.profile import Profile
 from rcdbg.views.render import render_text
 from rcdbg.views.subjects import SUBJECTS, Answer, Subject, walk_answer
 
@@ -45,6 +46,17 @@ _kernel: Kernel | None = None
 """The kernel of this stop: gdb's events drop it when it may have changed."""
 
 
+_profile = DEFAULT_PROFILE
+"""The names that the kernel uses; `rc profile` sets others."""
+
+
+def use_profile(profile: Profile) -> None:
+    """Look for these names from now on."""
+    global _profile  # noqa: PLW0603
+    _profile = profile
+    _forget()
+
+
 def _forget(*_: object) -> None:
     global _kernel  # noqa: PLW0603  # gdb's events reach module-level functions only
     _kernel = None
@@ -55,7 +67,7 @@ def current_kernel() -> Kernel:
     global _kernel  # noqa: PLW0603
     if _kernel is None:
         image = current_image()
-        kernel = Kernel.now(image, GdbTarget())
+        kernel = Kernel.now(image, GdbTarget(), _profile)
         if why := differs_from_memory(image, kernel.target.read_phys):
             raise ImageError(why)
         _kernel = kernel
@@ -74,6 +86,10 @@ class _Rc(gdb.Command):
     rc threads           the threads: running, ready in their order, sleeping
     rc owners            who has each physical frame; conflicts, leaks, a map
     rc heap              the kernel heap: free blocks by order, broken links
+    rc thread ID         one thread in full; rc thread ID bt, rc thread ID frame N
+    rc backtrace         the call stack, through the trap into the code that it interrupted
+    rc backtraces        the threads, each with its call stack
+    rc profile FILE      the names that this kernel uses
     rc all               everything
     rc snapshot FILE     all of it in one file, for rcdbg show --snapshot FILE
 
@@ -111,16 +127,16 @@ class _Show(gdb.Command):
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Decode, render, print."""
         words = gdb.string_to_argv(argument)
-        as_json = _take_json(words)
+        as_json = take_json(words)
         try:
             arguments = subject_options.parse(self._subject.name, words)
             ask = subject_options.asked(self._subject.name, arguments)
         except UsageError as error:
             raise gdb.GdbError(f"rcdbg: {error}") from error
         if ask is None:
-            _answer(self._subject.answer, as_json)
+            answer(self._subject.answer, as_json)
         else:
-            _answer(lambda kernel: ask(kernel, lambda t: _address(t, kernel)), as_json)
+            answer(lambda kernel: ask(kernel, lambda t: _address(t, kernel)), as_json)
 
 
 class _Walk(gdb.Command):
@@ -151,7 +167,7 @@ class _Walk(gdb.Command):
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Evaluate the address, walk, print."""
         words = gdb.string_to_argv(argument)
-        as_json = _take_json(words)
+        as_json = take_json(words)
         try:
             table = subject_options.take_roots(words)
         except UsageError as error:
@@ -163,7 +179,7 @@ class _Walk(gdb.Command):
             root = subject_options.root(kernel, table, lambda t: _address(t, kernel))
             return walk_answer(kernel, _address(" ".join(words), kernel), root)
 
-        _answer(ask, as_json)
+        answer(ask, as_json)
 
 
 def _address(text: str, kernel: Kernel) -> int:
@@ -181,7 +197,8 @@ def _address(text: str, kernel: Kernel) -> int:
             raise not_a_symbol from error
 
 
-def _take_json(words: list[str]) -> bool:
+def take_json(words: list[str]) -> bool:
+    """Whether --json is among the words, which then have it no more."""
     found = _JSON in words
     words[:] = [w for w in words if w != _JSON]
     return found
@@ -193,17 +210,18 @@ def _options(text: str, word: str | None, known: Iterable[str] = (_JSON,)) -> li
     return [o[len(typed) - len(word or "") :] for o in known if o.startswith(typed)]
 
 
-def _answer(ask: Callable[[Kernel], Answer], as_json: bool) -> None:
+def answer(ask: Callable[[Kernel], Answer], as_json: bool) -> None:
+    """Print what `ask` says of the kernel at this stop."""
     try:
-        answer = ask(current_kernel())
+        found = ask(current_kernel())
     except RcdbgError as error:
         raise gdb.GdbError(f"rcdbg: {error}") from error
     if as_json:
-        gdb.write(json.dumps(answer.document, indent=2) + "\n")
+        gdb.write(json.dumps(found.document, indent=2) + "\n")
         return
     width = int(gdb.parameter("width") or _terminal_width())
     color = bool(gdb.parameter("style enabled"))
-    gdb.write(render_text(answer.view, width=width, color=color))
+    gdb.write(render_text(found.view, width=width, color=color))
 
 
 def _terminal_width() -> int:
@@ -228,3 +246,8 @@ def register() -> None:
         _Show(subject)
     _Walk()
     Snapshot(current_kernel)
+    # These modules use this one.
+    from gdbscripts import profile_command, thread_command
+
+    thread_command.register()
+    profile_command.register()

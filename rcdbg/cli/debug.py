@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from rcdbg.cli import show
-from rcdbg.cli.options import common
+from rcdbg.cli.options import common, where_to_stop
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -16,4 +16,5 @@ def run(arguments: argparse.Namespace) -> int:
 
     options = common(arguments)
     load_with_types(options.kernel)  # else most panels would be empty
-    return run_tui(SessionOptions(options.boot, options.gdb, arguments.at, arguments.timeout))
+    at = where_to_stop(arguments, options)
+    return run_tui(SessionOptions(options.boot, options.gdb, at, arguments.timeout))

@@ -26,10 +26,14 @@ def add_to(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    return open_gdb(common(arguments), arguments.command, batch=arguments.batch)
+    return open_gdb(
+        common(arguments), arguments.command, batch=arguments.batch, profile=arguments.profile
+    )
 
 
-def open_gdb(options: Options, commands: Sequence[str], *, batch: bool = False) -> int:
+def open_gdb(
+    options: Options, commands: Sequence[str], *, batch: bool = False, profile: Path | None = None
+) -> int:
     """Boot, give the terminal to gdb until the user quits; returns gdb's exit status.
 
     `commands` run first; with `batch` gdb ends after them. Raises ImageError for an unusable ELF,
@@ -49,6 +53,7 @@ def open_gdb(options: Options, commands: Sequence[str], *, batch: bool = False) 
             f"file {_quoted(options.kernel.resolve())}",
             f"target remote {qemu.gdb_socket}",
             f"source {commands_script()}",
+            *([f"rc profile {_quoted(profile.resolve())}"] if profile else []),
             *commands,
         ]
         arguments = ["-q", *(["-batch"] if batch else [])]

@@ -8,6 +8,8 @@ from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image
 from rcdbg.image.locate import KERNEL_VARIABLE, default_kernel
 from rcdbg.image.resolve import resolve
+from rcdbg.model.kernel import DEFAULT_PROFILE
+from rcdbg.model.profile import Profile, load_profile
 from rcdbg.trace.run import Boot
 
 FIRST_STOP = "handle_interrupt"
@@ -23,11 +25,12 @@ class Options:
     append: str
     gdb: str | None
     qemu: str | None
+    profile: Profile = DEFAULT_PROFILE
 
     @property
     def boot(self) -> Boot:
         """The machine to start."""
-        return Boot(self.kernel, self.append, self.memory, self.qemu)
+        return Boot(self.kernel, self.append, self.memory, self.qemu, profile=self.profile)
 
 
 def add_common(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
@@ -52,6 +55,9 @@ def add_common(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
     group.add_argument("--memory", metavar="SIZE", help="RAM (default: 128M)")
     group.add_argument("--gdb", metavar="PATH", help="the gdb to use")
     group.add_argument("--qemu", metavar="PATH", help="the qemu-system-riscv64 to use")
+    group.add_argument(
+        "--profile", metavar="FILE", type=Path, help="TOML with the names that this kernel uses"
+    )
 
 
 def add_at(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
@@ -96,7 +102,17 @@ def common(arguments: argparse.Namespace) -> Options:
         append = f"scenario={arguments.scenario} {append}".strip()
     kernel = arguments.kernel or default_kernel()
     memory = "128M" if arguments.memory is None else arguments.memory
-    return Options(kernel, memory, append, arguments.gdb, arguments.qemu)
+    return Options(kernel, memory, append, arguments.gdb, arguments.qemu, names(arguments))
+
+
+def names(arguments: argparse.Namespace) -> Profile:
+    """The names that --profile gives; raises UsageError for a file that is none."""
+    return load_profile(arguments.profile) if arguments.profile else DEFAULT_PROFILE
+
+
+def where_to_stop(arguments: argparse.Namespace, options: Options) -> str:
+    """What --at says; by default the trap handler, whatever it is called in this kernel."""
+    return options.profile.trap_handler if arguments.at == FIRST_STOP else str(arguments.at)
 
 
 def address(text: str, image: Image) -> int:

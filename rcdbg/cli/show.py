@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rcdbg.cli import subject_options
 from rcdbg.cli.options import add_at, add_common, address
 from rcdbg.cli.source import look, note
+from rcdbg.errors import UsageError
 
 if TYPE_CHECKING:
     from rcdbg.model.kernel import Kernel
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 
 # As in rcdbg.views.subjects, which takes too long to import for a parser.
 SUBJECTS = (
-    *("context", "csr", "pagetable", "frames", "threads", "memoryset", "owners", "heap", "all"),
+    *("context", "csr", "pagetable", "frames", "threads", "backtrace", "memoryset"),
+    *("owners", "heap", "all"),
 )
+_WITH_BACKTRACE = {"threads": "backtraces", "context": "backtrace", "backtrace": "backtrace"}
 
 
 def add_to(commands: Any) -> None:
@@ -31,6 +34,12 @@ def add_to(commands: Any) -> None:
         help=f"{', '.join(SUBJECTS)} (default: all)",
     )
     subject_options.add_to(show)
+    show.add_argument(
+        "--backtrace",
+        "--bt",
+        action="store_true",
+        help="with threads: the call stack of each one; with context: of the hart",
+    )
     show.set_defaults(run=_show)
     walk = commands.add_parser("walk", help="boot, run to a place, walk the page table, end")
     walk.add_argument("address", metavar="ADDRESS", help="0x..., or a symbol")
@@ -44,17 +53,26 @@ def add_to(commands: Any) -> None:
 
 def report(arguments: argparse.Namespace) -> int:
     """Print everything, for people, whatever was asked for."""
-    arguments.subject, arguments.json = "all", False
+    arguments.subject, arguments.json, arguments.backtrace = "all", False, False
     return _show(arguments)
 
 
 def _show(arguments: argparse.Namespace) -> int:
     from rcdbg.views.subjects import subject
 
-    asked = subject(arguments.subject)
     if ask := subject_options.asked(arguments.subject, arguments):
         return answer(arguments, lambda kernel: ask(kernel, lambda t: address(t, kernel.image)))
+    asked = subject(_name(arguments))
     return answer(arguments, asked.answer, needs_types=asked.needs_types)
+
+
+def _name(arguments: argparse.Namespace) -> str:
+    if not arguments.backtrace:
+        return str(arguments.subject)
+    if arguments.subject not in _WITH_BACKTRACE:
+        wanted = " or ".join(f"show {name}" for name in _WITH_BACKTRACE)
+        raise UsageError(f"--backtrace goes with {wanted}")
+    return _WITH_BACKTRACE[arguments.subject]
 
 
 def _walk(arguments: argparse.Namespace) -> int:

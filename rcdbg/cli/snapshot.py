@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rcdbg.cli.options import add_at, add_common, common
+from rcdbg.cli.options import add_at, add_common, common, where_to_stop
 from rcdbg.errors import ImageError, MachineError, UsageError
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.locate import default_kernel
@@ -49,7 +49,7 @@ def _booted(arguments: argparse.Namespace) -> Iterator[tuple[Machine, ReadPhys]]
 
     options = common(arguments)
     image = load_image(options.kernel)
-    event = place(arguments.at, image)
+    event = place(where_to_stop(arguments, options), image)
     with Run(options.boot, image) as run:
         run.until(event, arguments.timeout)
         yield machine_of(run), run.target.read_phys

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rcdbg.cli.options import common
+from rcdbg.cli.options import common, names, where_to_stop
 from rcdbg.errors import ImageError, MachineError, UsageError
 from rcdbg.image.elf import Image, image_of, load_image
 from rcdbg.image.locate import default_kernel
@@ -55,7 +55,7 @@ def _booted(
 
     options = common(arguments)
     image = _checked(load_image(options.kernel), needs_types)
-    event = place(arguments.at, image)
+    event = place(where_to_stop(arguments, options), image)
     with Run(options.boot, image) as run:
         run.until(event, arguments.timeout)
         if not live:
@@ -65,7 +65,8 @@ def _booted(
         run.stub.resume()
         run.stub.close()
         try:
-            return sample(image, running_guest(run.target, run.qemu.monitor), ask)
+            guest = running_guest(run.target, run.qemu.monitor)
+            return sample(image, guest, ask, profile=run.profile)
         except MachineError as error:
             if run.qemu.alive:
                 raise
@@ -86,7 +87,7 @@ def _in_snapshot(
         raise UsageError("a snapshot has its own ELF: leave out --kernel")
     snapshot = read_snapshot(arguments.snapshot)
     image = image_of(snapshot.elf, Path(f"{arguments.snapshot}:{snapshot.kernel_name}"))
-    return ask(Kernel.now(_checked(image, needs_types), snapshot.target))
+    return ask(Kernel.now(_checked(image, needs_types), snapshot.target, names(arguments)))
 
 
 def _behind_stub(
@@ -99,7 +100,7 @@ def _behind_stub(
     with attached(arguments.attach, stay=getattr(arguments, "stay", False)) as (target, _):
         if why := differs_from_memory(image, target.read_phys):
             raise ImageError(why)
-        return ask(Kernel.now(image, target))
+        return ask(Kernel.now(image, target, names(arguments)))
 
 
 def note(sample: "Sample | None") -> dict[str, Any]:

@@ -22,6 +22,7 @@ from elftools.elf.sections import Section as ElfSection
 
 from rcdbg.errors import ImageError
 from rcdbg.image import cache
+from rcdbg.image.cfi import CallFrames
 from rcdbg.image.forms import DebugSections, DwarfError
 from rcdbg.image.lines import LineTable
 from rcdbg.image.rows import Rows, Tables
@@ -136,6 +137,11 @@ class Image:
     def lines(self) -> LineTable:
         """Source lines; empty without debug info. Raises ImageError when it is damaged."""
         return self._lazy.lines
+
+    @property
+    def call_frames(self) -> CallFrames:
+        """Call frame information; empty without. Raises ImageError when it is damaged."""
+        return self._lazy.call_frames
 
     def physical(self, va: int) -> int | None:
         """Where the byte at that virtual address was loaded; None outside of the segments.
@@ -397,6 +403,11 @@ class _Lazy:
             return LineTable()
         with _damage(self._path, "line tables"):
             return cache.lines(self._build_id, len(self.data), self._debug_sections)
+
+    @cached_property
+    def call_frames(self) -> CallFrames:
+        with _damage(self._path, "call frame information"):
+            return CallFrames(self._content(".debug_frame"))
 
     def _debug_sections(self) -> DebugSections:
         fields = DebugSections.__dataclass_fields__

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image
 from rcdbg.image.types import Static, StructType, TypeId, UnionType
 from rcdbg.model.containers import base_name
@@ -18,7 +19,7 @@ from rcdbg.target.virtual import VirtualMemory
 DEFAULT_PROFILE = Profile()
 
 
-def _types_inside(image: Image, root: TypeId) -> list[TypeId]:
+def types_inside(image: Image, root: TypeId) -> list[TypeId]:
     """`root` and the types of the fields inside it, breadth first, pointers not followed."""
     found, queue, seen = [], deque([(root, 0)]), {root}
     while queue:
@@ -41,7 +42,7 @@ def _holder_of(image: Image, name: str) -> tuple[Static, TypeId] | None:
     for static in image.types.statics():
         if not image.types.type(static.type).size:
             continue  # the handle of a lazy_static, not its data
-        for depth, type_id in enumerate(_types_inside(image, static.type)):
+        for depth, type_id in enumerate(types_inside(image, static.type)):
             kind = image.types.type(type_id)
             if isinstance(kind, StructType) and base_name(kind) == name:
                 if best is None or depth < best[0]:
@@ -87,8 +88,11 @@ class Kernel:
         return Place(address, name, offset, line.file, line.line)
 
     def symbol(self, name: str) -> int | None:
-        """The address of a symbol, or None."""
-        return self.image.symbols.address_of(name)
+        """The address of a symbol, or None if there is none, or several."""
+        try:
+            return self.image.symbols.address_of(name)
+        except UsageError:
+            return None
 
     def static_holding(self, type_name: str) -> Value:
         """The static that keeps the value of that type; raises DecodeError if there is none."""

@@ -25,7 +25,7 @@ from rcdbg.model.containers import (
     vec_deque,
 )
 from rcdbg.model.frames import LOCKED, NOT_YET
-from rcdbg.model.kernel import Kernel, _types_inside
+from rcdbg.model.kernel import Kernel, types_inside
 from rcdbg.model.mappings import ALL_RANGES
 from rcdbg.model.page_table import Root, read_page_table
 from rcdbg.model.state import PAGE_SIZE, MappedRange, Problem
@@ -131,7 +131,7 @@ def _statics(image: Image, name: str) -> tuple[Static, ...]:
     for static in image.types.statics():
         if not image.types.type(static.type).size:
             continue  # the handle of a lazy_static, not its data
-        for type_id in _types_inside(image, static.type):
+        for type_id in types_inside(image, static.type):
             kind = image.types.type(type_id)
             if not isinstance(kind, StructType):
                 continue

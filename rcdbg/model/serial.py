@@ -7,7 +7,9 @@ JavaScript's numbers; counts, ids and frame numbers are numbers. What is not kno
 from collections.abc import Iterable
 from typing import Any
 
+from rcdbg.model.call_stacks import CallStack, CallStacks, HartStack
 from rcdbg.model.state import (
+    Backtrace,
     Context,
     FrameAllocator,
     Hart,
@@ -84,6 +86,30 @@ def trap(value: Trap) -> Json:
         "note": value.note,
         "cause": value.cause,
         "context": context(value.context) if value.context else None,
+        "problems": _problems(value.problems),
+        "depth": value.depth,
+        "outer": [context(c) for c in value.outer],
+        "changed": [ABI_NAMES[number] for number in value.changed],
+    }
+
+
+def backtrace(value: Backtrace | None) -> Json | None:
+    """A call stack."""
+    if value is None:
+        return None
+    return {
+        "frames": [
+            {
+                "pc": _place(f.pc),
+                "cfa": _hex(f.cfa),
+                "sp": _hex(f.sp),
+                "trap": f.is_trap,
+                "context": _hex(f.context),
+                "guess": f.is_guess,
+            }
+            for f in value.frames
+        ],
+        "note": value.note,
         "problems": _problems(value.problems),
     }
 
@@ -211,6 +237,8 @@ def thread(value: Thread) -> Json:
         "dead": value.dead,
         "locked": value.locked,
         "problems": _problems(value.problems),
+        "is_idle": value.is_idle,
+        "stack_deepest_bytes": value.stack_deepest,
     }
 
 
@@ -221,10 +249,27 @@ def threads(value: Processor) -> Json:
         "current": thread(value.current) if value.current else None,
         "ready": [thread(t) for t in value.ready],
         "sleeping": [thread(t) for t in value.sleeping],
+        "idle": thread(value.idle) if value.idle else None,
         "locked": value.locked,
         "note": value.note,
         "problems": _problems(value.problems),
     }
+
+
+def hart_stack(value: HartStack) -> Json:
+    """The hart's call stack, with the trap in it."""
+    return {**(backtrace(value.backtrace) or {}), "trap": trap(value.trap)}
+
+
+def call_stack(value: CallStack) -> Json:
+    """A thread with its call stack."""
+    return {**thread(value.thread), "backtrace": backtrace(value.backtrace)}
+
+
+def call_stacks(value: CallStacks) -> Json:
+    """The threads; each one's call stack by the address of its Thread."""
+    stacks = {f"{s.thread.address:#x}": backtrace(s.backtrace) for s in value.stacks}
+    return {**threads(value.processor), "backtraces": stacks}
 
 
 def state(value: KernelState) -> Json:

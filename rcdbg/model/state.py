@@ -72,6 +72,40 @@ class Trap:
     note: str
     """"handling a trap", "no trap is being handled", "entering a trap: not saved yet", ..."""
     problems: tuple[Problem, ...] = ()
+    outer: tuple[Context, ...] = ()
+    """The Contexts of the traps that this one interrupted, the innermost first."""
+    changed: tuple[int, ...] = ()
+    """The registers, by number, that have another value on the hart now than in `context`."""
+
+    @property
+    def depth(self) -> int:
+        """How many traps are being handled, one inside the other, as far as Contexts tell."""
+        return (self.context is not None) + len(self.outer)
+
+
+@dataclass(frozen=True, slots=True)
+class StackFrame:
+    """A call that has not returned yet. `pc` is where it goes on: behind its call, mostly."""
+
+    pc: Place
+    cfa: int | None
+    """The stack pointer before the call, where the frame ends; None where that is not known."""
+    sp: int | None
+    is_trap: bool = False
+    """Whether this is a trap's entry: what follows is the code that it interrupted."""
+    context: int | None = None
+    """Where a trap's Context lies."""
+    is_guess: bool = False
+    """Whether the caller was found by ra or by the function's instructions, for want of better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backtrace:
+    """A call stack, the innermost stack frame first, and how it ends, in words."""
+
+    frames: tuple[StackFrame, ...]
+    note: str
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +220,7 @@ class Stack:
         return self.start <= address <= self.end
 
 
-ThreadStatus = Literal["running", "ready", "sleeping", "dead", "unknown"]
+ThreadStatus = Literal["running", "ready", "sleeping", "dead", "idle", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +244,10 @@ class Thread:
     priority: int | None = None
     locked: bool | None = None
     problems: tuple[Problem, ...] = ()
+    is_idle: bool = False
+    """Whether it is the thread that runs when no other can; waiting, it is in no queue."""
+    stack_deepest: int | None = None
+    """Bytes from the stack's end down to the lowest one that is not 0; None unless asked for."""
 
     @property
     def stack_used(self) -> int | None:
@@ -232,11 +270,14 @@ class Processor:
     locked: bool | None
     note: str = ""
     problems: tuple[Problem, ...] = ()
+    idle: Thread | None = None
+    """The idle thread while it waits in no queue; None while it runs, or without one."""
 
     @property
     def threads(self) -> tuple[Thread, ...]:
         """All of them, the running one first, each once."""
         every = ((self.current,) if self.current else ()) + self.ready + self.sleeping
+        every += (self.idle,) if self.idle else ()
         return tuple({t.address: t for t in reversed(every)}.values())[::-1]
 
 
@@ -254,6 +295,7 @@ class KernelState:
 
 __all__ = [
     "PAGE_SIZE",
+    "Backtrace",
     "Context",
     "FrameAllocator",
     "Hart",
@@ -265,6 +307,7 @@ __all__ = [
     "Problem",
     "Processor",
     "Stack",
+    "StackFrame",
     "Thread",
     "ThreadStatus",
     "Translation",

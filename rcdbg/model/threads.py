@@ -1,8 +1,13 @@
-"""The threads: PROCESSOR's running one, the ready queue in its order, the sleeping ones."""
+"""The threads: the running one, the ready queue in its order, the sleeping ones, the idle one."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
 
+from rcdbg.image.elf import Image
+from rcdbg.image.types import Static, StructType
 from rcdbg.model.containers import (
+    Guarded,
     arc,
     base_name,
     dig,
@@ -13,10 +18,11 @@ from rcdbg.model.containers import (
     option,
     pools,
 )
+from rcdbg.model.context import decode_context
 from rcdbg.model.frames import LOCKED, NOT_YET
-from rcdbg.model.kernel import Kernel
+from rcdbg.model.kernel import Kernel, types_inside
 from rcdbg.model.state import Context, Problem, Processor, Stack, Thread, ThreadStatus
-from rcdbg.model.trap import decode_context
+from rcdbg.model.thread_rules import broken_invariants, parked_problems
 from rcdbg.model.value import DecodeError, Value
 
 
@@ -28,27 +34,104 @@ def read_processor(kernel: Kernel) -> Processor:
         if data is None:
             return Processor("", None, (), (), None, NOT_YET)
         guarded = mutex(data)
-        return _read_processor(
+        found = _read_processor(
             kernel, find_struct(guarded.value, kernel.profile.processor), guarded.locked
         )
+        found = _with_idle(kernel, found)
+        return replace(found, problems=found.problems + broken_invariants(kernel, found))
     except DecodeError as error:
         return Processor("", None, (), (), None, "", (error.problem,))
 
 
 def _read_processor(kernel: Kernel, processor: Value, locked: bool | None) -> Processor:
     problems: list[Problem] = []
-    current = ready = sleeping = None
+    current = None
+    ready: tuple[Thread, ...] = ()
+    sleeping: tuple[Thread, ...] = ()
     try:
-        held = option(processor["current_thread"])
+        held = option(processor[kernel.profile.current_thread])
         current = None if held is None else _read_thread(kernel, arc(held), "running", None)
     except DecodeError as error:
         problems.append(error.problem)
-    scheduler = processor["scheduler"]
-    kind = base_name(scheduler.type)
-    ready = _queue(kernel, scheduler, problems)
-    sleeping = _sleepers(kernel, processor, problems)
-    note = LOCKED if locked else ""
-    return Processor(kind, current, ready, sleeping, locked, note, tuple(problems))
+    kind, notes = "", [LOCKED] if locked else []
+    if processor.has(kernel.profile.scheduler):
+        scheduler = processor[kernel.profile.scheduler]
+        kind = base_name(scheduler.type)
+        ready = _queue(kernel, scheduler, problems)
+    else:
+        notes.append(f"no field {kernel.profile.scheduler!r}: ready threads are not known")
+    if processor.has(kernel.profile.sleeping_threads):
+        sleeping = _sleepers(kernel, processor, problems)
+    else:
+        missing = kernel.profile.sleeping_threads
+        notes.append(f"no field {missing!r}: sleeping threads, if there are any, are not known")
+    return Processor(kind, current, ready, sleeping, locked, "; ".join(notes), tuple(problems))
+
+
+def _with_idle(kernel: Kernel, processor: Processor) -> Processor:
+    """With the idle thread marked, or added if it is in no queue."""
+    address = idle_thread(kernel)
+    if address is None:
+        return processor
+    if all(thread.address != address for thread in processor.threads):
+        try:
+            type_id = kernel.struct_named(
+                kernel.profile.thread, (kernel.profile.thread_id, kernel.profile.thread_inner)
+            )
+        except DecodeError:
+            return processor
+        value = Value(kernel.space, type_id, address, "idle thread")
+        thread = _read_thread(kernel, value, "idle", None)
+        return replace(processor, idle=replace(thread, is_idle=True))
+
+    def mark(thread: Thread) -> Thread:
+        return replace(thread, is_idle=True) if thread.address == address else thread
+
+    return replace(
+        processor,
+        current=None if processor.current is None else mark(processor.current),
+        ready=tuple(map(mark, processor.ready)),
+        sleeping=tuple(map(mark, processor.sleeping)),
+    )
+
+
+def idle_thread(kernel: Kernel) -> int | None:
+    """The address of the idle thread: what a static that holds just one Arc<Thread> points to.
+
+    Of several such statics the one with "idle" in its name; None without one, and before it is
+    initialised.
+    """
+    profile = kernel.profile
+    candidates = _holders_of_one_thread(kernel.image, profile.thread, profile.processor)
+    if len(candidates) > 1:
+        candidates = tuple(s for s in candidates if "idle" in s.path.lower())
+    if len(candidates) != 1:
+        return None
+    static = candidates[0]
+    try:
+        data = lazy(Value(kernel.space, static.type, static.address, static.path))
+        return None if data is None else arc(find_struct(data, "Arc")).address
+    except DecodeError:
+        return None
+
+
+@lru_cache(maxsize=8)
+def _holders_of_one_thread(image: Image, thread: str, processor: str) -> tuple[Static, ...]:
+    """The statics with an Arc<Thread> behind nothing but wrappers such as lazy_static."""
+    found = []
+    for static in image.types.statics():
+        if not image.types.type(static.type).size:
+            continue  # the handle of a lazy_static, not its data
+        kinds = [image.types.type(t) for t in types_inside(image, static.type)]
+        names = {base_name(kind) for kind in kinds}
+        arcs = [k for k in kinds if isinstance(k, StructType) and base_name(k) == "Arc"]
+        if processor not in names and any(
+            name == "T" and base_name(image.types.type(t)) == thread
+            for kind in arcs
+            for name, t in kind.parameters
+        ):
+            found.append(static)
+    return tuple(found)
 
 
 def _queue(kernel: Kernel, scheduler: Value, problems: list[Problem]) -> tuple[Thread, ...]:
@@ -114,7 +197,7 @@ def _sleepers(kernel: Kernel, processor: Value, problems: list[Problem]) -> tupl
     """The sleeping threads by id: a hash set has no order of its own."""
     threads: list[Thread] = []
     try:
-        for entry in elements(processor["sleeping_threads"]):
+        for entry in elements(processor[kernel.profile.sleeping_threads]):
             thread = _thread_in(kernel, entry)
             if thread is not None:
                 threads.append(_read_thread(kernel, thread, "sleeping", None))
@@ -143,27 +226,35 @@ def _read_thread(
             problems.append(error.problem)
             return None
 
-    start, end = number("stack", "start"), number("stack", "end")
+    names = kernel.profile
+    start, end = number(names.thread_stack, "start"), number(names.thread_stack, "end")
     stack = None if start is None or end is None else Stack(start, end)
-    process = user = None
-    try:
-        held = arc(thread["process"])
-        process, user = held.address, bool(held["is_user"].scalar())
-    except DecodeError as error:
-        problems.append(error.problem)
+    process = user = root_ppn = None
+    if thread.has(names.thread_process):
+        try:
+            held = arc(thread[names.thread_process])
+            process = held.address
+            user = bool(dig(held, names.process_is_user).scalar())
+            root_ppn = dig(held, "root_ppn").scalar() if user else None
+        except DecodeError as error:
+            problems.append(error.problem)
     context = sleeping = dead = locked = None
     try:
-        guarded = mutex(thread["inner"])
+        guarded = (
+            mutex(thread[names.thread_inner])
+            if thread.has(names.thread_inner)
+            else Guarded(thread, None)
+        )
         locked = guarded.locked
         context = _parked(kernel, guarded.value)
         problems.extend(context.problems if context else ())
-        sleeping = _flag(guarded.value, "sleeping", problems)
-        dead = _flag(guarded.value, "dead", problems)
+        sleeping = _flag(guarded.value, names.thread_sleeping, problems)
+        dead = _flag(guarded.value, names.thread_dead, problems)
     except DecodeError as error:
         problems.append(error.problem)
-    return Thread(
+    found = Thread(
         thread.address,
-        number("id"),
+        number(names.thread_id),
         "dead" if dead else status,
         position,
         user,
@@ -176,15 +267,18 @@ def _read_thread(
         locked,
         tuple(problems),
     )
+    return replace(found, problems=found.problems + parked_problems(kernel, found, root_ppn))
 
 
 def _parked(kernel: Kernel, inner: Value) -> Context | None:
-    held = option(inner["context"])
+    held = option(inner[kernel.profile.thread_context])
     return None if held is None else decode_context(kernel, held)
 
 
 def _flag(value: Value, name: str, problems: list[Problem]) -> bool | None:
-    """A bool by name; anything but 0 and 1 is a Problem."""
+    """A bool by name; anything but 0 and 1 is a Problem. None where threads have no such field."""
+    if not value.has(name):
+        return None
     try:
         number = value[name].scalar()
     except DecodeError as error:

@@ -1,15 +1,22 @@
 """The hart's registers, and the Context of the trap that is being handled."""
 
+from dataclasses import replace
+
 from rcdbg.model.containers import base_name, dig
+from rcdbg.model.context import context_at, context_type
+from rcdbg.model.context import decode_context as decode_context
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.state import Context, Hart, Problem, Stack, Trap
-from rcdbg.model.value import DecodeError, Value
+from rcdbg.model.state import Backtrace, Context, Hart, Problem, Stack, Trap
+from rcdbg.model.unwind import backtrace_now
+from rcdbg.model.value import DecodeError
 from rcdbg.riscv import causes, csr
 from rcdbg.riscv.registers import PRIVILEGES, SUPERVISOR_CSRS, unsigned
 
 _MACHINE_MODE = 3
+_MOST_FRAMES = 256
+"""Stack frames that are looked through for traps: this is done at every stop."""
+
 _EBREAK_LENGTHS = (0, 2, 4)
-_CONTEXT_FIELDS = ("x", "sstatus", "sepc")
 
 
 def read_hart(kernel: Kernel) -> Hart:
@@ -28,26 +35,6 @@ def read_hart(kernel: Kernel) -> Hart:
     return Hart(x, kernel.place(unsigned(registers.pc)), registers.privilege, csrs, note)
 
 
-def decode_context(kernel: Kernel, value: Value) -> Context:
-    """The Context that `value` is; raises DecodeError if its type or memory does not fit."""
-    words = value["x"].raw()
-    x = tuple(int.from_bytes(words[i : i + 8], "little") for i in range(0, len(words), 8))
-    if len(x) != 32:
-        raise DecodeError(value.path, f"{len(x)} registers instead of 32")
-    sstatus = csr.decode("sstatus", value["sstatus"].scalar())
-    problems = tuple(Problem(f"{value.path}.sstatus", why) for why in sstatus.reserved)
-    sepc = kernel.place(value["sepc"].scalar())
-    if sepc.address % 2:
-        problems += (Problem(f"{value.path}.sepc", "an odd address is no instruction"),)
-    return Context(value.address, x, sstatus, sepc, kernel.place(x[1]), problems)
-
-
-def context_at(kernel: Kernel, address: int) -> Context:
-    """The Context at a virtual address; raises DecodeError."""
-    type_id = kernel.struct_named(kernel.profile.context, _CONTEXT_FIELDS)
-    return decode_context(kernel, Value(kernel.space, type_id, address, "Context"))
-
-
 def kernel_stack(kernel: Kernel) -> Stack:
     """The stack on which traps are handled; raises DecodeError if the kernel has no such static."""
     static = kernel.static_holding(kernel.profile.kernel_stack)
@@ -59,30 +46,76 @@ def kernel_stack(kernel: Kernel) -> Stack:
 
 def read_trap(kernel: Kernel) -> Trap:
     """The trap that is being handled, as far as the stack and the registers tell; never fails."""
-    try:
-        return _read_trap(kernel)
-    except DecodeError as error:
-        return Trap(None, None, "not known", (error.problem,))
-
-
-def _read_trap(kernel: Kernel) -> Trap:
-    profile, pc = kernel.profile, unsigned(kernel.registers.pc)
-    cause_csr = kernel.csr("scause")
-    cause = None if cause_csr is None else causes.describe(cause_csr)
     if kernel.registers.privilege == _MACHINE_MODE:
         return Trap(None, None, "the firmware runs, not the kernel")
-    if pc == kernel.symbol(profile.trap_entry):
-        return Trap(None, cause, "entering a trap: the registers are not saved yet")
-    stack = kernel_stack(kernel)
-    sp = unsigned(kernel.registers.sp)
-    type_id = kernel.struct_named(profile.context, _CONTEXT_FIELDS)
-    size = kernel.image.types.type(type_id).size
-    address = stack.end - size
-    if not stack.start <= sp <= address:
-        return Trap(None, None, "no trap is being handled")
-    context = decode_context(kernel, Value(kernel.space, type_id, address, "trap Context"))
+    try:
+        found = _read_trap(kernel, backtrace_now(kernel, _MOST_FRAMES))
+    except DecodeError as error:
+        return Trap(None, None, "not known", (error.problem,))
+    if found.context is None:
+        return found
+    now = kernel.registers.x
+    changed = (i for i, old in enumerate(found.context.x) if unsigned(now[i]) != old)
+    return replace(found, changed=tuple(changed))
+
+
+def _read_trap(kernel: Kernel, stack: Backtrace) -> Trap:
+    cause_csr = kernel.csr("scause")
+    cause = None if cause_csr is None else causes.describe(cause_csr)
+    contexts, problems = _contexts(kernel, stack)
+    innermost = stack.frames[0] if stack.frames else None
+    if unsigned(kernel.registers.pc) == kernel.symbol(kernel.profile.trap_entry):
+        note = "entering a trap: the registers are not saved yet"
+        return Trap(None, cause, note, problems, contexts)
+    if innermost is not None and innermost.is_trap and innermost.context is None:
+        if _is_in(kernel, kernel.profile.trap_return):
+            note = "leaving a trap: all registers are restored, sret is next"
+            return Trap(None, None, note, problems, contexts)
+        note = "entering a trap: the registers are not all saved yet"
+        return Trap(None, cause, note, problems, contexts)
+    if not contexts:
+        found = _at_the_top(kernel)
+        if found is None:
+            return Trap(None, None, "no trap is being handled", problems)
+        contexts = (found,)
+    context, outer = contexts[0], contexts[1:]
+    problems += context.problems
     sepc = kernel.csr("sepc")
     if sepc is None or context.sepc.address - sepc in _EBREAK_LENGTHS:
-        return Trap(context, cause, "handling a trap", context.problems)
+        note = "handling a trap"
+        if outer:
+            note += f" that came while handling another: {1 + len(outer)} deep"
+        return Trap(context, cause, note, problems, outer)
     note = "leaving a trap: this Context is restored next, not the one that was interrupted"
-    return Trap(context, None, note, context.problems)
+    return Trap(context, None, note, problems, outer)
+
+
+def _contexts(kernel: Kernel, stack: Backtrace) -> tuple[tuple[Context, ...], tuple[Problem, ...]]:
+    """The Contexts of the traps on a call stack, the innermost first."""
+    found: list[Context] = []
+    problems: list[Problem] = []
+    for frame in stack.frames:
+        if frame.context is None:
+            continue
+        try:
+            found.append(context_at(kernel, frame.context, "trap Context"))
+        except DecodeError as error:
+            problems.append(error.problem)
+    return tuple(found), tuple(problems)
+
+
+def _at_the_top(kernel: Kernel) -> Context | None:
+    """The Context at the top of the kernel stack, if the hart is on that stack.
+
+    For kernels without call frame information, and for broken stacks.
+    """
+    stack = kernel_stack(kernel)
+    address = stack.end - kernel.image.types.type(context_type(kernel)).size
+    if not stack.start <= unsigned(kernel.registers.sp) <= address:
+        return None
+    return context_at(kernel, address, "trap Context")
+
+
+def _is_in(kernel: Kernel, name: str) -> bool:
+    symbol = kernel.image.symbols.covering(unsigned(kernel.registers.pc))
+    return symbol is not None and symbol.name == name

@@ -8,6 +8,7 @@ from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image
 from rcdbg.image.resolve import resolve
 from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
+from rcdbg.model.profile import Profile
 from rcdbg.model.threads import read_processor
 from rcdbg.riscv import causes
 
@@ -15,7 +16,7 @@ from rcdbg.riscv import causes
 class Event(Protocol):
     """Something to run until."""
 
-    def places(self, image: Image) -> Sequence[int]:
+    def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
         """Virtual addresses at which the kernel has to stop for a look."""
 
     def happened(self, kernel: Kernel) -> bool:
@@ -30,7 +31,7 @@ class Reached:
     hit: int = 1
     _seen: int = field(default=0, init=False, repr=False)
 
-    def places(self, image: Image) -> Sequence[int]:
+    def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
         """The function's entry; raises UsageError for a symbol that does not exist.
 
         The kernel's own entry is executed before paging is on, at its physical address.
@@ -54,12 +55,12 @@ class Trapped:
 
     cause: str | None = None
 
-    def places(self, image: Image) -> Sequence[int]:
+    def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
         """The entry of the trap handler; raises UsageError for a cause that does not exist."""
         if self.cause is not None and causes.named(self.cause) is None:
             known = ", ".join((*causes.EXCEPTIONS.values(), *causes.INTERRUPTS.values()))
             raise UsageError(f"no trap cause {self.cause!r}; known: {known}")
-        return (resolve(image, DEFAULT_PROFILE.trap_handler),)
+        return (resolve(image, profile.trap_handler),)
 
     def happened(self, kernel: Kernel) -> bool:
         """Whether scause is the cause asked for."""
@@ -77,9 +78,9 @@ class Switched:
     _before: int | None = field(default=None, init=False, repr=False)
     _known: bool = field(default=False, init=False, repr=False)
 
-    def places(self, image: Image) -> Sequence[int]:
+    def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
         """Where every Context is restored."""
-        return (resolve(image, DEFAULT_PROFILE.trap_return),)
+        return (resolve(image, profile.trap_return),)
 
     def happened(self, kernel: Kernel) -> bool:
         """Whether PROCESSOR's current thread is another one than at the last restore."""
@@ -99,7 +100,7 @@ class Exited:
 
     status: int | None = None
 
-    def places(self, image: Image) -> Sequence[int]:
+    def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
         """None: the end is seen without a stop."""
         return ()
 

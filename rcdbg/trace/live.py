@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 from rcdbg.image.elf import Image
 from rcdbg.machine.live import Pause, paused, registers
 from rcdbg.machine.monitor import Monitor
-from rcdbg.model.kernel import Kernel
+from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
+from rcdbg.model.profile import Profile
 from rcdbg.target.protocol import Registers, Target
 from rcdbg.target.recording import CopiedPages, RecordingTarget, copy_pages
 
@@ -80,26 +81,31 @@ def running_guest(memory: Target, monitor: Monitor) -> Guest:
 
 
 def sample(
-    image: Image, guest: Guest, ask: Ask[T], *, live_tries: int = LIVE_TRIES
+    image: Image,
+    guest: Guest,
+    ask: Ask[T],
+    *,
+    profile: Profile = DEFAULT_PROFILE,
+    live_tries: int = LIVE_TRIES,
 ) -> tuple[T, Sample]:
     """What `ask` says of a moment of the running kernel, and how that was taken.
 
     `ask` is called several times. Raises MachineError if the machine is gone.
     """
     first = RecordingTarget(guest.memory, guest.registers())
-    ask(Kernel.now(image, first))
+    ask(Kernel.now(image, first, profile))
     pages = first.pages
     for number in range(1, live_tries + 1):
         before = copy_pages(guest.memory, pages)
         now = guest.registers()
         if copy_pages(guest.memory, pages) == before:
-            found = _decode(image, CopiedPages(before, now, guest.memory.ram), ask, pages)
+            found = _decode(image, profile, CopiedPages(before, now, guest.memory.ram), ask, pages)
             if found is not None:
                 return found[0], Sample(number)
         else:
             # It may read other pages by now.
             again = RecordingTarget(guest.memory, guest.registers())
-            ask(Kernel.now(image, again))
+            ask(Kernel.now(image, again, profile))
             pages |= again.pages
     seconds = 0.0
     for stops in range(1, STOP_TRIES + 1):
@@ -107,17 +113,19 @@ def sample(
             copies = copy_pages(guest.memory, pages)
         seconds += pause.seconds
         copy = CopiedPages(copies, pause.registers, guest.memory.ram)
-        found = _decode(image, copy, ask, pages)
+        found = _decode(image, profile, copy, ask, pages)
         if found is not None:
             return found[0], Sample(live_tries, seconds, stops)
     with guest.paused() as pause:
-        answer = ask(Kernel.now(image, RecordingTarget(guest.memory, pause.registers)))
+        answer = ask(Kernel.now(image, RecordingTarget(guest.memory, pause.registers), profile))
     return answer, Sample(live_tries, seconds + pause.seconds, STOP_TRIES + 1)
 
 
-def _decode(image: Image, copy: CopiedPages, ask: Ask[T], pages: set[int]) -> tuple[T] | None:
+def _decode(
+    image: Image, profile: Profile, copy: CopiedPages, ask: Ask[T], pages: set[int]
+) -> tuple[T] | None:
     """What `ask` says of the copy; None, and `pages` grown, if pages are missing in it."""
-    answer = ask(Kernel.now(image, copy))
+    answer = ask(Kernel.now(image, copy, profile))
     wanted = copy.missing - pages
     pages |= wanted
     # A page that was asked for before and is not there is one that the machine does not have.

@@ -10,7 +10,8 @@ from rcdbg.image.match import differs_from_memory
 from rcdbg.machine.deadline import Deadline, DeadlineError
 from rcdbg.machine.qemu import Qemu, QemuConfig
 from rcdbg.machine.stub import StubClient
-from rcdbg.model.kernel import Kernel
+from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
+from rcdbg.model.profile import Profile
 from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState, Place
 from rcdbg.target.memory import RamTarget
@@ -43,6 +44,7 @@ class Boot:
     memory: str = "128M"
     qemu: str | None = None
     deterministic: bool = False
+    profile: Profile = DEFAULT_PROFILE
 
     def config(self) -> QemuConfig:
         """The same for QEMU, with the image made from the ELF where there is a fresh one."""
@@ -71,6 +73,7 @@ class Run:
 
     def __init__(self, boot: Boot, image: Image | None = None) -> None:
         self.image = image or load_image(boot.kernel)
+        self.profile = boot.profile
         self.qemu = Qemu(boot.config())
         try:
             self.stub = StubClient(self.qemu.gdb_socket)
@@ -88,7 +91,7 @@ class Run:
 
     def kernel(self) -> Kernel:
         """The kernel as it stands now."""
-        return Kernel.now(self.image, self.target)
+        return Kernel.now(self.image, self.target, self.profile)
 
     def state(self) -> KernelState:
         """Everything decoded, as it stands now."""
@@ -102,7 +105,7 @@ class Run:
         this kernel cannot have.
         """
         deadline = Deadline(seconds)
-        inserted = [self.stub.insert_breakpoint(a) for a in event.places(self.image)]
+        inserted = [self.stub.insert_breakpoint(a) for a in event.places(self.image, self.profile)]
         try:
             while True:
                 self.stub.resume()

@@ -14,7 +14,6 @@ from rcdbg.machine.deadline import DeadlineError
 from rcdbg.machine.gdb import Breakpoint, Gdb
 from rcdbg.machine.gdb_program import commands_script
 from rcdbg.machine.mi import GdbError, Record
-from rcdbg.model.kernel import DEFAULT_PROFILE
 from rcdbg.model.read import read_state
 from rcdbg.model.state import Trap
 from rcdbg.trace.events import place
@@ -124,7 +123,8 @@ class LiveSession:
         first = place(self._options.at, image)
         address = first.places(image)[0]
         self._end_reason = None
-        rig = Rig(image, self._options.boot.config(), self._options.gdb, self._on_end)
+        boot = self._options.boot
+        rig = Rig(image, boot.config(), self._options.gdb, self._on_end, boot.profile)
         with self._lock:
             if not self._closed:
                 self._rig = rig
@@ -251,7 +251,7 @@ class LiveSession:
 
     def until_next_trap(self) -> None:
         """Run until the kernel's trap handler is entered."""
-        handler = resolve(self._here().image, DEFAULT_PROFILE.trap_handler)
+        handler = resolve(self._here().image, self._options.boot.profile.trap_handler)
         self._run_to(handler, _NEXT_TRAP)
 
     def _run_to(self, address: int, words: str, hit: int = 1) -> None:

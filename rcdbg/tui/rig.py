@@ -12,7 +12,8 @@ from rcdbg.image.elf import Image
 from rcdbg.image.match import differs_from_memory
 from rcdbg.machine.gdb import Gdb
 from rcdbg.machine.qemu import Qemu, QemuConfig
-from rcdbg.model.kernel import Kernel
+from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
+from rcdbg.model.profile import Profile
 from rcdbg.target.memory import RamTarget
 
 _END_SECONDS = 5.0
@@ -27,9 +28,15 @@ class Rig:
     """
 
     def __init__(
-        self, image: Image, config: QemuConfig, gdb_path: str | None, on_end: Callable[[str], None]
+        self,
+        image: Image,
+        config: QemuConfig,
+        gdb_path: str | None,
+        on_end: Callable[[str], None],
+        profile: Profile = DEFAULT_PROFILE,
     ) -> None:
         self.image = image
+        self._profile = profile
         self._on_end = on_end
         self._closing = threading.Event()
         with ThreadPoolExecutor(1) as beside:
@@ -63,7 +70,7 @@ class Rig:
 
     def kernel(self) -> Kernel:
         """The kernel as it stands; raises GdbError while it runs."""
-        return Kernel.now(self.image, self.target)
+        return Kernel.now(self.image, self.target, self._profile)
 
     def close(self) -> None:
         """End gdb and QEMU. Once only, and not from `on_end`."""

@@ -1,5 +1,8 @@
 """The trap being handled, and any saved Context."""
 
+from collections.abc import Collection
+from functools import partial
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -9,6 +12,7 @@ from rcdbg.views.common import MARK, address, guest, note_line, place_cells, sty
 from rcdbg.views.csr import words_line
 from rcdbg.views.layout import Fitted, flow, problem_lines
 
+SINCE = registers.SINCE
 _LABEL_WIDTH = 8
 
 
@@ -22,25 +26,48 @@ def view(trap: Trap, previous: Trap | None = None) -> RenderableType:
         head = head + Text(": ") + guest(trap.cause, palette.HEADING)
     parts: list[RenderableType] = [head]
     if trap.context is not None:
-        parts.append(view_context(trap.context, previous.context if previous else None))
+        before = previous.context if previous else None
+        parts.append(view_context(trap.context, before, trap.changed))
+        if trap.changed:
+            parts.append(styled(f"{SINCE} another value on the hart now", palette.QUIET))
+    for number, outer in enumerate(trap.outer, start=2):
+        parts.append(Fitted(partial(_outer, number, outer)))
     # The Context has shown its own already.
     own = trap.context.problems if trap.context else ()
     return Group(*parts, *problem_lines(p for p in trap.problems if p not in own))
 
 
-def view_context(context: Context, previous: Context | None = None) -> RenderableType:
-    """One Context: sepc, ra, sstatus in words, where it lies, and its registers."""
-    return Fitted(lambda width: _context(context, previous, width))
+def view_context(
+    context: Context, previous: Context | None = None, since: Collection[int] = ()
+) -> RenderableType:
+    """One Context: sepc, ra, sstatus in words, where it lies, and its registers.
+
+    `since` are the registers that the hart has other values in by now.
+    """
+    return Fitted(lambda width: _context(context, previous, since, width))
 
 
-def _context(context: Context, previous: Context | None, width: int) -> RenderableType:
+def _outer(number: int, context: Context, width: int) -> RenderableType:
+    """A trap that another one interrupted, in short."""
+    return Group(
+        styled(f"trap {number}, interrupted by the one above", palette.HEADING),
+        place_line("sepc", context.sepc, None, width),
+        words_line(context.sstatus, None, width, _LABEL_WIDTH),
+        styled("at".ljust(_LABEL_WIDTH + 1), palette.LABEL) + address(context.address),
+        *problem_lines(context.problems),
+    )
+
+
+def _context(
+    context: Context, previous: Context | None, since: Collection[int], width: int
+) -> RenderableType:
     before = previous.sstatus if previous else None
     return Group(
         place_line("sepc", context.sepc, previous.sepc if previous else None, width),
         place_line("ra", context.ra, previous.ra if previous else None, width),
         words_line(context.sstatus, before, width, _LABEL_WIDTH),
         styled("at".ljust(_LABEL_WIDTH + 1), palette.LABEL) + address(context.address),
-        registers.view(context.x, previous.x if previous else None),
+        registers.view(context.x, previous.x if previous else None, since),
         *problem_lines(context.problems),
     )
 

@@ -1,6 +1,6 @@
 """The 32 general-purpose registers, by ABI name, as a compact grid."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich.console import RenderableType
 from rich.style import Style
@@ -15,12 +15,24 @@ _COLUMNS = (8, 4, 2, 1)
 _GAP = 2
 
 
-def view(x: Sequence[int], previous: Sequence[int] | None = None) -> RenderableType:
-    """x0..x31 in as many columns as fit, reading down; `previous` marks what changed."""
-    return Fitted(lambda width: _grid(x, previous, width))
+SINCE = "~"
+"""Stands beside a saved register that the hart has another value in by now."""
 
 
-def _grid(x: Sequence[int], previous: Sequence[int] | None, width: int) -> Text:
+def view(
+    x: Sequence[int], previous: Sequence[int] | None = None, since: Collection[int] = ()
+) -> RenderableType:
+    """x0..x31 in as many columns as fit, reading down.
+
+    `previous` marks what changed from the last stop, `since` the saved registers, by number, that
+    the hart has other values in.
+    """
+    return Fitted(lambda width: _grid(x, previous, since, width))
+
+
+def _grid(
+    x: Sequence[int], previous: Sequence[int] | None, since: Collection[int], width: int
+) -> Text:
     names = ABI_NAMES[: len(x)]
     values = [hexadecimal(value) for value in x]
     if not _fits(names, values, 2, width):
@@ -39,7 +51,10 @@ def _grid(x: Sequence[int], previous: Sequence[int] | None, width: int) -> Text:
             last = column == columns - 1
             name_width, value_width = widths[column]
             grid.append(names[i].ljust(name_width), palette.LABEL)
-            grid.append(MARK if changed else " ", palette.CHANGED)
+            if not changed and i in since:
+                grid.append(SINCE, palette.QUIET)
+            else:
+                grid.append(MARK if changed else " ", palette.CHANGED)
             grid.append(
                 values[i] if last else values[i].ljust(value_width + _GAP),
                 _style(x[i], changed),

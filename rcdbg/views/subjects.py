@@ -8,6 +8,12 @@ from rich.console import RenderableType
 
 from rcdbg.errors import UsageError
 from rcdbg.model import mappings, serial, serial_memory, serial_tables
+from rcdbg.model.call_stacks import (
+    read_call_stacks,
+    read_hart_stack,
+    read_thread,
+    read_threads,
+)
 from rcdbg.model.frame_owners import read_frame_owners
 from rcdbg.model.frames import read_frames
 from rcdbg.model.heap import read_heap
@@ -15,10 +21,10 @@ from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory_set import read_memory_sets
 from rcdbg.model.page_table import Root, read_page_table, translate
 from rcdbg.model.read import read_state
-from rcdbg.model.threads import read_processor
 from rcdbg.model.trap import read_hart, read_trap
 from rcdbg.riscv.csr import SPECS, decode
 from rcdbg.views import (
+    backtrace,
     context,
     csr,
     frame_map,
@@ -98,7 +104,7 @@ SUBJECTS: tuple[Subject, ...] = (
     Subject(
         "threads",
         "the threads: running, ready in their order, sleeping",
-        read_processor,
+        read_threads,
         threads.view,
         "threads",
         serial.threads,
@@ -126,6 +132,23 @@ SUBJECTS: tuple[Subject, ...] = (
         heap.view,
         "heap",
         serial_memory.heap,
+    ),
+    Subject(
+        "backtrace",
+        "the call stack, through the trap into the code that it interrupted",
+        read_hart_stack,
+        backtrace.view_hart,
+        "backtrace",
+        serial.hart_stack,
+        needs_types=False,
+    ),
+    Subject(
+        "backtraces",
+        "the threads, each with its call stack",
+        read_call_stacks,
+        backtrace.view_all,
+        "threads",
+        serial.call_stacks,
     ),
     Subject("all", "everything", read_state, state.view, "state", serial.state),
 )
@@ -192,3 +215,9 @@ def explain_answer(kernel: Kernel, name: str) -> Answer:
         csr.explain_absent(name, why),
         serial.document("csr", {"name": name, "value": None, "note": why}),
     )
+
+
+def thread_answer(kernel: Kernel, number: int) -> Answer:
+    """One thread in full; raises UsageError if no thread has that id."""
+    found = read_thread(kernel, number)
+    return Answer(backtrace.view_thread(found), serial.document("thread", serial.call_stack(found)))

@@ -28,6 +28,7 @@ _STYLES = {
     "ready": palette.READY,
     "sleeping": palette.SLEEPING,
     "dead": palette.DEAD,
+    "idle": palette.NOTE,
 }
 _RUNNING_MARK = "▸"
 _ROOMY = 112
@@ -74,6 +75,8 @@ def _table(
     roomy = width >= _ROOMY
     columns = [Column("id"), Column("status"), Column("")]
     columns += [Column("stack"), Column("used")] if roomy else [Column("stack used", "stack")]
+    deepest = any(thread.stack_deepest is not None for thread in threads)
+    columns += [Column("deepest", "deepest")] * deepest
     columns += [Column("prio", "priority", right=True)] * priorities + [Column("at")] * roomy
     rows = []
     for thread in threads:
@@ -81,6 +84,8 @@ def _table(
         new = before is not None and before.get(thread.address) != now
         cells = [_name(thread), _status(thread, new), _kind(thread)]
         cells += [_stack(thread), _used(thread, size)] if roomy else [_used(thread, short_size)]
+        if deepest:
+            cells.append(_deepest(thread, size if roomy else short_size))
         if priorities:
             cells.append(Text("" if thread.priority is None else str(thread.priority)))
         below = _problems(thread)
@@ -100,17 +105,23 @@ def _name(thread: Thread) -> Text:
     return text.append(str(thread.id), palette.HEADING)
 
 
+def status_text(thread: Thread) -> Text:
+    """The status in words and in its colour."""
+    return styled(status(thread), _STYLES.get(thread.status, palette.PROBLEM))
+
+
 def _status(thread: Thread, new: bool) -> Text:
-    text = marked(styled(status(thread), _STYLES.get(thread.status, palette.PROBLEM)), new)
+    text = marked(status_text(thread), new)
     if thread.locked:
         text.append(" locked", palette.WARNING)
     return text
 
 
 def _kind(thread: Thread) -> Text:
+    idle = " idle" * (thread.is_idle and thread.status != "idle")
     if thread.is_user is None:
-        return Text("")
-    return styled("user" if thread.is_user else "kernel", palette.QUIET)
+        return styled(idle.strip(), palette.QUIET)
+    return styled(("user" if thread.is_user else "kernel") + idle, palette.QUIET)
 
 
 def _stack(thread: Thread) -> Text:
@@ -128,6 +139,10 @@ def _used(thread: Thread, say: Callable[[int], str]) -> Text:
     if thread.stack_used is None:
         return styled(f"sp {thread.context.x[2]:#x} is outside", palette.PROBLEM)
     return Text(say(thread.stack_used)).append(f" of {total}", palette.QUIET)
+
+
+def _deepest(thread: Thread, say: Callable[[int], str]) -> Text:
+    return Text("" if thread.stack_deepest is None else say(thread.stack_deepest))
 
 
 def _place(thread: Thread, pc: Place | None, room: int | None) -> Text:

@@ -8,9 +8,7 @@ import pytest
 from rcdbg.model import serial
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.read import read_state
-from rcdbg.pytest_plugin import BootKernel
 from rcdbg.target.protocol import Registers
-from rcdbg.trace.events import trap
 from rcdbg.views.render import render_text
 from rcdbg.views.state import view
 from tests.support.frozen import Frozen, Seen
@@ -18,14 +16,6 @@ from tests.support.frozen import Frozen, Seen
 pytestmark = pytest.mark.every_kernel
 
 ROUNDS = 150
-
-
-@pytest.fixture
-def frozen(rcdbg_boot: BootKernel) -> Frozen:
-    run = rcdbg_boot("sleepers", "interval=200000")
-    for _ in range(2):
-        run.until(trap("timer"))
-    return Frozen(run)
 
 
 def test_random_damage_where_the_decoders_look(frozen: Frozen) -> None:

@@ -9,9 +9,7 @@ from rcdbg.model.kernel import Kernel
 from rcdbg.riscv import sv39
 from rcdbg.views.render import render_text
 from rcdbg.views.subjects import Answer, subject, walk_answer
-from tests.integration.test_corrupt_memory import Frozen, Seen, frozen
-
-__all__ = ["frozen"]  # a fixture
+from tests.support.frozen import Frozen, Seen
 
 pytestmark = pytest.mark.every_kernel
 

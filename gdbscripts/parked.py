@@ -1,0 +1,159 @@
+"""A parked thread as gdb sees it: an unwinder that leads from the hart's stack to the thread's.
+
+No register is written. While a thread is selected, gdb's frame 0 is the hart as it stands, and the
+unwinder says that it was called by the thread. Where the kernel's trap entry has call frame
+information, the way leads through a trap frame whose Context is the parked one, so that gdb takes
+the thread's pc for what it is: an instruction still to be executed. Else the thread's registers
+are handed over at once. Source: gdb manual, node "Unwinding Frames in Python".
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gdb
+from gdb.unwinder import Unwinder, register_unwinder
+
+from rcdbg.errors import ImageError
+from rcdbg.image.cfi import How
+from rcdbg.image.forms import DwarfError
+from rcdbg.model.context import context_type, offset_of_sepc
+from rcdbg.model.kernel import Kernel
+from rcdbg.model.state import Context
+from rcdbg.model.value import DecodeError
+from rcdbg.riscv.registers import ABI_NAMES
+
+_BELOW = 16
+# gdb calls s0 by its other name.
+_GPRS = tuple("fp" if name == "s0" else name for name in ABI_NAMES)
+
+
+@dataclass(frozen=True)
+class Parked:
+    """What gdb is shown instead of the hart's stack."""
+
+    number: int
+    registers: dict[str, int]
+    """Of frame 1."""
+    first: int
+    """gdb's number for the thread's innermost stack frame."""
+
+
+def parked(kernel: Kernel, number: int, context: Context) -> Parked:
+    """How to show the thread with that id and that parked Context."""
+    entry = _trap_return_address(kernel)
+    if entry is not None:
+        return Parked(number, {"pc": entry, "sp": context.address}, 2)
+    registers = dict(zip(_GPRS, context.x, strict=True))
+    return Parked(number, {**registers, "pc": context.sepc.address}, 1)
+
+
+def _trap_return_address(kernel: Kernel) -> int | None:
+    """An address in the trap's entry at which everything is saved, sp being at the Context."""
+    start = kernel.symbol(kernel.profile.trap_entry)
+    symbol = None if start is None else kernel.image.symbols.covering(start)
+    if start is None or symbol is None or not symbol.size:
+        return None
+    try:
+        size = kernel.image.types.type(context_type(kernel)).size
+        sepc = offset_of_sepc(kernel)
+        last = start + symbol.size - 2
+        rules = kernel.image.call_frames.at(last)
+    except (DecodeError, DwarfError, ImageError):
+        return None
+    if rules is None or not rules.is_signal:
+        return None
+    saved = rules.rules.get(rules.return_column)
+    fits = (
+        rules.cfa_register == 2
+        and rules.cfa_offset == size
+        and saved is not None
+        and saved.how is How.AT_CFA
+        and size + saved.number == sepc
+    )
+    return last + 1 if fits else None
+
+
+class _FrameId:
+    """What gdb tells stack frames apart by."""
+
+    def __init__(self, sp: gdb.Value, pc: gdb.Value) -> None:
+        self.sp, self.pc = sp, pc
+
+
+def _value(number: int, kind: gdb.Type) -> gdb.Value:
+    return gdb.Value(number.to_bytes(kind.sizeof, "little"), kind)
+
+
+class _ParkedUnwinder(Unwinder):
+    """Claims frame 0 while a parked thread is selected."""
+
+    def __init__(self) -> None:
+        super().__init__("rcdbg-parked-thread")
+        self.shown: Parked | None = None
+
+    def __call__(self, pending_frame: Any) -> Any:
+        """The caller of frame 0; None while no parked thread is selected."""
+        shown = self.shown
+        if shown is None or pending_frame.level() != 0:
+            return None
+        sp, pc = pending_frame.read_register("sp"), pending_frame.read_register("pc")
+        # gdb stops where the caller's frame lies below that of the called one.
+        below = _value((shown.registers["sp"] - _BELOW) & ((1 << 64) - 1), sp.type)
+        info = pending_frame.create_unwind_info(_FrameId(below, pc))
+        for name, number in shown.registers.items():
+            if name != "zero":
+                info.add_saved_register(
+                    name, _value(number, pending_frame.read_register(name).type)
+                )
+        return info
+
+
+class _WithoutTheHart:
+    """A frame filter that leaves out the stack frames that are not the selected thread's."""
+
+    name, priority = "rcdbg-parked-thread", 100
+
+    def __init__(self) -> None:
+        # With any filter at work gdb prints a backtrace in another way.
+        self.enabled = False
+
+    def filter(self, frames: Iterator[Any]) -> Iterator[Any]:
+        """All stack frames, or those of the parked thread that is selected."""
+        shown = _unwinder.shown
+        if shown is None:
+            return frames
+        return (f for f in frames if f.inferior_frame().level() >= shown.first)
+
+
+_unwinder = _ParkedUnwinder()
+_filter = _WithoutTheHart()
+
+
+def shown() -> Parked | None:
+    """The parked thread that is selected."""
+    return _unwinder.shown
+
+
+def show(thread: Parked | None) -> None:
+    """Select a parked thread, or the hart again; gdb's frame 0 is selected afterwards."""
+    if thread is None and _unwinder.shown is None:
+        return
+    _unwinder.shown = thread
+    _filter.enabled = thread is not None
+    gdb.invalidate_cached_frames()
+    gdb.newest_frame().select()
+
+
+def forget(*_: object) -> None:
+    """The machine runs, or is gone: gdb has a new stack, and no thread is selected any more."""
+    _unwinder.shown = None
+    _filter.enabled = False
+
+
+def register() -> None:
+    """Make gdb know the unwinder; it does nothing until a thread is selected."""
+    register_unwinder(None, _unwinder, replace=True)
+    for event in (gdb.events.cont, gdb.events.exited, gdb.events.new_objfile):
+        event.connect(forget)
+    gdb.frame_filters[_filter.name] = _filter

@@ -1,0 +1,40 @@
+"""`rc profile`: the names that this kernel uses, from a TOML file."""
+
+from pathlib import Path
+
+import gdb
+
+from gdbscripts.commands import use_profile
+from rcdbg.errors import RcdbgError
+from rcdbg.model.profile import Profile, load_profile
+
+
+class _Profile(gdb.Command):
+    """Take the names of the kernel's types, fields and symbols from a TOML file.
+
+    Usage: rc profile FILE
+           rc profile default
+
+    A line for each name that differs from rCore's: processor = "Cpu".
+    Example: rc profile mykernel.toml
+    """
+
+    def __init__(self) -> None:
+        super().__init__("rc profile", gdb.COMMAND_FILES, gdb.COMPLETE_FILENAME)
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        """Read the file; the next command uses it."""
+        words = gdb.string_to_argv(argument)
+        if len(words) != 1:
+            raise gdb.GdbError("rcdbg: rc profile wants a file, or default")
+        try:
+            file = Path(words[0]).expanduser()
+            profile = Profile() if words[0] == "default" else load_profile(file)
+        except RcdbgError as error:
+            raise gdb.GdbError(f"rcdbg: {error}") from error
+        use_profile(profile)
+
+
+def register() -> None:
+    """Define the command."""
+    _Profile()
