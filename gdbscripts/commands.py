@@ -70,6 +70,7 @@ class _Rc(gdb.Command):
     rc frames            the physical frames: free intervals, used, total
     rc threads           the threads: running, ready in their order, sleeping
     rc all               everything
+    rc print PATH        a static of the kernel, or a part of one
 
     Each takes --json, for programs. `help rc walk` and so on tell more.
     """
@@ -206,3 +207,6 @@ def register() -> None:
     for subject in SUBJECTS:
         _Show(subject)
     _Walk()
+    from gdbscripts.print_command import Print
+
+    Print()

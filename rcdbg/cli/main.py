@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 
 from rcdbg import __version__
-from rcdbg.cli import debug, gdb, show
+from rcdbg.cli import debug, gdb, printing, show
 from rcdbg.cli.options import add_at, add_common
 from rcdbg.errors import RcdbgError
 
 USAGE_STATUS = 2
 
-_COMMANDS = (show, gdb)
+_COMMANDS = (show, printing, gdb)
 """Modules with `add_to(subparsers)`; what is heavy, they import when they run."""
 
 
