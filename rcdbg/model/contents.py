@@ -54,18 +54,18 @@ def contents(value: Value) -> Contents | None:
     """What the value holds, or None if it is no collection; raises DecodeError for nonsense."""
     kind = value.type
     if isinstance(kind, ArrayType):
-        return _of_span(value, Span(kind.element, value.address, kind.count))
+        return of_span(value, Span(kind.element, value.address, kind.count))
     if not isinstance(kind, StructType):
         return None
     if value.has("data_ptr") and value.has("length"):
         return _slice(value)
     name = base_name(kind)
     if name == "String" and value.has("vec"):
-        return _of_span(value, _vec_span(value["vec"]), "text")
+        return of_span(value, _vec_span(value["vec"]), "text")
     if name == "Vec" and value.has("buf") and value.has("len"):
-        return _of_span(value, _vec_span(value))
+        return of_span(value, _vec_span(value))
     if name == "BinaryHeap" and value.has("data"):
-        return _of_span(value, _vec_span(value["data"]))
+        return of_span(value, _vec_span(value["data"]))
     if name in ("VecDeque", "LinkedList") and value.has("len"):
         return Contents("list", value["len"].scalar(), lambda: _plain(elements(value)))
     if name in ("HashSet", "HashMap") and (value.has("map") or value.has("table")
@@ -100,7 +100,8 @@ def _pairs(found: Iterator[Value]) -> Iterator[tuple[Value | None, Value]]:
             yield None, pair  # a map to (): its keys
 
 
-def _of_span(value: Value, span: Span, kind: Kind = "list") -> Contents:
+def of_span(value: Value, span: Span, kind: Kind = "list") -> Contents:
+    """Elements side by side; raises DecodeError for a length that is nonsense."""
     size = value.space.types.type(span.element).size
     if not 0 <= span.length * max(size, 1) <= MAX_SPAN_BYTES:
         raise DecodeError(value.path, f"a length of {span.length:#x} is nonsense")
@@ -133,7 +134,7 @@ def _slice(value: Value) -> Contents:
     name = value.type.name
     words = name.replace("<", " ").replace(">", " ").replace(",", " ").replace("&", " ").split()
     is_text = "str" in words and isinstance(element, BaseType) and element.size == 1
-    return _of_span(value, span, "text" if is_text else "list")
+    return of_span(value, span, "text" if is_text else "list")
 
 
 def btree(value: Value) -> Iterator[tuple[Value, Value]]:

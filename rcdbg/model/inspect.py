@@ -117,11 +117,16 @@ class _Inspector:
                 peeled = layer(inner)
                 if peeled is None:
                     return _renamed(self._bare(node, inner, depth), newtype)
-                newtype = newtype or inner.type.name if peeled.own or peeled.quiet else ""
+                if peeled.own:
+                    newtype = newtype or inner.type.name
+                elif not peeled.quiet:
+                    newtype = ""
                 if peeled.content is not None and _is_flags(inner):
                     number = peeled.content.scalar()
                     return replace(node, kind="flags", type=inner.type.name, value=number)
                 node = _wrapped(node, inner, peeled)
+                if peeled.inside is not None:
+                    return self._contents(node, inner, peeled.inside, depth)
                 if peeled.content is None:
                     return replace(node, kind="nothing", type=inner.type.name)
                 if is_atomic_bool(inner):
@@ -154,7 +159,10 @@ class _Inspector:
         if span is not None:
             element = value.space.types.type(span.element)
             if found.kind == "text" or (
-                isinstance(element, BaseType) and element.size == 1 and element.name == "u8"
+                base_name(value.type) != "BinaryHeap"
+                and isinstance(element, BaseType)
+                and element.size == 1
+                and element.name == "u8"
             ):
                 return self._bytes(node, value, span.address, span.length)
         deep = depth <= 0 and (span is None or not _is_scalar(value, span.element))
@@ -257,11 +265,8 @@ class _Inspector:
 
     def _pointer(self, node: Node, value: Value, kind: PointerType) -> Node:
         number = value.scalar()
-        notes = node.notes
         label = self._symbol(number) or "" if number else ""
-        if not number:
-            notes = (*notes, "null")
-        return replace(node, kind="pointer", value=number, label=label, notes=notes)
+        return replace(node, kind="pointer", value=number, label=label)
 
     def _fields(self, node: Node, value: Value, depth: int) -> Node:
         fields = value.fields()

@@ -16,7 +16,8 @@ from functools import lru_cache
 
 from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image
-from rcdbg.image.types import EnumType, Static, StructType, TypeTable, UnionType
+from rcdbg.image.types import EnumType, PointerType, Static, StructType, TypeTable, UnionType
+from rcdbg.model.containers import pointer_in
 from rcdbg.model.contents import Contents, contents
 from rcdbg.model.inspect import Limits, inspect, raw_pointer
 from rcdbg.model.kernel import Kernel
@@ -270,9 +271,10 @@ def _field(value: Value, name: str) -> Value:
             return found.at(found.type_id, found.address, f"{value.path}.{name.removeprefix('__')}")
     offered = _listed(_field_names(value))
     chain, content = layers(value)
-    if content is None:
+    if content is None and chain[-1][1].inside is None:
         raise UsageError(f"{value.path} has no field {name!r} now: it is {chain[-1][1].note}")
-    what = f"it has {offered}" if offered else f"it is a {content.type.name}"
+    kind = (content or value).type.name
+    what = f"it has {offered}" if offered else f"it is a {kind}"
     raise UsageError(f"{value.path} has no field {name.removeprefix('__')!r}: {what}")
 
 
@@ -322,8 +324,8 @@ def _to_collection(
     if found is not None:
         return [], (value, found)
     chain, content = layers(value)
-    for outer, _ in chain:
-        if (found := contents(outer)) is not None:
+    for outer, peeled in chain:
+        if (found := peeled.inside or contents(outer)) is not None:
             return chain, (outer, found)
     if content is not None and (found := contents(content)) is not None:
         return chain, (content, found)
@@ -385,12 +387,14 @@ def _followed(value: Value) -> Value:
             return target.at(target.type_id, target.address, f"*{value.path}")
     if content is None:
         raise UsageError(f"{value.path} leads nowhere: it is {chain[-1][1].note}")
+    if isinstance(content.type, PointerType) and not content.scalar():
+        raise UsageError(f"{value.path} leads nowhere: it is null")
     try:
-        return raw_pointer(content)
+        pointer_in(content)
     except DecodeError:
-        if content.space.types.type(content.type_id).size > 8:
-            raise UsageError(f"{value.path} is no pointer: it is a {content.type.name}") from None
-        raise
+        kind = content.type.name
+        raise UsageError(f"{value.path} is no pointer: it is a {kind}") from None
+    return raw_pointer(content)
 
 
 def complete(image: Image, text: str, kernel: Kernel | None = None) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from rcdbg.image.types import BaseType, EnumType, PointerType, StructType, UnionType
 from rcdbg.model.containers import base_name, dig, option, pointer_in
+from rcdbg.model.contents import Contents, Kind, Span, of_span
 from rcdbg.model.value import MAX_DEPTH, DecodeError, Value
 
 NOT_INITIALISED = "not initialised"
@@ -34,6 +35,9 @@ class Layer:
     """A cell that says nothing of itself."""
     follows: bool = False
     """The content lies elsewhere: a pointer was followed."""
+    inside: Contents | None = None
+    """The elements of an `Arc<[T]>` or `Arc<str>`, which have no type of their own; then `content`
+    is None all the same."""
     own: bool = False
     """A kernel's newtype: its field is what the kernel's source calls `.0`."""
 
@@ -60,13 +64,14 @@ def layer(value: Value) -> Layer | None:
         return peeled
     fields = value.fields()
     if len(fields) == 1:
-        if name in _QUIET or name.startswith("Atomic"):
+        if name in _QUIET or name.startswith(("Atomic", "NonZero")):
             return Layer(name, fields[0], quiet=True)
         guarded = _guarded(value, name)
         if guarded is not None:
             return guarded
         if kind.member("__0") is not None and fields[0].path.endswith(".__0"):
-            return Layer(name, fields[0], own=True)
+            library = kind.name.startswith(("core::", "alloc::"))
+            return Layer(name, fields[0], quiet=library, own=not library)
         return None
     return _guarded(value, name)
 
@@ -90,7 +95,7 @@ def layers(value: Value) -> tuple[list[tuple[Value, Layer]], Value | None]:
 
 _QUIET = frozenset(
     {"UnsafeCell", "SyncUnsafeCell", "Cell", "ManuallyDrop", "MaybeDangling", "Pin", "Wrapping",
-     "Saturating", "Reverse", "CachePadded", "NonZero", "NonZeroInner"}
+     "Saturating", "Reverse", "CachePadded"}
 )  # fmt: skip
 
 
@@ -128,6 +133,9 @@ def _counted(value: Value, name: str) -> Layer | None:
         why = f"the {name} at {address:#x} has a strong count of {strong}"
         raise DecodeError(value.path, why)
     note = f"strong {strong}, weak {max(weak - 1, 0) if weak != _DANGLING else 'locked'}"
+    if (span := _counted_span(value, inner)) is not None:
+        kind: Kind = "text" if _is_str(value) else "list"
+        return Layer(name, None, note, inside=of_span(value, span, kind))
     return Layer(name, _counted_content(value, inner), note, follows=True)
 
 
@@ -175,6 +183,20 @@ def _counted_content(value: Value, inner: Value) -> Value:
             return value.at(concrete, inner.address + offset, value.path)
     content = inner["data"] if inner.has("data") else inner["value"]
     return value.at(content.type_id, content.address, value.path)
+
+
+def _counted_span(value: Value, inner: Value) -> Span | None:
+    """The elements behind the counts of an `Arc<[T]>` or `Arc<str>`, else None."""
+    for current in _shells(value["ptr"]):
+        if current.has("data_ptr") and current.has("length"):
+            element = inner["data"] if inner.has("data") else inner["value"]
+            return Span(element.type_id, element.address, current["length"].scalar())
+    return None
+
+
+def _is_str(value: Value) -> bool:
+    arguments = value.type.name.partition("<")[2]
+    return arguments.split(",")[0].split(">")[0].strip() == "str"
 
 
 def _shells(value: Value) -> list[Value]:

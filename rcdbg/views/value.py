@@ -71,7 +71,7 @@ def _lines(node: Node, first: str = "", rest: str = "") -> Iterator[tuple[Text, 
     inline = _inline(node) if node.children else None
     head = styled(first, palette.QUIET).append_text(_head(node))
     if inline is not None and node.children:
-        if not head.plain.endswith(" "):
+        if not head.plain.endswith(" ") and not (node.kind == "enum" and inline.plain[0] == "("):
             head.append(" ")
         head.append_text(inline)
     yield head, rest
@@ -130,7 +130,7 @@ def _head(node: Node) -> Text:
         text.append("  ").append(note, palette.WARNING)
     for note in [] if shown else quiet:
         text.append("  ").append_text(guest(note, palette.NOTE))
-    has_place = node.children or node.kind in ("struct", "enum", "list", "map", "set", "elided")
+    has_place = node.children or node.kind in ("struct", "list", "map", "set", "elided")
     if has_place and _inline(node) is None and node.address:
         text.append("  ").append_text(address(node.address))
     return text
@@ -146,9 +146,9 @@ def _body(node: Node) -> Text:
         case "struct" | "tuple" | "range" | "union":
             return Text("") if node.type.startswith("(") or node.kind == "range" else name
         case "enum":
-            return guest(node.label, palette.HEADING).append_text(
-                guest(f" of {short_type(node.type).split('<')[0]}", palette.QUIET)
-            )
+            owner = short_type(node.type).split("<")[0]
+            prefix = "" if owner == "Result" else f"{owner}::"
+            return guest(prefix, palette.QUIET).append_text(guest(node.label, palette.HEADING))
         case "list" | "set" | "map":
             if node.type.startswith("["):
                 return guest(short_type(node.type))
@@ -180,6 +180,8 @@ def scalar(node: Node) -> Text:
             return guest(repr(held))
         case "variant":
             return guest(node.label, palette.HEADING)
+        case "pointer" if not held:
+            return styled("null", palette.WARNING)
         case "pointer":
             text = address(held if isinstance(held, int) else 0)
             return _with_symbol(text, node.label)
