@@ -10,6 +10,8 @@ from rcdbg.model.path import complete
 from rcdbg.views.printed import MAX_DEPTH, print_answer, statics_answer
 from rcdbg.views.subjects import Answer
 
+_OPTIONS = ("--depth", "--json")
+
 
 class Print(gdb.Command):
     """Print a static of the kernel, or a part of one, as Rust means it.
@@ -32,6 +34,10 @@ class Print(gdb.Command):
         if word is None:  # gdb asks first where words end
             return []
         typed = text.split(" ")[-1]
+        # gdb replaces only its own last word, which `.`, `[`, `:` and `-` end.
+        kept = len(typed) - len(word)
+        if typed.startswith("-"):
+            return [option[kept:] for option in _OPTIONS if option.startswith(typed)]
         try:
             image = commands.current_image()
         except RcdbgError:
@@ -41,8 +47,6 @@ class Print(gdb.Command):
             kernel = commands.current_kernel()
         except RcdbgError:
             kernel = None
-        # gdb replaces only its own last word, which `.`, `[` and `:` end.
-        kept = len(typed) - len(word)
         return [found[kept:] for found in complete(image, typed, kernel)]
 
     def invoke(self, argument: str, from_tty: bool) -> None:
