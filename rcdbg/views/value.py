@@ -4,17 +4,20 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from rcdbg.model.inspect import Node
 from rcdbg.model.path import NamedStatic
 from rcdbg.views import palette
 from rcdbg.views.common import address, count, guest, problem_line, short_path, size, styled
-from rcdbg.views.layout import Column, Fitted, Row, flow, listing
+from rcdbg.views.layout import Column, Fitted, Row, listing
 
 _PRIMITIVE = re.compile(r"[iu](8|16|32|64|128|size)")
 _MAX_INLINE = 68
+_LEAST = 16
+"""Columns that are left for what stands behind the guides."""
+
 _HEX_FROM = 1 << 31
 """From here on a number is more likely an address or a mask than a count."""
 
@@ -95,25 +98,15 @@ def _fold(line: tuple[Text, str], width: int) -> Text:
     text, rest = line
     if text.cell_len <= width:
         return text
-    room = max(width - len(rest) - 2, 16)
-    folded = flow([text[:width]], width) if room >= width else None
-    if folded is None:
-        head, tail = text[:width], text[width:]
-        cut = head.plain.rfind(" ")
-        if cut > len(rest) + 8:
-            head, tail = text[:cut], text[cut + 1 :]
-        parts = [head]
-        while tail.cell_len > room:
-            cut = tail.plain.rfind(" ", 8, room)
-            cut = cut if cut > 0 else room
-            parts.append(styled(rest + "  ", palette.QUIET).append_text(tail[:cut]))
-            tail = tail[cut:]
-            if tail.plain.startswith(" "):
-                tail = tail[1:]
-        if tail.plain:
-            parts.append(styled(rest + "  ", palette.QUIET).append_text(tail))
-        folded = Text("\n").join(parts)
-    return folded
+    body = text[len(rest) :]
+    kept = max(0, min(len(rest), width - _LEAST))
+    first, rest = text[len(rest) - kept : len(rest)], rest[len(rest) - kept :]
+    room = width - kept - 2
+    # Text.wrap asks a console for nothing but its tab size.
+    pieces = body.wrap(Console(width=width, height=1), room, overflow="fold")
+    guide = styled(rest + "  ", palette.QUIET)
+    lines = [(guide if number else first) + piece for number, piece in enumerate(pieces)]
+    return Text("\n").join(lines)
 
 
 def _head(node: Node) -> Text:
