@@ -30,7 +30,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--complete",
         action="store_true",
-        help="print the statics that PATH may become, for a shell",
+        help="print what PATH may become, for a shell's completion",
     )
     parser.add_argument("--json", action="store_true", help="for programs; see docs/json.md")
     add_common(parser, inner=True)

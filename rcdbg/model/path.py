@@ -16,7 +16,16 @@ from functools import lru_cache
 
 from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image
-from rcdbg.image.types import EnumType, PointerType, Static, StructType, TypeTable, UnionType
+from rcdbg.image.types import (
+    EnumType,
+    PointerType,
+    Static,
+    StructType,
+    TypeId,
+    TypeTable,
+    UnionType,
+)
+from rcdbg.model import type_path
 from rcdbg.model.containers import pointer_in
 from rcdbg.model.contents import Contents, contents
 from rcdbg.model.inspect import Limits, inspect, raw_pointer
@@ -400,17 +409,19 @@ def _followed(value: Value) -> Value:
 def complete(image: Image, text: str, kernel: Kernel | None = None) -> list[str]:
     """What `text` may become, as whole paths, sorted: statics, then fields, indices and keys.
 
-    Fields need a kernel that can be read; without one only the statics are offered. Never raises.
+    Without a kernel that can be read, types tell the fields; what is in an enum or behind a trait
+    object, and indices, only a kernel tells. Never raises.
     """
     stars = text[: len(text) - len(text.lstrip("*("))]
     body = text[len(stars) :]
     cut = max(body.rfind("."), body.rfind("["))
     if cut < 0:
         return [stars + name for name in _static_names(image, body)][:_MAX_COMPLETIONS]
-    if kernel is None:
-        return []
     before, mark, typed = body[:cut], body[cut], body[cut + 1 :]
     try:
+        if kernel is None:
+            names = _fields_by_type(image, before) if mark == "." else []
+            return [f"{stars}{before}.{name}" for name in names if name.startswith(typed)]
         value = resolve(kernel, before)
         names = _fields_after(value) if mark == "." else _keys_of(value)
     except (UsageError, DecodeError):
@@ -418,6 +429,19 @@ def complete(image: Image, text: str, kernel: Kernel | None = None) -> list[str]
     closing = "]" if mark == "[" else ""
     found = [f"{stars}{before}{mark}{name}{closing}" for name in names if name.startswith(typed)]
     return found[:_MAX_COMPLETIONS]
+
+
+def _fields_by_type(image: Image, text: str) -> list[str]:
+    path = parse(text)
+    type_id: TypeId | None = static_named(image, path.static).type
+    for step in path.steps:
+        if type_id is None:
+            return []
+        if isinstance(step, Field):
+            type_id = type_path.field(image.types, type_id, step.name)
+        elif isinstance(step, Index):
+            type_id = type_path.element(image.types, type_id)
+    return [] if type_id is None else type_path.fields(image.types, type_id)
 
 
 def _fields_after(value: Value) -> list[str]:

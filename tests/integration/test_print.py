@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from rcdbg.image.types import BaseType
 from rcdbg.model.inspect import Node
-from rcdbg.model.path import statics
+from rcdbg.model.path import complete, statics
 from rcdbg.pytest_plugin import BootKernel
 from rcdbg.trace.events import trap
 from rcdbg.trace.run import Run
@@ -45,10 +47,7 @@ def thread(pointer):
     strong, weak = (int(dig(inner[n], 'value')) for n in ('strong', 'weak'))
     start, end = (int(held['stack'][n]['__0']) for n in ('start', 'end'))
     print('THREAD', int(held['id']), start, end, strong, weak, int(held.address))
-gdb.execute('set language c')  # Rust's has no way to write such a name
-place = gdb.parse_and_eval("(long)&'{linkage}'")
-gdb.execute('set language rust')
-static = place.cast(gdb.lookup_type('{lazy}').pointer()).dereference()
+static = gdb.Value({place}).cast(gdb.lookup_type('{lazy}').pointer()).dereference()
 current = dig(static, 'current_thread')
 word = gdb.selected_inferior().read_memory(int(current.address), 8)
 thread(int.from_bytes(bytes(word), 'little'))
@@ -103,6 +102,16 @@ def documents(text: str) -> list[dict[str, object]]:
     return found
 
 
+def symbol_address(run: Run, name: str) -> int:
+    """By the ELF's symbol table, where link-time optimisation may append `.llvm.NUMBER`."""
+    with run.image.path.open("rb") as file:
+        table = ELFFile(file).get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection)
+        found = [s["st_value"] for s in table.iter_symbols() if s.name.startswith(name)]
+    assert len(found) == 1
+    return int(found[0])
+
+
 def child(node: Node, *names: str) -> Node:
     for name in names:
         node = next(c for c in node.children if c.name == name)
@@ -130,7 +139,7 @@ def test_the_current_thread_is_the_one_that_gdb_finds(gdb: str, run: Run, tmp_pa
     node = read_path(run.kernel(), "PROCESSOR.current_thread")
     processor = next(s for s in statics(run.image) if s.name.endswith("::PROCESSOR"))
     script = tmp_path / "witness.py"
-    text = WITNESS.replace("{linkage}", processor.static.linkage_name)
+    text = WITNESS.replace("{place}", str(symbol_address(run, processor.static.linkage_name)))
     text = text.replace("{lazy}", run.image.types.type(processor.static.type).name)
     script.write_text("import gdb\n" + text.replace("{thread}", node.type))
     found = re.findall(r"^THREAD (.*)$", in_gdb(gdb, run, f"source {script}"), re.MULTILINE)
@@ -247,6 +256,22 @@ def test_rcdbg_print_lists_the_statics(rcdbg_kernel: Path) -> None:
     assert len(names) == len(set(names))
     done = rcdbg("print", "--complete", "os::interrupt::timer::T", "--kernel", str(rcdbg_kernel))
     assert done.stdout == "os::interrupt::timer::TICKS\n"
+
+
+def test_types_complete_what_a_stop_completes(run: Run) -> None:
+    """Without a machine the same fields are offered, where no enum decides which there are."""
+    kernel, image = run.kernel(), run.image
+    for path in (
+        "PROCESSOR.",
+        "PROCESSOR.current_thread.",
+        "*PROCESSOR.current_thread.process.inner.",
+        "PROCESSOR.current_thread.process.inner.memory_set.segments[0].",
+        "FRAME_ALLOCATOR.allocator.",
+        "HEAP.",
+    ):
+        offered = complete(image, path)
+        assert offered
+        assert offered == complete(image, path, kernel)
 
 
 @pytest.mark.parametrize(
