@@ -92,6 +92,7 @@ class _Rc(gdb.Command):
     rc profile FILE      the names that this kernel uses
     rc all               everything
     rc snapshot FILE     all of it in one file, for rcdbg show --snapshot FILE
+    rc print PATH        a static of the kernel, or a part of one
 
     What shows something takes --json, for programs. `help rc walk` and so on tell more.
     """
@@ -248,6 +249,8 @@ def register() -> None:
     Snapshot(current_kernel)
     # These modules use this one.
     from gdbscripts import profile_command, thread_command
+    from gdbscripts.print_command import Print
 
     thread_command.register()
     profile_command.register()
+    Print()

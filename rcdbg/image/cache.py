@@ -25,7 +25,7 @@ from rcdbg.image.forms import DebugSections
 from rcdbg.image.lines import LineTable, read_lines
 from rcdbg.image.rows import Row, Rows, Tables
 
-FORMAT = 4
+FORMAT = 5
 """Goes up whenever the extraction or the layout of the file changes."""
 
 KEPT_FILES = 64
@@ -111,6 +111,12 @@ class StoredRows:
         return found
 
     @cached_property
+    def lost(self) -> Sequence[str]:
+        """Paths of statics without an address."""
+        found: list[str] = json.loads(self._parts["lost"])
+        return found
+
+    @cached_property
     def functions(self) -> Sequence[Row]:
         """Rows of functions."""
         found: list[Row] = json.loads(self._parts["functions"])
@@ -141,6 +147,7 @@ def _pack_tables(found: Tables) -> Parts:
         "rows": b"".join(rows),
         "names": _json(found.names),
         "statics": _json(found.statics),
+        "lost": _json(found.lost),
         "functions": _json(found.functions),
         "vtables": _json(list(found.vtables.items())),
     }

@@ -41,6 +41,7 @@ class NamedDies:
         self._addresses: dict[int, int] = {}
         self._code: dict[int, list[Range]] = {}
         self._containing: dict[int, int] = {}
+        self._lost: dict[int, str] = {}
 
     def enter_unit(self, unit: Unit, root: Attributes) -> None:
         """From here on DIEs belong to that unit."""
@@ -55,6 +56,9 @@ class NamedDies:
     def variable(self, offset: int, prefix: str, in_function: bool, found: Attributes) -> None:
         """Takes note of a variable, if it is a static or may be the declaration of one."""
         expression = found.get(dw.AT_LOCATION)
+        if dw.AT_LINKAGE_NAME in found and dw.AT_NAME in found:
+            # Locals have no linkage name: this is a static, whether or not it is still there.
+            self._lost[offset] = prefix + found[dw.AT_NAME]
         if expression is None:
             # Locals without a place are many, and never a static's declaration.
             if not in_function:
@@ -81,6 +85,9 @@ class NamedDies:
             elif not named.path.endswith("{vtable}"):
                 path, linkage_name, file, line = self._describe(named)
                 tables.statics.append([path, linkage_name, address, named.type, file, line])
+        kept = {self._named[offset].origin for offset in self._addresses} | set(self._addresses)
+        lost = (path for offset, path in self._lost.items() if offset not in kept)
+        tables.lost = sorted(set(lost) - {row[0] for row in tables.statics})
         for offset, ranges in self._code.items():
             path, linkage_name, file, line = self._describe(self._complete(offset))
             tables.functions.append([path, linkage_name, ranges, file, line])

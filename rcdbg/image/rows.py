@@ -22,6 +22,10 @@ class Rows(Protocol):
         """Rows of statics."""
 
     @property
+    def lost(self) -> Sequence[str]:
+        """Paths of the statics that have no address: optimised out, or discarded."""
+
+    @property
     def functions(self) -> Sequence[Row]:
         """Rows of functions, by address."""
 
@@ -46,6 +50,8 @@ class Tables:
     """Full path, and last segment without generic arguments, -> type ids in DWARF order."""
     statics: list[Row] = field(default_factory=list)
     """[path, linkage name, address, type, file, line]."""
+    lost: list[str] = field(default_factory=list)
+    """Paths of the statics that have no address."""
     functions: list[Row] = field(default_factory=list)
     """[path, linkage name, [[address, size], ...], file, line], by address."""
     vtables: dict[int, int] = field(default_factory=dict)

@@ -82,6 +82,10 @@ class DebugTypes:
         for row in self._rows.statics:
             yield Static(*row)
 
+    def lost_statics(self) -> Iterator[str]:
+        """The paths of the statics that are not in memory: optimised out, or not linked."""
+        return iter(self._rows.lost)
+
     def vtable_type(self, address: int) -> TypeId | None:
         """The concrete type behind a trait object whose vtable is at that address.
 

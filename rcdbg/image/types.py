@@ -156,3 +156,6 @@ class TypeTable(Protocol):
 
     def statics(self) -> Iterator[Static]:
         """Every static that has an address, in the order of the DWARF."""
+
+    def vtable_type(self, address: int) -> TypeId | None:
+        """The concrete type behind a trait object whose vtable is at that address, or None."""

@@ -37,6 +37,7 @@ class World:
         self.memory = bytearray(SIZE)
         self.next_free = BASE + 64
         self.table: dict[TypeId, Type] = {}
+        self.vtables: dict[int, TypeId] = {}
         self.u8 = self.add(BaseType("u8", 1, "unsigned"))
         self.u64 = self.add(BaseType("usize", 8, "unsigned"))
         self.unit = self.add(StructType("()", 0, ()))
@@ -51,6 +52,9 @@ class World:
 
     def statics(self) -> Iterator[Static]:
         return iter(())
+
+    def vtable_type(self, address: int) -> TypeId | None:
+        return self.vtables.get(address)
 
     # types
 

@@ -1,0 +1,79 @@
+"""`rcdbg print PATH`: boot, run to a place, print a static of the kernel or a part of one, end."""
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from rcdbg.cli import show
+from rcdbg.cli.options import add_at, add_common, common
+from rcdbg.errors import UsageError
+
+if TYPE_CHECKING:
+    from rcdbg.model.inspect import Limits
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to a parser's subparsers."""
+    parser = commands.add_parser(
+        "print",
+        help="boot, run to a place, print a static of the kernel or a part of one, end",
+        description="Print a static, such as PROCESSOR, os::process::PROCESSOR.scheduler.pool[2].id"
+        " or 'TABLE[\"key\"].name'; without a PATH list all statics.",
+    )
+    parser.add_argument("path", nargs="?", metavar="PATH", help="default: list the statics")
+    parser.add_argument(
+        "--depth", type=int, metavar="N", help="levels of fields to show (default: 6)"
+    )
+    parser.add_argument(
+        "--elements", type=int, metavar="N", help="elements of a collection (default: 32)"
+    )
+    parser.add_argument(
+        "--complete",
+        action="store_true",
+        help="print what PATH may become, for a shell's completion",
+    )
+    parser.add_argument("--json", action="store_true", help="for programs; see docs/json.md")
+    add_common(parser, inner=True)
+    add_at(parser, inner=True)
+    parser.set_defaults(run=_run)
+
+
+def limits(depth: int | None, elements: int | None) -> "Limits":
+    """The limits asked for; raises UsageError for those that make no sense."""
+    from rcdbg.model.inspect import DEFAULT_LIMITS, Limits
+    from rcdbg.views.printed import MAX_DEPTH
+
+    if depth is not None and not 0 <= depth <= MAX_DEPTH:
+        raise UsageError(f"--depth {depth}: from 0 to {MAX_DEPTH}")
+    if elements is not None and not 0 <= elements <= DEFAULT_LIMITS.nodes:
+        raise UsageError(f"--elements {elements}: from 0 to {DEFAULT_LIMITS.nodes}")
+    return Limits(
+        DEFAULT_LIMITS.depth if depth is None else depth,
+        DEFAULT_LIMITS.elements if elements is None else elements,
+    )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from rcdbg.image.resolve import load_with_types
+    from rcdbg.model.path import complete, parse, static_named
+    from rcdbg.views.printed import print_answer, statics_answer
+
+    bounds = limits(arguments.depth, arguments.elements)
+    image = load_with_types(common(arguments).kernel)
+    if arguments.complete:
+        for text in complete(image, arguments.path or ""):
+            print(text)
+        return 0
+    if arguments.path is None:
+        answer = statics_answer(image)
+        if arguments.json:
+            print(json.dumps(answer.document, indent=2))
+            return 0
+        from rcdbg.views.render import show as show_view
+
+        show_view(answer.view)
+        return 0
+    path = arguments.path
+    static_named(image, parse(path).static)  # before a machine is started in vain
+    return show.answer(arguments, lambda kernel: print_answer(kernel, path, bounds),
+                       needs_types=True)  # fmt: skip
