@@ -1,63 +1,62 @@
 """`rc` and its subcommands."""
 
+from __future__ import annotations
+
 import functools
 import json
 import os
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import gdb
 
-from gdbscripts.target import GdbTarget
-from rcdbg.errors import ImageError, RcdbgError, UsageError
-from rcdbg.image.elf import Image, load_image
-from rcdbg.image.match import differs_from_memory
-from rcdbg.image.resolve import resolve
-from rcdbg.model.kernel import Kernel
-from rcdbg.views.render import render_text
-from rcdbg.views.subjects import SUBJECTS, Answer, Subject, walk_answer
+from gdbscripts import functions, printers, stepping
+from gdbscripts.framework import one_line_errors
+from gdbscripts.kernel import current_image, current_kernel, follow_changes, fresh_kernel
+from rcdbg.errors import RcdbgError, UsageError
+
+if TYPE_CHECKING:
+    # Imported by the first command that needs them: `source` stays quick.
+    from rcdbg.model.kernel import Kernel
+    from rcdbg.views.subjects import Answer
+
+__all__ = ["current_image", "current_kernel", "register"]
 
 _JSON = "--json"
 _DEFAULT_WIDTH = 120
 
 
-@functools.lru_cache(maxsize=2)
-def _image(path: str, mtime_ns: int, size: int) -> Image:
-    return load_image(Path(path))
+class _Shown(Protocol):
+    """What `_Show` makes a command of: a Subject, or its stand-in."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def about(self) -> str: ...
+    def answer(self, kernel: Kernel) -> Answer: ...
 
 
-def current_image() -> Image:
-    """The image of the ELF that gdb has loaded; raises ImageError without one."""
-    space = gdb.current_progspace()
-    name = space.filename if space else None
-    if not name:
-        raise ImageError("gdb has no ELF: file PATH/TO/os")
-    try:
-        status = Path(name).stat()
-    except OSError as error:
-        raise ImageError(f"{name}: {error.strerror}") from error
-    return _image(name, status.st_mtime_ns, status.st_size)
+class _Later(NamedTuple):
+    """A Subject of `rcdbg.views.subjects` whose decoders are imported when it is asked for."""
+
+    name: str
+    about: str
+
+    def answer(self, kernel: Kernel) -> Answer:
+        from rcdbg.views.subjects import subject
+
+        return subject(self.name).answer(kernel)
 
 
-_kernel: Kernel | None = None
-"""The kernel of this stop: gdb's events drop it when it may have changed."""
-
-
-def _forget(*_: object) -> None:
-    global _kernel  # noqa: PLW0603  # gdb's events reach module-level functions only
-    _kernel = None
-
-
-def current_kernel() -> Kernel:
-    """The kernel at this stop; raises RcdbgError if there is none, or the ELF is another one."""
-    global _kernel  # noqa: PLW0603
-    if _kernel is None:
-        image = current_image()
-        kernel = Kernel.now(image, GdbTarget())
-        if why := differs_from_memory(image, kernel.target.read_phys):
-            raise ImageError(why)
-        _kernel = kernel
-    return _kernel
+SUBJECTS = (
+    _Later("context", "the Context of the trap that is being handled"),
+    _Later("csr", "the supervisor CSRs, with their fields in words"),
+    _Later("pagetable", "the page table in satp, equal neighbours merged"),
+    _Later("frames", "the physical frames: free intervals, used, total"),
+    _Later("threads", "the threads: running, ready in their order, sleeping"),
+    _Later("all", "everything"),
+)
+"""The same as `rcdbg.views.subjects.SUBJECTS`, which a test compares."""
 
 
 class _Rc(gdb.Command):
@@ -70,8 +69,18 @@ class _Rc(gdb.Command):
     rc frames            the physical frames: free intervals, used, total
     rc threads           the threads: running, ready in their order, sleeping
     rc all               everything
+    rc next-trap [CAUSE] run until a trap is handled
+    rc until-sret        run until this trap is over
+    rc next-switch       run until another thread goes on
+    rc step-irq on|off   whether stepi takes pending interrupts
 
-    Each takes --json, for programs. `help rc walk` and so on tell more.
+    Usage: rc COMMAND [ARGUMENT]... [--json]
+
+    `help rc walk` and so on tell more, each with an example. In expressions there are
+    $rc_pa(VA), $rc_va(PA), $rc_thread(ID), $rc_current(), $rc_context(ID), $rc_ticks() and
+    $rc_field(VALUE, b"NAME"): see help function.
+
+    Example: rc threads
     """
 
     def __init__(self) -> None:
@@ -87,7 +96,7 @@ class _Rc(gdb.Command):
 class _Show(gdb.Command):
     """Shows one subject."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: _Shown) -> None:
         self._subject = subject
         self.__doc__ = (
             f"Show {subject.about}.\n\n"
@@ -102,7 +111,7 @@ class _Show(gdb.Command):
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Decode, render, print."""
-        words = gdb.string_to_argv(argument)
+        words = _split(argument)
         as_json = _take_json(words)
         if words:
             raise gdb.GdbError(f"rcdbg: rc {self._subject.name} takes no {words[0]!r}")
@@ -136,10 +145,12 @@ class _Walk(gdb.Command):
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Evaluate the address, walk, print."""
-        words = gdb.string_to_argv(argument)
+        words = _split(argument)
         as_json = _take_json(words)
         if not words:
             raise gdb.GdbError("rcdbg: rc walk wants an address: rc walk $sp")
+        from rcdbg.views.subjects import walk_answer
+
         _answer(lambda kernel: walk_answer(kernel, _address(" ".join(words), kernel)), as_json)
 
 
@@ -149,6 +160,8 @@ def _address(text: str, kernel: Kernel) -> int:
         return int(text, 0) & ((1 << 64) - 1)
     except ValueError:
         pass
+    from rcdbg.image.resolve import resolve
+
     try:
         return resolve(kernel.image, text)
     except UsageError as not_a_symbol:
@@ -156,6 +169,11 @@ def _address(text: str, kernel: Kernel) -> int:
             return int(gdb.parse_and_eval(text)) & ((1 << 64) - 1)
         except (gdb.error, TypeError, ValueError) as error:
             raise not_a_symbol from error
+
+
+def _split(argument: str) -> list[str]:
+    with one_line_errors():
+        return gdb.string_to_argv(argument)
 
 
 def _take_json(words: list[str]) -> bool:
@@ -173,13 +191,13 @@ def _options(text: str, word: str | None) -> list[str]:
 
 
 def _answer(ask: Callable[[Kernel], Answer], as_json: bool) -> None:
-    try:
-        answer = ask(current_kernel())
-    except RcdbgError as error:
-        raise gdb.GdbError(f"rcdbg: {error}") from error
+    with one_line_errors():
+        answer = ask(fresh_kernel())
     if as_json:
         gdb.write(json.dumps(answer.document, indent=2) + "\n")
         return
+    from rcdbg.views.render import render_text
+
     width = int(gdb.parameter("width") or _terminal_width())
     color = bool(gdb.parameter("style enabled"))
     gdb.write(render_text(answer.view, width=width, color=color))
@@ -196,13 +214,11 @@ def _terminal_width() -> int:
 @functools.cache
 def register() -> None:
     """Define the commands; once is enough, however often the script is sourced."""
-    gdb.events.stop.connect(_forget)
-    gdb.events.cont.connect(_forget)
-    gdb.events.exited.connect(_forget)
-    gdb.events.new_objfile.connect(_forget)
-    gdb.events.memory_changed.connect(_forget)
-    gdb.events.register_changed.connect(_forget)
+    follow_changes()
     _Rc()
     for subject in SUBJECTS:
         _Show(subject)
     _Walk()
+    stepping.register()
+    functions.register()
+    printers.register()
