@@ -74,6 +74,7 @@ def fresh_kernel() -> Kernel:
     from gdbscripts.target import refresh_registers
 
     forget()
+    current_image()
     demand_machine()
     refresh_registers()
     return current_kernel()

@@ -2,7 +2,8 @@
 
 The commands set the kernel going and return when it stands again, so they can follow each other in
 a gdb script. They stop the machine only where they have to look, by breakpoints of their own that
-gdb does not list and that are gone afterwards, also after Ctrl-C or another breakpoint.
+gdb does not list and that are gone afterwards, also after Ctrl-C or another breakpoint. None of
+them catches gdb's output (`to_string`) while the kernel runs: gdb 18 under MI waits for ever then.
 """
 
 from __future__ import annotations
@@ -50,13 +51,13 @@ class _Watch(gdb.Breakpoint):
         return self.hit
 
 
-def _run_until(places: Sequence[int], happened: Happened, quiet: bool) -> bool:
+def _run_until(places: Sequence[int], happened: Happened) -> bool:
     """Let the kernel run to one of `places` where `happened`; False if it stopped elsewhere."""
     watches: list[_Watch] = []
     try:
         for place in places:
             watches.append(_Watch(place, happened))
-        gdb.execute("continue", to_string=quiet)
+        _continue()
         for watch in watches:
             if watch.error is not None:
                 raise watch.error
@@ -65,6 +66,15 @@ def _run_until(places: Sequence[int], happened: Happened, quiet: bool) -> bool:
         for watch in watches:
             with suppress(RuntimeError, gdb.error):  # gdb took it away itself
                 watch.delete()
+
+
+def _continue() -> None:
+    try:
+        gdb.execute("continue")
+    except gdb.error:
+        if gdb.selected_inferior().pid:
+            raise
+        # "Remote connection closed": the machine has ended, which the caller says in its words.
 
 
 def _stopped_elsewhere(waited_for: str) -> dict[str, object]:
@@ -104,7 +114,7 @@ class _NextTrap(_Running):
 
         event = trap(" ".join(words) or None)
         kernel = fresh_kernel()
-        if not _run_until(event.places(kernel.image), event.happened, as_json):
+        if not _run_until(event.places(kernel.image), event.happened):
             return self.tell(_stopped_elsewhere(str(event)), as_json)
         found = read_trap(fresh_kernel())
         at = describe(found.context.sepc) if found.context else "an unknown place"
@@ -144,9 +154,9 @@ class _UntilSret(_Running):
         leaves = _leaves_trap(kernel)
         srets = _srets(kernel)
         there = kernel.registers.pc in srets and leaves(kernel)
-        if not there and not _run_until(srets, leaves, as_json):
+        if not there and not _run_until(srets, leaves):
             return self.tell(_stopped_elsewhere("the sret of this trap"), as_json)
-        gdb.execute("stepi", to_string=as_json)
+        gdb.execute("stepi")
         kernel = fresh_kernel()
         place = kernel.place(kernel.registers.pc)
         document = {
@@ -210,7 +220,7 @@ class _NextSwitch(_Running):
             problem = before.problems[0]
             raise TargetError(f"{problem.where}: {problem.why}")
         event.happened(kernel)  # it compares with the thread of this moment
-        if not _run_until(event.places(kernel.image), event.happened, as_json):
+        if not _run_until(event.places(kernel.image), event.happened):
             return self.tell(_stopped_elsewhere(str(event)), as_json)
         now = read_processor(fresh_kernel()).current
         was = before.current.id if before.current else None
