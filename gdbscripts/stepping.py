@@ -225,8 +225,10 @@ class _NextSwitch(_Running):
         now = read_processor(fresh_kernel()).current
         was = before.current.id if before.current else None
         to = now.id if now else None
-        note = f"thread {was} gave way to thread {to}" if was is not None else f"thread {to} starts"
-        document = {"happened": True, "note": note, "from": was, "to": to}
+        # On the way to a certain thread there may have been others.
+        direct = was is not None and event.to is None
+        note = f"thread {was} gave way to thread {to}" if direct else f"thread {to} goes on"
+        document = {"happened": True, "note": note, "from": was if direct else None, "to": to}
         return self.tell(document, as_json)
 
 

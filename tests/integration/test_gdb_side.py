@@ -288,7 +288,7 @@ def test_next_switch_to(ticked: InGdb) -> None:
     last = ticked.run.state().processor.ready[-1].id
     text = ticked(f"rc next-switch to {last}", say("id", "$rc_current().id"))
     assert said(text, "id") == [last]
-    assert f"to thread {last}" in text
+    assert f"rcdbg: thread {last} goes on" in text
 
 
 @pytest.mark.every_kernel
