@@ -1,77 +1,70 @@
 """`rc` and its subcommands."""
 
+from __future__ import annotations
+
 import functools
 import json
 import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import gdb
 
-from gdbscripts.snapshot_command import Snapshot
-from gdbscripts.target import GdbTarget
+from gdbscripts import functions, printers, stepping
+from gdbscripts.framework import one_line_errors
+from gdbscripts.kernel import current_image, current_kernel, follow_changes, fresh_kernel
 from rcdbg.cli import subject_options
-from rcdbg.errors import ImageError, RcdbgError, UsageError
-from rcdbg.image.elf import Image, load_image
-from rcdbg.image.match import differs_from_memory
-from rcdbg.image.resolve import resolve
-from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
-from rcdbg.model.profile import Profile
-from rcdbg.views.render import render_text
-from rcdbg.views.subjects import SUBJECTS, Answer, Subject, walk_answer
+from rcdbg.errors import RcdbgError, UsageError
+
+if TYPE_CHECKING:
+    # Imported by the first command that needs them: `source` stays quick.
+    from rcdbg.model.kernel import Kernel
+    from rcdbg.views.subjects import Answer
+
+__all__ = ["current_image", "current_kernel", "register"]
 
 _JSON = "--json"
 _DEFAULT_WIDTH = 120
 
 
-@functools.lru_cache(maxsize=2)
-def _image(path: str, mtime_ns: int, size: int) -> Image:
-    return load_image(Path(path))
+class _Shown(Protocol):
+    """What `_Show` makes a command of: a Subject, or its stand-in."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def about(self) -> str: ...
+    def answer(self, kernel: Kernel) -> Answer: ...
 
 
-def current_image() -> Image:
-    """The image of the ELF that gdb has loaded; raises ImageError without one."""
-    space = gdb.current_progspace()
-    name = space.filename if space else None
-    if not name:
-        raise ImageError("gdb has no ELF: file PATH/TO/os")
-    try:
-        status = Path(name).stat()
-    except OSError as error:
-        raise ImageError(f"{name}: {error.strerror}") from error
-    return _image(name, status.st_mtime_ns, status.st_size)
+class _Later(NamedTuple):
+    """A Subject of `rcdbg.views.subjects` whose decoders are imported when it is asked for."""
+
+    name: str
+    about: str
+
+    def answer(self, kernel: Kernel) -> Answer:
+        from rcdbg.views.subjects import subject
+
+        return subject(self.name).answer(kernel)
 
 
-_kernel: Kernel | None = None
-"""The kernel of this stop: gdb's events drop it when it may have changed."""
-
-
-_profile = DEFAULT_PROFILE
-"""The names that the kernel uses; `rc profile` sets others."""
-
-
-def use_profile(profile: Profile) -> None:
-    """Look for these names from now on."""
-    global _profile  # noqa: PLW0603
-    _profile = profile
-    _forget()
-
-
-def _forget(*_: object) -> None:
-    global _kernel  # noqa: PLW0603  # gdb's events reach module-level functions only
-    _kernel = None
-
-
-def current_kernel() -> Kernel:
-    """The kernel at this stop; raises RcdbgError if there is none, or the ELF is another one."""
-    global _kernel  # noqa: PLW0603
-    if _kernel is None:
-        image = current_image()
-        kernel = Kernel.now(image, GdbTarget(), _profile)
-        if why := differs_from_memory(image, kernel.target.read_phys):
-            raise ImageError(why)
-        _kernel = kernel
-    return _kernel
+SUBJECTS = (
+    _Later("context", "the Context of the trap that is being handled"),
+    _Later("csr", "the supervisor CSRs, with their fields in words"),
+    _Later("pagetable", "the page table in satp, equal neighbours merged"),
+    _Later("frames", "the physical frames: free intervals, used, total"),
+    _Later("threads", "the threads: running, ready in their order, sleeping"),
+    _Later("memoryset", "the address spaces: each segment beside what the page table says"),
+    _Later(
+        "owners", "who has each physical frame: a page table, a page, something else, or nobody"
+    ),
+    _Later("heap", "the kernel heap: free blocks by order, requested against allocated"),
+    _Later("backtrace", "the call stack, through the trap into the code that it interrupted"),
+    _Later("backtraces", "the threads, each with its call stack"),
+    _Later("all", "everything"),
+)
+"""The same as `rcdbg.views.subjects.SUBJECTS`, which a test compares."""
 
 
 class _Rc(gdb.Command):
@@ -89,12 +82,22 @@ class _Rc(gdb.Command):
     rc thread ID         one thread in full; rc thread ID bt, rc thread ID frame N
     rc backtrace         the call stack, through the trap into the code that it interrupted
     rc backtraces        the threads, each with its call stack
-    rc profile FILE      the names that this kernel uses
-    rc all               everything
-    rc snapshot FILE     all of it in one file, for rcdbg show --snapshot FILE
     rc print PATH        a static of the kernel, or a part of one
+    rc all               everything
+    rc profile FILE      the names that this kernel uses
+    rc snapshot FILE     all of it in one file, for rcdbg show --snapshot FILE
+    rc next-trap [CAUSE] run until a trap is handled
+    rc until-sret        run until this trap is over
+    rc next-switch       run until another thread goes on
+    rc step-irq on|off   whether stepi takes pending interrupts
 
-    What shows something takes --json, for programs. `help rc walk` and so on tell more.
+    Usage: rc COMMAND [ARGUMENT]... [--json]
+
+    `help rc walk` and so on tell more, each with an example. In expressions there are
+    $rc_pa(VA), $rc_va(PA), $rc_thread(ID), $rc_current(), $rc_context(ID), $rc_ticks() and
+    $rc_field(VALUE, b"NAME"): see help function.
+
+    Example: rc threads
     """
 
     def __init__(self) -> None:
@@ -110,7 +113,7 @@ class _Rc(gdb.Command):
 class _Show(gdb.Command):
     """Shows one subject."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: _Shown) -> None:
         self._subject = subject
         self.__doc__ = (
             f"Show {subject.about}.\n\n"
@@ -122,18 +125,16 @@ class _Show(gdb.Command):
         super().__init__(f"rc {subject.name}", gdb.COMMAND_DATA)
 
     def complete(self, text: str, word: str | None) -> list[str]:
-        """The options."""
+        """The options that this subject takes."""
         return _options(text, word, (_JSON, *subject_options.names(self._subject.name)))
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Decode, render, print."""
-        words = gdb.string_to_argv(argument)
+        words = _split(argument)
         as_json = take_json(words)
-        try:
+        with one_line_errors():
             arguments = subject_options.parse(self._subject.name, words)
             ask = subject_options.asked(self._subject.name, arguments)
-        except UsageError as error:
-            raise gdb.GdbError(f"rcdbg: {error}") from error
         if ask is None:
             answer(self._subject.answer, as_json)
         else:
@@ -143,7 +144,7 @@ class _Show(gdb.Command):
 class _Walk(gdb.Command):
     """Walk an address through the page table in satp, level by level.
 
-    Usage: rc walk ADDRESS [--process N | --root PPN | --satp VALUE] [--json]
+    Usage: rc walk ADDRESS [--json]
 
     ADDRESS is any expression of gdb, or a symbol.
     Examples: rc walk 0xffffffff80200000
@@ -167,16 +168,16 @@ class _Walk(gdb.Command):
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Evaluate the address, walk, print."""
-        words = gdb.string_to_argv(argument)
+        words = _split(argument)
         as_json = take_json(words)
-        try:
+        with one_line_errors():
             table = subject_options.take_roots(words)
-        except UsageError as error:
-            raise gdb.GdbError(f"rcdbg: {error}") from error
         if not words:
             raise gdb.GdbError("rcdbg: rc walk wants an address: rc walk $sp")
 
         def ask(kernel: Kernel) -> Answer:
+            from rcdbg.views.subjects import walk_answer
+
             root = subject_options.root(kernel, table, lambda t: _address(t, kernel))
             return walk_answer(kernel, _address(" ".join(words), kernel), root)
 
@@ -189,6 +190,8 @@ def _address(text: str, kernel: Kernel) -> int:
         return int(text, 0) & ((1 << 64) - 1)
     except ValueError:
         pass
+    from rcdbg.image.resolve import resolve
+
     try:
         return resolve(kernel.image, text)
     except UsageError as not_a_symbol:
@@ -196,6 +199,11 @@ def _address(text: str, kernel: Kernel) -> int:
             return int(gdb.parse_and_eval(text)) & ((1 << 64) - 1)
         except (gdb.error, TypeError, ValueError) as error:
             raise not_a_symbol from error
+
+
+def _split(argument: str) -> list[str]:
+    with one_line_errors():
+        return gdb.string_to_argv(argument)
 
 
 def take_json(words: list[str]) -> bool:
@@ -213,13 +221,13 @@ def _options(text: str, word: str | None, known: Iterable[str] = (_JSON,)) -> li
 
 def answer(ask: Callable[[Kernel], Answer], as_json: bool) -> None:
     """Print what `ask` says of the kernel at this stop."""
-    try:
-        found = ask(current_kernel())
-    except RcdbgError as error:
-        raise gdb.GdbError(f"rcdbg: {error}") from error
+    with one_line_errors():
+        found = ask(fresh_kernel())
     if as_json:
         gdb.write(json.dumps(found.document, indent=2) + "\n")
         return
+    from rcdbg.views.render import render_text
+
     width = int(gdb.parameter("width") or _terminal_width())
     color = bool(gdb.parameter("style enabled"))
     gdb.write(render_text(found.view, width=width, color=color))
@@ -236,21 +244,20 @@ def _terminal_width() -> int:
 @functools.cache
 def register() -> None:
     """Define the commands; once is enough, however often the script is sourced."""
-    gdb.events.stop.connect(_forget)
-    gdb.events.cont.connect(_forget)
-    gdb.events.exited.connect(_forget)
-    gdb.events.new_objfile.connect(_forget)
-    gdb.events.memory_changed.connect(_forget)
-    gdb.events.register_changed.connect(_forget)
+    follow_changes()
     _Rc()
     for subject in SUBJECTS:
         _Show(subject)
     _Walk()
-    Snapshot(current_kernel)
+    stepping.register()
+    functions.register()
+    printers.register()
     # These modules use this one.
     from gdbscripts import profile_command, thread_command
     from gdbscripts.print_command import Print
+    from gdbscripts.snapshot_command import Snapshot
 
     thread_command.register()
     profile_command.register()
     Print()
+    Snapshot(current_kernel)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import gdb
 
-from gdbscripts.commands import use_profile
+from gdbscripts.kernel import use_profile
 from rcdbg.errors import RcdbgError
 from rcdbg.model.profile import Profile, load_profile
 

@@ -4,8 +4,11 @@ Sources: gdb manual, nodes "Connections In Python" and "Packets"; QEMU manual, "
 (qqemu.PhyMemMode).
 """
 
+import struct
+
 import gdb
 
+from gdbscripts.framework import demand_machine
 from rcdbg.errors import MemoryReadError, TargetError
 from rcdbg.riscv.registers import ABI_NAMES, SUPERVISOR_CSRS, unsigned
 from rcdbg.riscv.sv39 import PAGE_SIZE
@@ -17,15 +20,31 @@ _PC = "pc"
 _GPRS = tuple("fp" if name == "s0" else name for name in ABI_NAMES)
 
 
+def refresh_registers() -> None:
+    """Let gdb read the registers anew if they are not what it remembers.
+
+    gdb takes it that a machine which stands does not change; `monitor system_reset` and
+    `monitor loadvm` change it all the same.
+    """
+    connection = gdb.selected_inferior().connection
+    if not isinstance(connection, gdb.RemoteTargetConnection):
+        return
+    try:
+        raw = bytes.fromhex(bytes(connection.send_packet("g") or b"").decode("ascii"))
+        frame = gdb.newest_frame()
+        remembered = [unsigned(int(frame.read_register(name))) for name in (*_GPRS, _PC)]
+    except (gdb.error, ValueError):
+        return  # another kind of stub: gdb knows best
+    size = 8 * len(remembered)
+    if len(raw) >= size and raw[:size] != struct.pack(f"<{len(remembered)}Q", *remembered):
+        gdb.execute("maintenance flush register-cache", to_string=True)
+
+
 class GdbTarget:
     """One stop of the machine behind gdb: pages are read once and kept as long as it lives."""
 
     def __init__(self) -> None:
-        inferior = gdb.selected_inferior()
-        connection = inferior.connection
-        if not isinstance(connection, gdb.RemoteTargetConnection) or not inferior.pid:
-            raise TargetError("gdb is not connected to a machine: target remote ...")
-        self._connection = connection
+        self._connection = demand_machine()
         self._pages: dict[int, bytes] = {}
 
     @property

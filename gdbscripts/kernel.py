@@ -1,0 +1,102 @@
+"""The kernel at this stop, for commands, functions, printers and unwinders alike.
+
+It is kept as long as nothing can have changed it. gdb tells of stops, of `set var` and of other
+files; of what `monitor` does it tells nothing. So each command of ours and each function starts
+with `forget`, and what is used many times in between (printers, unwinders) shares one kernel.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import gdb
+
+from gdbscripts.framework import demand_machine
+from rcdbg.errors import ImageError
+
+if TYPE_CHECKING:
+    # Imported by the first command that needs them: `source` stays quick.
+    from rcdbg.image.elf import Image
+    from rcdbg.model.kernel import Kernel
+    from rcdbg.model.profile import Profile
+
+
+@functools.lru_cache(maxsize=2)
+def _image(path: str, mtime_ns: int, size: int) -> Image:
+    from rcdbg.image.elf import load_image
+
+    return load_image(Path(path))
+
+
+def current_image() -> Image:
+    """The image of the ELF that gdb has loaded; raises ImageError without one."""
+    space = gdb.current_progspace()
+    name = space.filename if space else None
+    if not name:
+        raise ImageError("gdb has no ELF: file PATH/TO/os")
+    try:
+        status = Path(name).stat()
+    except OSError as error:
+        raise ImageError(f"{name}: {error.strerror}") from error
+    return _image(name, status.st_mtime_ns, status.st_size)
+
+
+_kernel: Kernel | None = None
+"""The kernel of this stop."""
+
+
+_profile: Profile | None = None
+"""The names that the kernel uses; None for the usual ones."""
+
+
+def use_profile(profile: Profile) -> None:
+    """Look for these names from now on."""
+    global _profile  # noqa: PLW0603
+    _profile = profile
+    forget()
+
+
+def forget(*_: object) -> None:
+    """Whatever was read of the machine may have changed."""
+    global _kernel  # noqa: PLW0603  # gdb's events reach module-level functions only
+    _kernel = None
+
+
+def current_kernel() -> Kernel:
+    """The kernel at this stop; raises RcdbgError if there is none, or the ELF is another one."""
+    global _kernel  # noqa: PLW0603
+    image = current_image()
+    demand_machine()
+    if _kernel is None or _kernel.image is not image:
+        from gdbscripts.target import GdbTarget
+        from rcdbg.image.match import differs_from_memory
+        from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
+
+        kernel = Kernel.now(image, GdbTarget(), _profile or DEFAULT_PROFILE)
+        if why := differs_from_memory(image, kernel.target.read_phys):
+            raise ImageError(why)
+        _kernel = kernel
+    return _kernel
+
+
+def fresh_kernel() -> Kernel:
+    """The kernel as it is now, whatever was kept; raises as `current_kernel`."""
+    from gdbscripts.target import refresh_registers
+
+    forget()
+    current_image()
+    demand_machine()
+    refresh_registers()
+    return current_kernel()
+
+
+def follow_changes() -> None:
+    """Drop what was kept when gdb tells of a change."""
+    for name in ("stop", "cont", "exited", "new_objfile", "clear_objfiles", "memory_changed",
+                 "register_changed", "inferior_call", "before_prompt",
+                 "connection_removed"):  # fmt: skip
+        registry = getattr(gdb.events, name, None)
+        if registry is not None:  # this gdb has it
+            registry.connect(forget)
