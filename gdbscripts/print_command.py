@@ -1,14 +1,18 @@
 """`rc print PATH`: a static of the kernel, or a part of one, completed by tab."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import gdb
 
 from gdbscripts import commands
 from rcdbg.errors import RcdbgError, UsageError
-from rcdbg.model.inspect import DEFAULT_LIMITS, Limits
-from rcdbg.model.kernel import Kernel
-from rcdbg.model.path import complete
-from rcdbg.views.printed import MAX_DEPTH, print_answer, statics_answer
-from rcdbg.views.subjects import Answer
+
+if TYPE_CHECKING:
+    # Imported by the first command that needs them: `source` stays quick.
+    from rcdbg.model.kernel import Kernel
+    from rcdbg.views.subjects import Answer
 
 _OPTIONS = ("--depth", "--json")
 
@@ -47,6 +51,8 @@ class Print(gdb.Command):
             kernel = commands.current_kernel()
         except RcdbgError:
             kernel = None
+        from rcdbg.model.path import complete
+
         return [found[kept:] for found in complete(image, typed, kernel)]
 
     def invoke(self, argument: str, from_tty: bool) -> None:
@@ -61,6 +67,9 @@ class Print(gdb.Command):
         path = " ".join(words)
 
         def ask(kernel: Kernel) -> Answer:
+            from rcdbg.model.inspect import Limits
+            from rcdbg.views.printed import print_answer, statics_answer
+
             if not path:
                 return statics_answer(kernel.image)
             return print_answer(kernel, path, Limits(depth=depth))
@@ -69,6 +78,9 @@ class Print(gdb.Command):
 
 
 def _take_depth(words: list[str]) -> int:
+    from rcdbg.model.inspect import DEFAULT_LIMITS
+    from rcdbg.views.printed import MAX_DEPTH
+
     if "--depth" not in words:
         return DEFAULT_LIMITS.depth
     at = words.index("--depth")

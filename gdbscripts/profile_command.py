@@ -6,7 +6,6 @@ import gdb
 
 from gdbscripts.kernel import use_profile
 from rcdbg.errors import RcdbgError
-from rcdbg.model.profile import Profile, load_profile
 
 
 class _Profile(gdb.Command):
@@ -24,6 +23,8 @@ class _Profile(gdb.Command):
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Read the file; the next command uses it."""
+        from rcdbg.model.profile import Profile, load_profile
+
         words = gdb.string_to_argv(argument)
         if len(words) != 1:
             raise gdb.GdbError("rcdbg: rc profile wants a file, or default")

@@ -1,18 +1,23 @@
 """`rc snapshot FILE`: the machine at this stop, in one file."""
 
+from __future__ import annotations
+
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import gdb
 
 from rcdbg.errors import MemoryReadError, RcdbgError, TargetError, UsageError
-from rcdbg.model.kernel import Kernel
 from rcdbg.riscv import device_tree
 from rcdbg.riscv.registers import SUPERVISOR_CSRS, unsigned
 from rcdbg.target.protocol import Ram, Target
 from rcdbg.target.snapshot import Machine, ReadPhys, write_snapshot
+
+if TYPE_CHECKING:
+    from rcdbg.model.kernel import Kernel
 
 _RAM_BASE = 0x8000_0000  # of QEMU's `virt` machine
 _SEARCHED = 4 << 30

@@ -1,16 +1,24 @@
 """`rc thread`: a thread in full, its backtrace by gdb, and its stack frames to look into."""
 
+from __future__ import annotations
+
+import functools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import gdb
 
-from gdbscripts import parked
 from gdbscripts.commands import answer, current_kernel, take_json
 from rcdbg.errors import RcdbgError
-from rcdbg.model.call_stacks import find_thread
-from rcdbg.views.subjects import thread_answer
+
+if TYPE_CHECKING:
+    # Imported by the first command that needs them: `source` stays quick.
+    from gdbscripts import parked
+    from rcdbg.model.kernel import Kernel
+    from rcdbg.views.subjects import Answer
 
 _OFF = "off"
 _LEVEL = re.compile(r"^#(\d+)( +)", re.MULTILINE)
@@ -18,6 +26,8 @@ _LEVEL = re.compile(r"^#(\d+)( +)", re.MULTILINE)
 
 class _Thread(gdb.Command):
     """Look at a thread, also at one that does not run. No register is written.
+
+    Usage: rc thread ID [COMMAND] [--json]
 
     rc thread ID               what it does, its stack, its Context, its call stack
     rc thread ID --json        the same for programs
@@ -58,13 +68,13 @@ class _Thread(gdb.Command):
         words = gdb.string_to_argv(argument)
         as_json = take_json(words)
         if words == [_OFF]:
-            parked.show(None)
+            _unwinding().show(None)
             return
         if not words or not words[0].isdecimal():
             raise gdb.GdbError("rcdbg: rc thread wants a thread's id, or off: rc thread 1 bt")
         number, rest = int(words[0]), words[1:]
         if not rest:
-            answer(lambda kernel: thread_answer(kernel, number), as_json)
+            answer(lambda kernel: _thread(kernel, number), as_json)
         elif rest[0] in ("bt", "backtrace", "where"):
             _backtrace(number, rest[1:])
         elif rest[0] in ("frame", "f"):
@@ -73,15 +83,33 @@ class _Thread(gdb.Command):
             raise gdb.GdbError(f"rcdbg: rc thread {number} has no {rest[0]!r}: bt or frame")
 
 
+def _thread(kernel: Kernel, number: int) -> Answer:
+    from rcdbg.views.subjects import thread_answer
+
+    return thread_answer(kernel, number)
+
+
+@functools.cache
+def _unwinding() -> ModuleType:
+    """The unwinder, which gdb has from its first use on."""
+    from gdbscripts import parked
+
+    parked.register()
+    return parked
+
+
 def _parked(number: int) -> parked.Parked | None:
     """How to show that thread; None for the one that the hart runs."""
+    from rcdbg.model.call_stacks import find_thread
+
     try:
         kernel = current_kernel()
         thread = find_thread(kernel, number)
     except RcdbgError as error:
         raise gdb.GdbError(f"rcdbg: {error}") from error
     if thread.context is not None:
-        return parked.parked(kernel, number, thread.context)
+        shown: parked.Parked = _unwinding().parked(kernel, number, thread.context)
+        return shown
     if thread.status in ("running", "dead"):
         return None
     raise gdb.GdbError(f"rcdbg: thread {number} has no parked Context to start from")
@@ -90,12 +118,12 @@ def _parked(number: int) -> parked.Parked | None:
 @contextmanager
 def _selection_kept() -> Iterator[None]:
     """gdb's selected thread and stack frame are what they were, whatever is done inside."""
-    before = parked.shown()
+    before = _unwinding().shown()
     level = gdb.selected_frame().level()
     try:
         yield
     finally:
-        parked.show(before)
+        _unwinding().show(before)
         _select(level)
 
 
@@ -136,7 +164,7 @@ def _backtrace(number: int, words: list[str]) -> None:
             raise gdb.GdbError(f"rcdbg: rc thread {number} bt takes a count or full, not {word!r}")
         arguments.append(word)
     with _selection_kept():
-        parked.show(thread)
+        _unwinding().show(thread)
         # -no-filters: the user's own may be anything, and the numbers have to be gdb's.
         command = " ".join(["bt", "-no-filters", *arguments])
         text = gdb.execute(f"with width 0 -- {command}", to_string=True)
@@ -149,11 +177,11 @@ def _frame(number: int, words: list[str]) -> None:
     wanted = int(words[0]) if words else 0
     thread = _parked(number)
     first = 0 if thread is None else thread.first
-    before, level = parked.shown(), gdb.selected_frame().level()
-    parked.show(thread)
+    before, level = _unwinding().shown(), gdb.selected_frame().level()
+    _unwinding().show(thread)
     _select(first + wanted)
     if gdb.selected_frame().level() != first + wanted:
-        parked.show(before)
+        _unwinding().show(before)
         _select(level)
         raise gdb.GdbError(f"rcdbg: thread {number} has no stack frame {wanted}: rc thread"
                            f" {number} bt")  # fmt: skip
@@ -162,6 +190,5 @@ def _frame(number: int, words: list[str]) -> None:
 
 
 def register() -> None:
-    """Define the command and what it needs."""
-    parked.register()
+    """Define the command."""
     _Thread()

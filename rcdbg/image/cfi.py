@@ -7,6 +7,7 @@ numbers" (x0..x31 are 0..31, column 64 is an alternate return column, CSR n is 4
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -100,7 +101,8 @@ class CallFrames:
     def __init__(self, section: bytes = b"") -> None:
         self._data = section
         self._cies: dict[int, _Cie] = {}
-        self._fdes = sorted(self._scan(), key=lambda fde: fde.start)
+        with _in_bounds():
+            self._fdes = sorted(self._scan(), key=lambda fde: fde.start)
         self._starts = [fde.start for fde in self._fdes]
         self._known: dict[int, CallFrame] = {}
 
@@ -122,7 +124,8 @@ class CallFrames:
         for index in range(last, max(last - _OVERLAPS, -1), -1):
             fde = self._fdes[index]
             if pc < fde.start + fde.size:
-                found = self._run(fde, pc)
+                with _in_bounds():
+                    found = self._run(fde, pc)
                 if len(self._known) < _MAX_KNOWN:
                     self._known[pc] = found
                 return found
@@ -213,6 +216,15 @@ class CallFrames:
             cie.is_signal,
             fde.start,
         )
+
+
+@contextmanager
+def _in_bounds() -> Iterator[None]:
+    """A read past the end is damage like any other."""
+    try:
+        yield
+    except IndexError as error:
+        raise DwarfError("an entry of .debug_frame is cut off") from error
 
 
 def _execute(cie: _Cie, code: bytes, state: _State, initial: _State, until: int | None) -> None:

@@ -102,8 +102,6 @@ def uleb128(data: bytes, position: int) -> tuple[int, int]:
     """The unsigned LEB128 number at `position`, and the position behind it."""
     value = shift = 0
     for index in range(MAX_LEB_BYTES):
-        if position + index >= len(data):
-            raise DwarfError("a number is cut off")
         byte = data[position + index]
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
