@@ -99,7 +99,7 @@ class Victim:
         for name, answer in asked():
             reads = _Reads(self.frozen)
             before = answer(Kernel.now(self.frozen.image, reads)).document
-            problems = json.dumps(before).count('"why"')
+            problems = json.dumps(before).count('"problems": [{')
             if problems:
                 raise AssertionError(f"{name} of a healthy kernel has {problems} problems")
             if reads.followed or reads.bulk:
