@@ -13,6 +13,7 @@ import pytest
 from rcdbg.pytest_plugin import BootKernel
 from rcdbg.trace.events import trap
 from rcdbg.trace.run import Run
+from tests.support.gdb_output import without_farewell
 
 SCRIPT = Path(__file__).resolve().parents[2] / "gdbscripts" / "rcdbg.py"
 PIP_GDB = str(Path(sys.executable).with_name("gdb"))
@@ -34,7 +35,7 @@ class InGdb:
 
     def __call__(self, *commands: str) -> str:
         done = self.call(*commands)
-        assert done.stderr == "", done.stderr
+        assert without_farewell(done.stderr) == "", done.stderr
         return done.stdout
 
     def call(self, *commands: str) -> "subprocess.CompletedProcess[str]":

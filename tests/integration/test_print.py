@@ -240,7 +240,7 @@ def test_rcdbg_print(rcdbg_kernel: Path) -> None:
     done = rcdbg("print", "PROCESSOR.current_thread", "--depth", "1", *common)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"Arc › Thread .*strong \d", done.stdout)
-    assert re.search(r"^├ id: \d", done.stdout, re.MULTILINE)
+    assert re.search(r"^[├└] id: \d", done.stdout, re.MULTILINE)
     done = rcdbg("print", "TICKS", "--json", "--at", "handle_interrupt:2", *common)
     document = json.loads(done.stdout)
     assert document["value"]["kind"] == "integer"

@@ -71,6 +71,7 @@ pub fn shutdown() -> ! {
 ///
 /// OpenSBI 1.1 passes a failing reset on to QEMU's test device without a status, and QEMU then exits with 0:
 /// so the kernel writes to that device itself, and asks the firmware only if this did not help.
+#[inline(never)] // one place to stop at, also in a release build
 pub fn shutdown_failure() -> ! {
     let device = VirtualAddress::from(SIFIVE_TEST_ADDRESS).0 as *mut u32;
     // SAFETY: the device's page is mapped at KERNEL_MAP_OFFSET from the first instruction after paging on
