@@ -191,13 +191,28 @@ impl Mapping {
 
     /// Makes the hart use these tables.
     pub fn activate(&self) {
-        let current = satp::read();
-        if current.mode() == satp::Mode::Sv39 && current.ppn() == self.root_ppn.0 {
-            return;
+        if !self.is_active() {
+            // SAFETY: a mapping that is activated holds the kernel's segments, so the next instruction and the
+            // stack stay where they are.
+            unsafe { set_root(self.root_ppn) };
         }
-        // SAFETY: a mapping that is activated holds the kernel's segments, so the next instruction and the
-        // stack stay where they are.
-        unsafe { satp::set(satp::Mode::Sv39, 0, self.root_ppn.0) };
-        sfence_vma_all();
     }
+
+    /// Whether the hart uses these tables.
+    pub fn is_active(&self) -> bool {
+        let current = satp::read();
+        current.mode() == satp::Mode::Sv39 && current.ppn() == self.root_ppn.0
+    }
+}
+
+/// Makes the hart use the tables under this root; only called if it uses others.
+///
+/// # Safety
+///
+/// They map the code that runs and its stack where these are now.
+#[inline(never)] // a place to trace: each entry is a change of satp
+unsafe fn set_root(root_ppn: PhysicalPageNumber) {
+    // SAFETY: the caller's promise.
+    unsafe { satp::set(satp::Mode::Sv39, 0, root_ppn.0) };
+    sfence_vma_all();
 }

@@ -64,6 +64,11 @@ impl MemorySet {
         self.mapping.activate();
     }
 
+    /// Whether the hart uses this address space.
+    pub fn is_active(&self) -> bool {
+        self.mapping.is_active()
+    }
+
     /// Maps one more segment; refuses one that overlaps with another.
     pub fn add_segment(
         &mut self,
