@@ -115,7 +115,11 @@ const fn first_value(number: usize) -> usize {
 }
 
 fn prepare() {
-    let mapping = KERNEL_PROCESS.inner().memory_set.mapping.lookup(VirtualAddress(PLACE));
+    let mapping = KERNEL_PROCESS
+        .inner()
+        .memory_set
+        .mapping
+        .lookup(VirtualAddress(PLACE));
     assert_eq!(mapping, None, "the kernel's process has no page there");
     for number in 1..count() + 1 {
         let process = Process::new_kernel().expect("there are frames");

@@ -152,7 +152,7 @@ extern "C" {
 
 /// What register xN of thread `id` should be; for all but x0 and x2.
 const fn pattern(id: usize, n: usize) -> usize {
-    id << 48 | n * 0x0101_0101_0101
+    (id << 48) | (n * 0x0101_0101_0101)
 }
 
 fn count() -> usize {
@@ -210,7 +210,10 @@ extern "C" fn registers_end(id: usize) {
         survived,
         MAX_ROUNDS
     );
-    println!("thread {}: all 31 registers survived {} ticks", id, survived);
+    println!(
+        "thread {}: all 31 registers survived {} ticks",
+        id, survived
+    );
     FINISHED.fetch_add(1, Ordering::Relaxed);
 }
 

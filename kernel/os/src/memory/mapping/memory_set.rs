@@ -60,6 +60,7 @@ impl MemorySet {
     }
 
     /// Makes the hart use this address space.
+    #[inline(never)] // a place to trace, also in a release build
     pub fn activate(&self) {
         self.mapping.activate();
     }
