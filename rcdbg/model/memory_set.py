@@ -243,6 +243,12 @@ def process_root(kernel: Kernel, number: int) -> Root:
     raise DecodeError(f"process {number}", f"{known}{': ' if reason else ''}{reason}")
 
 
+def root_of(kernel: Kernel, process: int) -> int:
+    """The frame of the root table of the Process struct at that address; raises DecodeError."""
+    memory_set, _ = _memory_set(kernel, _process_at(kernel, process))
+    return _root(memory_set)
+
+
 def _memory_set(kernel: Kernel, process: Value) -> tuple[Value, bool | None]:
     """The MemorySet of a process, and whether the lock around it is held."""
     name = kernel.profile.memory_set

@@ -13,7 +13,7 @@ from rcdbg.model.context import context_at, offset_of_sepc
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.state import Backtrace, Context, Place, Problem, StackFrame
 from rcdbg.model.value import DecodeError
-from rcdbg.riscv import prologue
+from rcdbg.riscv import prologue, sv39
 from rcdbg.riscv.registers import MASK64, unsigned
 
 MAX_FRAMES = 4096
@@ -219,6 +219,8 @@ def _step_without(kernel: Kernel, cursor: Cursor) -> tuple[StackFrame, Cursor]:
         return frame, Cursor(ra, dict(cursor.registers), False)
     if _is_code(kernel, cursor.lookup):
         raise _EndError("no call frame information for the code here")
+    if cursor.is_exact and _is_users(kernel, cursor.pc):
+        raise _EndError("the code of U-mode is not the kernel's: not followed")
     raise _EndError("the stack is broken", f"{cursor.pc:#x} is in no code of the kernel")
 
 
@@ -242,6 +244,14 @@ def _by_instructions(
         return None
     frame = StackFrame(_place(kernel, cursor), cfa, sp, is_guess=True)
     return frame, Cursor(pc, registers, False)
+
+
+def _is_users(kernel: Kernel, address: int) -> bool:
+    """Whether U-mode may execute what is there, by the page table."""
+    if kernel.memory.mode != sv39.MODE_SV39:
+        return False
+    leaf = sv39.walk(kernel.target.read_phys, kernel.memory.root_ppn, address).leaf
+    return leaf is not None and leaf.pte.bits & (sv39.U | sv39.X) == sv39.U | sv39.X
 
 
 def _is_code(kernel: Kernel, address: int) -> bool:

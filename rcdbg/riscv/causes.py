@@ -54,10 +54,14 @@ def named(name: str) -> int | None:
     Takes the words of `describe` or a unique part of them ("breakpoint", "timer",
     "store page fault"), in any case, with `_` or `-` for blanks.
     """
-    wanted = name.lower().replace("_", " ").replace("-", " ").strip()
-    every = {text: value for value, text in EXCEPTIONS.items()}
-    every |= {text: value | INTERRUPT_BIT for value, text in INTERRUPTS.items()}
+    wanted = _plain(name)
+    every = {_plain(text): value for value, text in EXCEPTIONS.items()}
+    every |= {_plain(text): value | INTERRUPT_BIT for value, text in INTERRUPTS.items()}
     if wanted in every:
         return every[wanted]
     matches = [value for text, value in every.items() if wanted in text]
     return matches[0] if wanted and len(matches) == 1 else None
+
+
+def _plain(words: str) -> str:
+    return words.lower().replace("_", " ").replace("-", " ").strip()

@@ -34,7 +34,18 @@ def pages_mapped(state: KernelState, va: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    "scenario", ["threads", "heap", "frames", "mapping", "breakpoint", "timer", "sleepers"]
+    "scenario",
+    [
+        "threads",
+        "heap",
+        "frames",
+        "mapping",
+        "breakpoint",
+        "timer",
+        "sleepers",
+        "registers",
+        "processes",
+    ],
 )
 def test_every_finite_scenario_passes_and_shuts_down(rcdbg_boot: BootKernel, scenario: str) -> None:
     run = rcdbg_boot(scenario, FAST)
@@ -185,6 +196,87 @@ def test_preempted_threads_take_turns_and_get_their_registers_back(rcdbg_boot: B
         assert order[:3] == order[3:6] == order[6:9], "each in its turn"
     else:
         assert order.count(3) > order.count(1), "by priority: thread n has priority n"
+
+
+def holds_its_pattern(run: Run, state: KernelState) -> int | None:
+    """The thread that the tick interrupted while all its registers are at work, else None.
+
+    By kernel/README.md that is from registers_loop up to registers_check.
+    """
+    start, end = (run.image.symbols.address_of(f"registers_{n}") for n in ("loop", "check"))
+    assert start is not None
+    assert end is not None
+    context = state.trap.context
+    assert context is not None
+    return running(state) if start <= context.sepc.address < end else None
+
+
+def pattern(thread: int, number: int) -> int:
+    """What register x<number> of the thread holds, by the formula in kernel/README.md."""
+    return thread << 48 | number * 0x0101_0101_0101
+
+
+def test_all_31_registers_survive_preemption(rcdbg_boot: BootKernel) -> None:
+    run = rcdbg_boot("registers", f"threads=3 ticks=6 {FAST}")
+    seen: list[int] = []
+    while len(seen) < 9:
+        run.until(trap("timer"))
+        state = run.state()
+        thread = holds_its_pattern(run, state)
+        if thread is None:
+            continue
+        seen.append(thread)
+        assert state.trap.context is not None
+        assert state.processor.current is not None
+        stack = state.processor.current.stack
+        assert stack is not None
+        expected = [pattern(thread, n) for n in range(32)]
+        expected[0], expected[2] = 0, stack.end - 576
+        assert list(state.trap.context.x) == expected
+    assert set(seen) == {1, 2, 3}
+    run.until(exited(status=0))
+    said = re.findall(r"thread (\d+): all 31 registers survived (\d+) ticks", run.console)
+    assert sorted(int(thread) for thread, _ in said) == [1, 2, 3]
+    assert all(int(ticks) >= 6 for _, ticks in said)
+
+
+@pytest.mark.parametrize("number", [1, 3, 4, 5, 6, 31])
+def test_a_register_that_a_trap_loses_is_named(rcdbg_boot: BootKernel, number: int) -> None:
+    run = rcdbg_boot("registers", f"threads=2 {FAST}")
+    victim = None
+    while victim is None:
+        run.until(trap("timer"))
+        state = run.state()
+        victim = holds_its_pattern(run, state)
+    assert state.trap.context is not None
+    ram = run.qemu.ram
+    at = run.kernel().memory.physical(state.trap.context.address + 8 * number) - ram.base
+    ram.memory[at : at + 8] = (0xBAD).to_bytes(8, "little")
+    run.until(exited(status=1))
+    lost = f"thread {victim}: x{number} is 0xbad instead of {pattern(victim, number):#x}"
+    assert lost in run.console
+    assert run.console.count(" instead of ") == 1
+
+
+def test_processes_keep_their_own_values_at_one_address(rcdbg_boot: BootKernel) -> None:
+    run = rcdbg_boot("processes", FAST)
+    roots = set()
+    for thread in (1, 2, 3):
+        run.until(switch(to=thread))
+        state = run.state()
+        assert state.processor.current is not None
+        assert state.processor.current.is_user is (thread == 3)
+        roots.add(state.page_table.root_ppn)
+    assert len(roots) == 3, "satp changes with the process"
+    run.until(trap("environment call from U-mode"))
+    state = run.state()
+    assert running(state) == 3
+    assert state.trap.context is not None
+    assert state.trap.context.sepc.symbol is None, "not the kernel's code"
+    run.until(exited(status=0))
+    frames = re.findall(r"process \d+: 0x40000000 -> (0x\w+) rw-u", run.console)
+    assert len(set(frames)) == len(frames) == 3
+    assert run.console.count("its own value all the time") == 3
 
 
 def test_sleepers_sleep_and_wake(rcdbg_boot: BootKernel) -> None:

@@ -11,8 +11,15 @@ use spin::Once;
 const ARGUMENTS_CAPACITY: usize = 512;
 
 /// All keys that somebody asks for.
-const KNOWN_KEYS: [&str; 7] = [
-    "scenario", "interval", "dump", "threads", "ticks", "frames", "where",
+const KNOWN_KEYS: [&str; 8] = [
+    "scenario",
+    "interval",
+    "dump",
+    "threads",
+    "processes",
+    "ticks",
+    "frames",
+    "where",
 ];
 
 /// What the device tree says.

@@ -27,17 +27,23 @@ const FAILURE_GRACE_TICKS: usize = 10_000_000;
 
 /// One call: the extension in a7, the function in a6; returns a0 and a1 (error and value; a legacy
 /// extension has its value in a0).
-#[inline(always)]
-fn sbi_call(extension: usize, function: usize, arguments: [usize; 3]) -> (usize, usize) {
+#[inline(never)] // a place to trace, also in a release build; so its arguments are all in registers
+fn sbi_call(
+    extension: usize,
+    function: usize,
+    argument0: usize,
+    argument1: usize,
+    argument2: usize,
+) -> (usize, usize) {
     let (error, value);
     // SAFETY: an ecall from S-mode goes to the firmware, which changes a0 and a1 only; none of the calls
     // in this module makes it touch the kernel's memory.
     unsafe {
         asm!(
             "ecall",
-            inlateout("a0") arguments[0] => error,
-            inlateout("a1") arguments[1] => value,
-            in("a2") arguments[2],
+            inlateout("a0") argument0 => error,
+            inlateout("a1") argument1 => value,
+            in("a2") argument2,
             in("a6") function,
             in("a7") extension,
         );
@@ -46,24 +52,26 @@ fn sbi_call(extension: usize, function: usize, arguments: [usize; 3]) -> (usize,
 }
 
 /// Puts one byte on the console.
+#[inline(never)] // a place to trace, also in a release build
 pub fn console_putchar(byte: usize) {
-    sbi_call(SBI_CONSOLE_PUTCHAR, 0, [byte, 0, 0]);
+    sbi_call(SBI_CONSOLE_PUTCHAR, 0, byte, 0, 0);
 }
 
 /// Takes one byte from the console; `usize::MAX` when there is none.
 pub fn console_getchar() -> usize {
-    sbi_call(SBI_CONSOLE_GETCHAR, 0, [0, 0, 0]).0
+    sbi_call(SBI_CONSOLE_GETCHAR, 0, 0, 0, 0).0
 }
 
 /// Asks for a timer interrupt at `time` (ticks of the timebase), and clears a pending one.
+#[inline(never)] // a place to trace, also in a release build
 pub fn set_timer(time: usize) {
-    sbi_call(SBI_SET_TIMER, 0, [time, 0, 0]);
+    sbi_call(SBI_SET_TIMER, 0, time, 0, 0);
 }
 
 /// Ends the machine with success.
 pub fn shutdown() -> ! {
     system_reset(SBI_RESET_REASON_NONE);
-    sbi_call(SBI_SHUTDOWN, 0, [0, 0, 0]);
+    sbi_call(SBI_SHUTDOWN, 0, 0, 0, 0);
     halt()
 }
 
@@ -83,7 +91,7 @@ pub fn shutdown_failure() -> ! {
         core::hint::spin_loop();
     }
     system_reset(SBI_RESET_REASON_SYSTEM_FAILURE);
-    sbi_call(SBI_SHUTDOWN, 0, [0, 0, 0]);
+    sbi_call(SBI_SHUTDOWN, 0, 0, 0, 0);
     halt()
 }
 
@@ -92,13 +100,17 @@ fn system_reset(reason: usize) {
     let (error, present) = sbi_call(
         SBI_EXTENSION_BASE,
         SBI_BASE_PROBE_EXTENSION,
-        [SBI_EXTENSION_SYSTEM_RESET, 0, 0],
+        SBI_EXTENSION_SYSTEM_RESET,
+        0,
+        0,
     );
     if error == 0 && present != 0 {
         sbi_call(
             SBI_EXTENSION_SYSTEM_RESET,
             0,
-            [SBI_RESET_TYPE_SHUTDOWN, reason, 0],
+            SBI_RESET_TYPE_SHUTDOWN,
+            reason,
+            0,
         );
     }
 }

@@ -18,10 +18,12 @@ impl<ThreadType: Clone + Eq> Default for FifoScheduler<ThreadType> {
 }
 
 impl<ThreadType: Clone + Eq> Scheduler<ThreadType> for FifoScheduler<ThreadType> {
+    #[inline(never)] // a place to trace, also in a release build
     fn add_thread(&mut self, thread: ThreadType) {
         self.pool.push_back(thread);
     }
 
+    #[inline(never)] // a place to trace, also in a release build
     fn get_next(&mut self) -> Option<ThreadType> {
         self.pool.pop_front()
     }

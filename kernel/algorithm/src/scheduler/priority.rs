@@ -72,6 +72,7 @@ impl<ThreadType: Clone + Eq> Default for PriorityScheduler<ThreadType> {
 }
 
 impl<ThreadType: Clone + Eq> Scheduler<ThreadType> for PriorityScheduler<ThreadType> {
+    #[inline(never)] // a place to trace, also in a release build
     fn add_thread(&mut self, thread: ThreadType) {
         self.turns += 1;
         let (now, turn) = (self.now, self.turns);
@@ -82,6 +83,7 @@ impl<ThreadType: Clone + Eq> Scheduler<ThreadType> for PriorityScheduler<ThreadT
         entry.pass = entry.pass.max(now);
     }
 
+    #[inline(never)] // a place to trace, also in a release build
     fn get_next(&mut self) -> Option<ThreadType> {
         let index = self.next_after(None)?;
         let entry = &mut self.pool[index];

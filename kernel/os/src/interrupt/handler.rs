@@ -3,13 +3,13 @@
 //! The handler runs on the kernel stack with interrupts off, and returns the Context to resume: the one it
 //! was given, or that of another thread, which then lies at the same place.
 
-use super::timer;
-use super::Context;
+use super::{syscall, timer, Context};
 use crate::process::{self, KERNEL_STACK, PROCESSOR};
 use crate::{dump, sbi, scenarios};
 use core::mem::size_of;
 use riscv::interrupt::{Exception, Interrupt, Trap};
 use riscv::register::scause::Scause;
+use riscv::register::sstatus;
 
 /// Called by `__interrupt`, with the registers of whatever was interrupted.
 ///
@@ -35,6 +35,7 @@ pub extern "C" fn handle_interrupt(
     match scause.cause().try_into() {
         Ok(Trap::Exception(Exception::Breakpoint)) => breakpoint(context),
         Ok(Trap::Interrupt(Interrupt::SupervisorTimer)) => supervisor_timer(context),
+        Ok(Trap::Exception(Exception::UserEnvCall)) => syscall::handle(context),
         _ => fault(context, scause, stval),
     }
 }
@@ -102,8 +103,12 @@ fn fault(context: *mut Context, scause: Scause, stval: usize) -> *mut Context {
 
 /// The length of the instruction at `address`, in bytes: its lowest two bits are 11 unless it is compressed.
 fn instruction_length(address: usize) -> usize {
-    // SAFETY: the hart has just fetched the instruction from there, and kernel code is readable.
-    let low = unsafe { (address as *const u16).read_volatile() };
+    // SAFETY: the hart has just fetched the instruction from there, and all code is readable. SUM lets the kernel
+    // read that of U-mode; __restore puts sstatus back.
+    let low = unsafe {
+        sstatus::set_sum();
+        (address as *const u16).read_volatile()
+    };
     if low & 0b11 == 0b11 {
         4
     } else {

@@ -1,7 +1,9 @@
-//! Traps: entry and return in `interrupt.asm`, the decision in [`handler`], the clock in [`timer`].
+//! Traps: entry and return in `interrupt.asm`, the decision in [`handler`], the clock in [`timer`],
+//! what U-mode may ask for in [`syscall`].
 
 mod context;
 mod handler;
+pub mod syscall;
 pub mod timer;
 
 pub use context::Context;

@@ -14,7 +14,7 @@ pub use condvar::Condvar;
 pub use config::*;
 pub use kernel_stack::KERNEL_STACK;
 pub use lock::Lock;
-pub use process::KERNEL_PROCESS;
+pub use process::{Process, KERNEL_PROCESS};
 pub use processor::{is_idle, PROCESSOR};
 pub use sleep::{sleep_until, wake_due};
 pub use thread::{create_kernel_thread, Thread, ThreadID};

@@ -31,8 +31,18 @@ pub struct ProcessInner {
 impl Process {
     /// A process with the kernel's own mapping.
     pub fn new_kernel() -> MemoryResult<Arc<Self>> {
+        Self::new(false)
+    }
+
+    /// A process whose threads run in U-mode. It has the kernel's own mapping too, for its traps, with no right
+    /// for U-mode.
+    pub fn new_user() -> MemoryResult<Arc<Self>> {
+        Self::new(true)
+    }
+
+    fn new(is_user: bool) -> MemoryResult<Arc<Self>> {
         Ok(Arc::new(Self {
-            is_user: false,
+            is_user,
             inner: Mutex::new(ProcessInner {
                 memory_set: MemorySet::new_kernel()?,
             }),
@@ -70,6 +80,15 @@ impl Process {
             map_type: MapType::Framed,
             range,
             flags,
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // The last thread ends in its own address space, whose tables are about to be freed.
+        if self.inner().memory_set.is_active() {
+            KERNEL_PROCESS.inner().memory_set.activate();
         }
     }
 }

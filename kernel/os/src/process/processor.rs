@@ -76,6 +76,7 @@ impl Processor {
     }
 
     /// Makes a new thread ready.
+    #[inline(never)] // a place to trace, also in a release build
     pub fn add_thread(&mut self, thread: Arc<Thread>) {
         let priority = thread.priority;
         self.scheduler.set_priority(thread.clone(), priority);
@@ -84,6 +85,7 @@ impl Processor {
 
     /// Puts the Context of the thread whose turn it is on the kernel stack: a ready one, or the idle thread
     /// while others sleep. When there are no threads left, the scenario has ended.
+    #[inline(never)] // a place to trace, also in a release build
     pub fn prepare_next_thread(&mut self) -> *mut Context {
         let next = match self.scheduler.get_next() {
             Some(thread) => thread,
@@ -97,6 +99,7 @@ impl Processor {
 
     /// Takes the hart from the running thread, which had `context`: a dead one is forgotten, one that sleeps
     /// joins the sleeping ones, any other is ready again.
+    #[inline(never)] // a place to trace, also in a release build
     pub fn park_current_thread(&mut self, context: &Context) {
         let thread = self.current_thread.take().expect("a thread runs");
         let (sleeping, dead) = {
@@ -116,6 +119,7 @@ impl Processor {
     }
 
     /// Ends the running thread, which does not come back from its trap.
+    #[inline(never)] // a place to trace, also in a release build
     pub fn kill_current_thread(&mut self) {
         let thread = self.current_thread.take().expect("a thread runs");
         thread.inner().dead = true;
@@ -123,12 +127,14 @@ impl Processor {
     }
 
     /// Marks the running thread dead; it gives the hart away at its next trap.
+    #[inline(never)] // a place to trace, also in a release build
     pub fn mark_current_thread_dead(&mut self) {
         let thread = self.current_thread.as_ref().expect("a thread runs");
         thread.inner().dead = true;
     }
 
     /// Marks the running thread as sleeping; it gives the hart away at its next trap.
+    #[inline(never)] // a place to trace, also in a release build
     pub fn mark_current_thread_sleeping(&mut self) -> Arc<Thread> {
         let thread = self.current_thread.as_ref().expect("a thread runs");
         thread.inner().sleeping = true;
@@ -144,6 +150,7 @@ impl Processor {
     }
 
     /// Makes a sleeping thread ready; one that does not sleep stays what it is.
+    #[inline(never)] // a place to trace, also in a release build
     pub fn wake_thread(&mut self, thread: &Arc<Thread>) {
         if let Some(thread) = self.sleeping_threads.take(thread) {
             thread.inner().sleeping = false;

@@ -74,6 +74,7 @@ impl Thread {
     }
 
     /// Makes the thread the running one: its address space, and its Context on the kernel stack.
+    #[inline(never)] // a place to trace, also in a release build
     pub fn prepare(&self) -> *mut Context {
         self.process.inner().memory_set.activate();
         let context = self
@@ -85,6 +86,7 @@ impl Thread {
     }
 
     /// Keeps the registers of the thread, which stops running.
+    #[inline(never)] // a place to trace, also in a release build
     pub fn park(&self, context: Context) {
         let previous = self.inner().context.replace(context);
         assert!(previous.is_none(), "thread {} was parked already", self.id);

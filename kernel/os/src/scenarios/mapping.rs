@@ -42,7 +42,7 @@ fn prepare() {
 }
 
 /// Prints where `address` leads and returns it.
-fn show(memory_set: &MemorySet, name: &str, address: usize) -> Option<PhysicalAddress> {
+pub(super) fn show(memory_set: &MemorySet, name: &str, address: usize) -> Option<PhysicalAddress> {
     let address = VirtualAddress(address);
     let physical = memory_set.mapping.lookup(address);
     match (physical, memory_set.mapping.flags(address)) {

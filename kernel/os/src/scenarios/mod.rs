@@ -15,6 +15,8 @@ mod heap;
 mod mapping;
 mod panic;
 mod preempt;
+mod processes;
+mod registers;
 mod sleepers;
 mod threads;
 mod timer;
@@ -46,6 +48,8 @@ static SCENARIOS: &[Scenario] = &[
     breakpoint::SCENARIO,
     timer::SCENARIO,
     preempt::SCENARIO,
+    registers::SCENARIO,
+    processes::SCENARIO,
     sleepers::SCENARIO,
     console::SCENARIO,
     fault::SCENARIO,

@@ -5,9 +5,15 @@ use crate::memory::{PhysicalPageNumber, PAGE_SIZE};
 use core::fmt;
 
 /// Owns a frame and gives it back when dropped.
-pub struct FrameTracker(pub(super) PhysicalPageNumber);
+pub struct FrameTracker(PhysicalPageNumber);
 
 impl FrameTracker {
+    /// Owns `frame`, which the allocator has just taken.
+    #[inline(never)] // a place to trace, also in a release build: the frame is an argument here
+    pub(super) fn new(frame: PhysicalPageNumber) -> Self {
+        Self(frame)
+    }
+
     /// The frame's number.
     pub fn page_number(&self) -> PhysicalPageNumber {
         self.0

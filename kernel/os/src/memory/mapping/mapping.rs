@@ -93,6 +93,7 @@ impl Mapping {
     /// Maps one page to one frame; refuses a page that is mapped already.
     ///
     /// The caller makes the change visible with a fence.
+    #[inline(never)] // a place to trace, also in a release build
     pub fn map_one(
         &mut self,
         page: VirtualPageNumber,
@@ -115,6 +116,7 @@ impl Mapping {
     /// Maps a segment; the first bytes of a Framed one come from `initial_data`, the rest is zero.
     ///
     /// If it cannot be mapped as a whole, nothing of it is.
+    #[inline(never)] // a place to trace, also in a release build
     pub fn map(&mut self, segment: &Segment, initial_data: Option<&[u8]>) -> MemoryResult<()> {
         let mut data = initial_data.unwrap_or(&[]);
         let pages = segment.page_range();
@@ -156,10 +158,12 @@ impl Mapping {
     }
 
     /// Takes a segment's mapping away and frees the frames that were its own.
+    #[inline(never)] // a place to trace, also in a release build
     pub fn unmap(&mut self, segment: &Segment) {
         self.unmap_pages(segment.page_range());
     }
 
+    #[inline(never)] // a place to trace, also in a release build
     fn unmap_pages(&mut self, pages: Range<VirtualPageNumber>) {
         for page in pages.iter() {
             if let Some((_, 0)) = self.walk(page) {
@@ -191,13 +195,28 @@ impl Mapping {
 
     /// Makes the hart use these tables.
     pub fn activate(&self) {
-        let current = satp::read();
-        if current.mode() == satp::Mode::Sv39 && current.ppn() == self.root_ppn.0 {
-            return;
+        if !self.is_active() {
+            // SAFETY: a mapping that is activated holds the kernel's segments, so the next instruction and the
+            // stack stay where they are.
+            unsafe { set_root(self.root_ppn) };
         }
-        // SAFETY: a mapping that is activated holds the kernel's segments, so the next instruction and the
-        // stack stay where they are.
-        unsafe { satp::set(satp::Mode::Sv39, 0, self.root_ppn.0) };
-        sfence_vma_all();
     }
+
+    /// Whether the hart uses these tables.
+    pub fn is_active(&self) -> bool {
+        let current = satp::read();
+        current.mode() == satp::Mode::Sv39 && current.ppn() == self.root_ppn.0
+    }
+}
+
+/// Makes the hart use the tables under this root; only called if it uses others.
+///
+/// # Safety
+///
+/// They map the code that runs and its stack where these are now.
+#[inline(never)] // a place to trace, also in a release build: each entry is a change of satp
+unsafe fn set_root(root_ppn: PhysicalPageNumber) {
+    // SAFETY: the caller's promise.
+    unsafe { satp::set(satp::Mode::Sv39, 0, root_ppn.0) };
+    sfence_vma_all();
 }

@@ -60,8 +60,14 @@ impl MemorySet {
     }
 
     /// Makes the hart use this address space.
+    #[inline(never)] // a place to trace, also in a release build
     pub fn activate(&self) {
         self.mapping.activate();
+    }
+
+    /// Whether the hart uses this address space.
+    pub fn is_active(&self) -> bool {
+        self.mapping.is_active()
     }
 
     /// Maps one more segment; refuses one that overlaps with another.

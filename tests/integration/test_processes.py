@@ -1,0 +1,164 @@
+"""Several address spaces: each process as rcdbg shows it, against QEMU while that process runs."""
+
+import re
+
+import pytest
+
+from rcdbg.machine.monitor import Monitor
+from rcdbg.machine.oracles import Run as Mapped
+from rcdbg.machine.oracles import parse_gva2gpa, parse_info_mem
+from rcdbg.model import mappings
+from rcdbg.model.call_stacks import read_call_stacks
+from rcdbg.model.memory_set import MemorySet, process_root, read_memory_sets
+from rcdbg.model.page_table import read_page_table, translate
+from rcdbg.pytest_plugin import BootKernel
+from rcdbg.riscv import sv39
+from rcdbg.trace.events import trap
+from rcdbg.trace.run import Run
+from tests.integration.test_cli import rcdbg
+
+pytestmark = pytest.mark.every_kernel
+
+PLACE = 0x4000_0000
+THREADS = (1, 2, 3)
+USER = 3
+PAGE = 4096
+
+
+def run_to_thread(run: Run, thread: int) -> None:
+    """On to a tick that interrupts that thread, while all of them are there."""
+    for _ in range(30):
+        run.until(trap("timer"))
+        current = run.state().processor.current
+        if current is not None and current.id == thread:
+            return
+    pytest.fail(f"thread {thread} never ran")
+
+
+@pytest.fixture
+def stopped(rcdbg_boot: BootKernel) -> Run:
+    run = rcdbg_boot("processes", "interval=100000 ticks=100000")
+    run_to_thread(run, 1)
+    return run
+
+
+def set_of(run: Run, thread: int) -> MemorySet:
+    found = read_memory_sets(run.kernel())
+    assert found.problems == ()
+    (only,) = [s for s in found.sets if thread in s.threads]
+    return only
+
+
+def printed_frames(run: Run) -> dict[int, int]:
+    """Physical address of the place in each process, as the kernel says; process n has thread n."""
+    found = re.findall(r"^process (\d+): 0x40000000 -> (0x\w+) rw-u", run.console, re.MULTILINE)
+    return {int(number): int(pa, 16) for number, pa in found}
+
+
+def printed_roots(run: Run) -> dict[int, int]:
+    found = re.findall(r"^process (\d+): root page table (0x\w+)", run.console, re.MULTILINE)
+    return {int(number): int(pa, 16) for number, pa in found}
+
+
+def flat(mapped: list[Mapped]) -> dict[int, tuple[int, str]]:
+    return {
+        m.va + offset: (m.pa + offset, m.attributes[:5])
+        for m in mapped
+        for offset in range(0, m.size, PAGE)
+    }
+
+
+def test_every_process_is_shown_as_qemu_sees_it_when_it_runs(stopped: Run) -> None:
+    theirs, frames, roots = {}, printed_frames(stopped), printed_roots(stopped)
+    assert frames.keys() == roots.keys() == set(THREADS)
+    for thread in THREADS:
+        run_to_thread(stopped, thread)
+        found = set_of(stopped, thread)
+        assert found.active
+        assert found.root_ppn is not None
+        assert found.root_ppn << 12 == roots[thread]
+        with Monitor(stopped.qemu.qmp_socket) as monitor:
+            theirs[thread] = flat(parse_info_mem(monitor.hmp("info mem")))
+            assert parse_gva2gpa(monitor.hmp(f"gva2gpa {PLACE:#x}")) == frames[thread]
+    # Now all of them from one stop, whatever is in satp.
+    kernel = stopped.kernel()
+    for thread in THREADS:
+        root = process_root(kernel, set_of(stopped, thread).process)
+        ours = {
+            m.va + offset: (m.pa + offset, m.rights)
+            for m in read_page_table(kernel, root).ranges
+            for offset in range(0, m.size, PAGE)
+        }
+        assert ours == theirs[thread]
+        assert translate(kernel, PLACE, root).walk.physical == frames[thread]
+        assert mappings.lint(kernel, root).findings == ()
+
+
+def test_the_books_of_all_processes_agree_with_their_tables(stopped: Run) -> None:
+    found = read_memory_sets(stopped.kernel())
+    assert (found.problems, len(found.sets)) == ((), 1 + len(THREADS))
+    assert [s.differences for s in found.sets] == [0] * len(found.sets)
+    assert [s.active for s in found.sets].count(True) == 1
+    places = {s.threads: [g.rights for g in s.segments if g.start == PLACE] for s in found.sets}
+    assert places == {(0,): [], (1,): ["rw-u"], (2,): ["rw-u"], (3,): ["rw-u"]}
+    for number, item in enumerate(found.sets):
+        assert process_root(stopped.kernel(), number).ppn == item.root_ppn
+
+
+def test_threads_are_known_by_process_and_mode(stopped: Run) -> None:
+    threads = {t.id: t for t in stopped.state().processor.threads}
+    assert threads.keys() == {0, *THREADS}
+    assert {number: t.is_user for number, t in threads.items()} == {
+        0: False, 1: False, 2: False, USER: True,
+    }  # fmt: skip
+    assert len({t.process for t in threads.values()}) == len(threads)
+    assert len({t.stack for t in threads.values()}) == 1, "each in its own address space"
+    assert not [p for t in threads.values() for p in t.problems]
+
+
+def test_the_parked_context_in_u_mode(stopped: Run) -> None:
+    """The saved registers of a thread of U-mode: what its program says is in them."""
+    run_to_thread(stopped, USER)
+    run_to_thread(stopped, 1)
+    user = next(t for t in stopped.state().processor.threads if t.id == USER)
+    assert user.context is not None
+    assert user.context.sstatus.value >> 8 & 1 == 0, "SPP: from U-mode"
+    assert user.context.x[8] == PLACE
+    kernel = stopped.kernel()
+    root = process_root(kernel, set_of(stopped, USER).process)
+    leaf = sv39.walk(kernel.target.read_phys, root.ppn, user.context.sepc.address).leaf
+    assert leaf is not None
+    wanted = sv39.V | sv39.R | sv39.X | sv39.U
+    assert leaf.pte.bits & (wanted | sv39.W) == wanted
+
+
+@pytest.mark.parametrize("current", THREADS)
+def test_call_stacks_are_read_in_each_threads_own_memory(stopped: Run, current: int) -> None:
+    """All stacks are at the same address, so another's memory would give another's callers."""
+    run_to_thread(stopped, current)
+    found = read_call_stacks(stopped.kernel())
+    stacks = {s.thread.id: s for s in found.stacks}
+    for thread in THREADS:
+        backtrace = stacks[thread].backtrace
+        assert backtrace is not None
+        assert backtrace.problems == (), thread
+        symbols = [frame.pc.symbol or "" for frame in backtrace.frames]
+        if thread == USER:
+            assert "U-mode" in backtrace.note
+        else:
+            assert any("kernel_part" in symbol for symbol in symbols)
+            assert symbols[-1] == "kernel_thread_exit"
+            assert stacks[thread].thread.stack_deepest
+
+
+def test_on_the_command_line(rcdbg_kernel: object) -> None:
+    place = ("--kernel", str(rcdbg_kernel), "--scenario", "processes", "--append",
+             "interval=100000", "--at", "handle_interrupt:6")  # fmt: skip
+    threads = rcdbg("show", "threads", *place).stdout
+    assert re.search(r"\b3 .*\buser\b", threads)
+    for number in "123":
+        table = rcdbg("show", "pagetable", "--process", number, "--user", *place).stdout
+        assert re.search(r"0x40000000.* rw-u", table)
+        assert "maps a 4 KiB page" in rcdbg("walk", hex(PLACE), "--process", number, *place).stdout
+    walk = rcdbg("walk", hex(PLACE), "--process", "0", *place).stdout
+    assert "no translation" in walk
