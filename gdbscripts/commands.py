@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import gdb
 
 from gdbscripts import functions, printers, stepping
-from gdbscripts.framework import one_line_errors
+from gdbscripts.framework import JSON, completions, one_line_errors
 from gdbscripts.kernel import current_image, current_kernel, follow_changes, fresh_kernel
 from rcdbg.cli import subject_options
 from rcdbg.errors import RcdbgError, UsageError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["current_image", "current_kernel", "register"]
 
-_JSON = "--json"
 _DEFAULT_WIDTH = 120
 
 
@@ -126,7 +125,7 @@ class _Show(gdb.Command):
 
     def complete(self, text: str, word: str | None) -> list[str]:
         """The options that this subject takes."""
-        return _options(text, word, (_JSON, *subject_options.names(self._subject.name)))
+        return completions(text, word, (JSON, *subject_options.names(self._subject.name)))
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Decode, render, print."""
@@ -160,7 +159,7 @@ class _Walk(gdb.Command):
         if word is None:  # gdb asks first where words end
             return []
         if text.split(" ")[-1].startswith("-"):
-            return _options(text, word)
+            return completions(text, word, (JSON,))
         try:
             return current_image().symbols.complete(word)[:50]
         except RcdbgError:
@@ -208,15 +207,9 @@ def _split(argument: str) -> list[str]:
 
 def take_json(words: list[str]) -> bool:
     """Whether --json is among the words, which then have it no more."""
-    found = _JSON in words
-    words[:] = [w for w in words if w != _JSON]
+    found = JSON in words
+    words[:] = [w for w in words if w != JSON]
     return found
-
-
-def _options(text: str, word: str | None, known: Iterable[str] = (_JSON,)) -> list[str]:
-    typed = text.split(" ")[-1]
-    # gdb counts a hyphen as the end of a word, and asks for what follows it only.
-    return [o[len(typed) - len(word or "") :] for o in known if o.startswith(typed)]
 
 
 def answer(ask: Callable[[Kernel], Answer], as_json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import gdb
 
 from gdbscripts import commands
+from gdbscripts.framework import completions
 from rcdbg.errors import RcdbgError, UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Print(gdb.Command):
         # gdb replaces only its own last word, which `.`, `[`, `:` and `-` end.
         kept = len(typed) - len(word)
         if typed.startswith("-"):
-            return [option[kept:] for option in _OPTIONS if option.startswith(typed)]
+            return completions(text, word, _OPTIONS)
         try:
             image = commands.current_image()
         except RcdbgError:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import gdb
 
 from gdbscripts.framework import Command, demand_machine, say
+from gdbscripts.interrupts import Interrupts
 from gdbscripts.kernel import fresh_kernel
 from rcdbg.errors import RcdbgError, TargetError, UsageError
 
@@ -34,10 +35,11 @@ _MAX_CODE = 1 << 12
 class _Watch(gdb.Breakpoint):
     """A breakpoint of ours at an address: stops where `happened` says so."""
 
-    def __init__(self, address: int, happened: Happened) -> None:
+    def __init__(self, address: int, happened: Happened, interrupts: Interrupts) -> None:
         super().__init__(f"*{address:#x}", internal=True)
         self.silent = True  # gdb's own report would say "Breakpoint -1"
         self._happened = happened
+        self._interrupts = interrupts
         self.hit = False
         self.error: Exception | None = None
 
@@ -45,27 +47,28 @@ class _Watch(gdb.Breakpoint):
         """Whether this is it; gdb goes on otherwise. Ctrl-C and errors end the wait as well."""
         try:
             self.hit = self._happened(fresh_kernel())
-        except (RcdbgError, gdb.error, KeyboardInterrupt) as error:
-            self.error = error if isinstance(error, Exception) else None
+        except (RcdbgError, gdb.error) as error:
+            self.error = error
             return True
-        return self.hit
+        return self.hit or self._interrupts.asked
 
 
 def _run_until(places: Sequence[int], happened: Happened) -> bool:
     """Let the kernel run to one of `places` where `happened`; False if it stopped elsewhere."""
     watches: list[_Watch] = []
-    try:
-        for place in places:
-            watches.append(_Watch(place, happened))
-        _continue()
-        for watch in watches:
-            if watch.error is not None:
-                raise watch.error
-        return any(watch.hit for watch in watches)
-    finally:
-        for watch in watches:
-            with suppress(RuntimeError, gdb.error):  # gdb took it away itself
-                watch.delete()
+    with Interrupts() as interrupts:
+        try:
+            for place in places:
+                watches.append(_Watch(place, happened, interrupts))
+            _continue()
+            for watch in watches:
+                if watch.error is not None:
+                    raise watch.error
+            return any(watch.hit for watch in watches)
+        finally:
+            for watch in watches:
+                with suppress(RuntimeError, gdb.error):  # gdb took it away itself
+                    watch.delete()
 
 
 def _continue() -> None:
@@ -185,18 +188,31 @@ def _srets(kernel: Kernel) -> list[int]:
 
 
 def _leaves_trap(kernel: Kernel) -> Happened:
-    """At an sret, whether it leaves the trap that is being handled now, not one inside it."""
-    from rcdbg.model.trap import kernel_stack
+    """At an sret, whether it leaves the trap that is being handled now, not one inside it.
+
+    The call stack tells how deep in traps the kernel is; where it cannot, the stack pointer that a
+    trap restores: what was interrupted inside a handler has its own in the kernel stack.
+    """
+    from rcdbg.model.trap import kernel_stack, trap_depth
     from rcdbg.model.value import DecodeError
 
+    depth = trap_depth(kernel)
+    if depth is None:
+        return lambda _: True
     try:
         stack = kernel_stack(kernel)
     except DecodeError:
-        return lambda _: True
-    if kernel.registers.sp not in stack:
-        return lambda _: True
-    # What a trap inside the handler returns to has its stack pointer in the kernel stack still.
-    return lambda at_sret: not stack.start <= at_sret.registers.sp < stack.end
+        stack = None
+    if depth > 1 or (depth == 0 and stack is not None and kernel.registers.sp in stack):
+        stack = None  # there, the code to go back to may well be on that stack
+
+    def leaves(at_sret: Kernel) -> bool:
+        if stack is not None and stack.start <= at_sret.registers.sp < stack.end:
+            return False
+        now = trap_depth(at_sret)
+        return now is None or now <= max(depth, 1)
+
+    return leaves
 
 
 class _NextSwitch(_Running):

@@ -196,7 +196,7 @@ class Growing:
     """A copied kernel to which threads and mapped pages are added, in frames that were free."""
 
     def __init__(self, run: Run) -> None:
-        self.frozen = Frozen(run)
+        self.frozen = Frozen.of(run)
         self.kernel = self.frozen.kernel()
         self.offset = linear_offset(self.kernel)
         self._next = read_frames(self.kernel).free[-1].start << 12

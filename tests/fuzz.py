@@ -2,8 +2,10 @@
 
 Each round has a seed. It takes a stopped kernel's memory, damages a few of the words that the
 decoders read (or the registers), decodes and prints every subject, and makes the memory whole
-again. A round fails if a decoder raises, takes more than LIMIT_SECONDS of processor time, or more
-memory than LIMIT_BYTES. `python -m tests.fuzz --seed N` repeats one.
+again. Some of the kernels are the snapshots in tests/snapshots; now and then such a one is written
+anew, damaged as it is, and read back. A round fails if a decoder raises, takes more than
+LIMIT_SECONDS of processor time, or more memory than LIMIT_BYTES. `python -m tests.fuzz --seed N`
+repeats one.
 """
 
 import argparse
@@ -20,11 +22,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from rcdbg.image.locate import default_kernel
 from rcdbg.image.resolve import load_with_types
 from rcdbg.model.kernel import Kernel
-from rcdbg.target.protocol import Registers
+from rcdbg.target.protocol import Registers, Target
+from rcdbg.target.snapshot import Machine, Snapshot, pack, read_snapshot
 from rcdbg.trace.events import Event, reached, trap
 from rcdbg.trace.run import Boot, Run
 from rcdbg.views.render import render_text
@@ -37,6 +41,10 @@ HANG_SECONDS = 20
 MEMORY = "64M"
 LIMIT_BYTES = 1 << 30
 MAX_FAILURES = 20
+REWRITTEN = 50
+"""One of so many rounds with a snapshot goes through a file: that takes as long as 20 others."""
+PROBLEMS = '"problems": [{'
+"""What a document has that shows some."""
 _BULK = 256
 """Reads of more bytes than this are tables, stacks and buffers; the others follow structure."""
 _LINEAR_MAP = 0xFFFF_FFFF_0000_0000
@@ -48,6 +56,8 @@ STATES: tuple[tuple[str, Callable[[], Sequence[Event]]], ...] = (
     ("scenario=threads", lambda: [reached("rust_main")]),
 )
 """Boot arguments, and where to stop."""
+
+SNAPSHOTS = sorted(Path(__file__).with_name("snapshots").glob("*.snap"))
 
 
 class HangError(Exception):
@@ -91,19 +101,41 @@ def asked() -> list[tuple[str, Callable[[Kernel], Answer]]]:
 class Victim:
     """A stopped kernel, and which of its words are worth damaging."""
 
-    def __init__(self, run: Run, events: Sequence[Event]) -> None:
-        for event in events:
-            run.until(event)
-        self.frozen = Frozen(run)
+    def __init__(self, frozen: Frozen, snapshot: Snapshot | None = None) -> None:
+        """`snapshot` is the file that the kernel comes from, if it does."""
+        self.frozen, self.snapshot = frozen, snapshot
         self.words: list[Words] = []
         for name, answer in asked():
             reads = _Reads(self.frozen)
             before = answer(Kernel.now(self.frozen.image, reads)).document
-            problems = json.dumps(before).count('"problems": [{')
+            problems = json.dumps(before).count(PROBLEMS)
             if problems:
                 raise AssertionError(f"{name} of a healthy kernel has {problems} problems")
             if reads.followed or reads.bulk:
                 self.words.append(Words(sorted(reads.followed), sorted(reads.bulk)))
+
+    @classmethod
+    def at(cls, run: Run, events: Sequence[Event]) -> Self:
+        """A kernel in QEMU, after these events."""
+        for event in events:
+            run.until(event)
+        return cls(Frozen.of(run))
+
+    @classmethod
+    def kept(cls, path: Path) -> Self:
+        """A kernel in a snapshot file."""
+        snapshot = read_snapshot(path)
+        return cls(Frozen.of_snapshot(snapshot), snapshot)
+
+    def target(self, registers: Registers | None, *, through_a_file: bool = False) -> Target:
+        """The kernel as it is now, or what is read of its snapshot, written anew."""
+        target = self.frozen.target(registers)
+        if self.snapshot is None or not through_a_file:
+            return target
+        was = self.snapshot
+        now = target.registers()
+        machine = Machine(now, was.ram, was.elf, was.kernel_name, was.console, was.others)
+        return Snapshot(pack(machine, target.read_phys), was.name).target
 
     def damage(self, chance: random.Random) -> Registers | None:
         """Damage memory, and in some rounds the registers, which are returned then."""
@@ -184,14 +216,16 @@ def play(victims: Sequence[Victim], seed: int) -> Outcome:
     registers = victim.damage(chance)
     rendered, width = chance.random() < 0.1, chance.choice([20, 40, 80, 160])
     outcome = Outcome(seed, [], (0.0, ""), changed=False)
+    through_a_file = seed // len(victims) % REWRITTEN == 0
     try:
+        target = victim.target(registers, through_a_file=through_a_file)
         for name, answer in asked():
             begin = time.process_time()
             try:
                 with alarm():
-                    found = answer(victim.frozen.kernel(registers))
+                    found = answer(Kernel.now(victim.frozen.image, target))
                     seconds = time.process_time() - begin
-                    outcome.changed |= '"why"' in json.dumps(found.document)
+                    outcome.changed |= PROBLEMS in json.dumps(found.document)
                     if rendered:
                         render_text(found.view, width=width)
             except Exception:  # noqa: BLE001
@@ -242,11 +276,15 @@ def main() -> int:
         image = load_with_types(elf)
         for append, events in STATES:
             with Run(Boot(elf, append, MEMORY), image) as run:
-                _victims.append(Victim(run, events()))
+                _victims.append(Victim.at(run, events()))
+    if not options.kernels:
+        # More rounds for the others: there are more states, and they are quicker to decode.
+        _victims.extend([*_victims, *map(Victim.kept, SNAPSHOTS)])
     first, count = options.first, options.rounds
     if options.seed is not None:
         first, count = options.seed, 1
-    print(f"fuzz: {len(_victims)} stopped kernels, seeds {first}..{first + count - 1}", flush=True)
+    kinds = len(set(map(id, _victims)))
+    print(f"fuzz: {kinds} stopped kernels, seeds {first}..{first + count - 1}", flush=True)
     failures, slowest, changed, done = 0, (0.0, "", 0), 0, 0
     begin = time.monotonic()
     context = multiprocessing.get_context("fork")

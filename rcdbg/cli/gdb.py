@@ -8,6 +8,13 @@ from typing import Any
 
 from rcdbg.cli.options import Options, add_common, common
 
+# On `quit` gdb would let the kernel go on, and complain if that ends the machine before gdb's last
+# packet. It is our machine: it ends with us.
+_PART_IN_SILENCE = (
+    "python hasattr(gdb.events, 'gdb_exiting') and gdb.events.gdb_exiting.connect("
+    "lambda _: gdb.selected_inferior().pid and gdb.execute('disconnect', to_string=True))"
+)
+
 
 def add_to(commands: Any) -> None:
     """Add the command to a parser's subparsers."""
@@ -53,6 +60,7 @@ def open_gdb(
             f"file {_quoted(options.kernel.resolve())}",
             f"target remote {qemu.gdb_socket}",
             f"source {commands_script()}",
+            _PART_IN_SILENCE,
             *([f"rc profile {_quoted(profile.resolve())}"] if profile else []),
             *commands,
         ]

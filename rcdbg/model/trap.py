@@ -59,6 +59,17 @@ def read_trap(kernel: Kernel) -> Trap:
     return replace(found, changed=tuple(changed))
 
 
+def trap_depth(kernel: Kernel) -> int | None:
+    """How many traps are being entered, handled or left: 0 outside of any; None if not known."""
+    if kernel.registers.privilege == _MACHINE_MODE:
+        return None
+    try:
+        traps = sum(frame.is_trap for frame in backtrace_now(kernel, _MOST_FRAMES).frames)
+        return traps or int(_at_the_top(kernel) is not None)
+    except DecodeError:
+        return None
+
+
 def _read_trap(kernel: Kernel, stack: Backtrace) -> Trap:
     cause_csr = kernel.csr("scause")
     cause = None if cause_csr is None else causes.describe(cause_csr)

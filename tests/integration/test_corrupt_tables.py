@@ -4,12 +4,12 @@ import random
 
 import pytest
 
-from rcdbg.cli import subject_options
 from rcdbg.model.kernel import Kernel
 from rcdbg.riscv import sv39
 from rcdbg.views.render import render_text
-from rcdbg.views.subjects import Answer, subject, walk_answer
+from rcdbg.views.subjects import subject, walk_answer
 from tests.support.frozen import Frozen, Seen
+from tests.support.questions import ask
 
 pytestmark = pytest.mark.every_kernel
 
@@ -23,14 +23,6 @@ QUESTIONS = (
     "pagetable --diff-satp 0x8000000000080200",
     "csr --explain scause",
 )
-
-
-def ask(kernel: Kernel, question: str) -> Answer:
-    name, *words = question.split()
-    asked = subject_options.asked(name, subject_options.parse(name, words))
-    if asked is None:
-        return subject(name).answer(kernel)
-    return asked(kernel, lambda text: int(text, 0))
 
 
 def entries(frozen: Frozen) -> list[int]:

@@ -27,7 +27,7 @@ def frozen(rcdbg_boot: BootKernel) -> Frozen:
     run = rcdbg_boot(*PREEMPT)
     for _ in range(3):
         run.until(trap("timer"))
-    return Frozen(run)
+    return Frozen.of(run)
 
 
 def test_every_frame_has_an_owner_and_stacks_have_their_threads(rcdbg_boot: BootKernel) -> None:

@@ -1,81 +1,16 @@
 """The rc commands inside both gdbs: plain `source`, and `rcdbg gdb`, driven as a person would."""
 
-import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pexpect
 import pytest
 
-from rcdbg.pytest_plugin import BootKernel
-from rcdbg.trace.events import trap
-from rcdbg.trace.run import Run
-from tests.support.gdb_output import without_farewell
-
-SCRIPT = Path(__file__).resolve().parents[2] / "gdbscripts" / "rcdbg.py"
-PIP_GDB = str(Path(sys.executable).with_name("gdb"))
-TIMEOUT = 120
+from tests.support.in_gdb import SCRIPT, TIMEOUT, InGdb, batch, documents
 
 pytestmark = pytest.mark.every_kernel
-
-
-@pytest.fixture(params=[PIP_GDB, "gdb-multiarch"], ids=["gdb-from-pip", "gdb-multiarch"])
-def gdb(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-class InGdb:
-    """A kernel stopped at its third timer tick, and a gdb that connects to it by plain commands."""
-
-    def __init__(self, program: str, run: Run, elf: Path) -> None:
-        self.program, self.run, self.elf = program, run, elf
-
-    def __call__(self, *commands: str) -> str:
-        done = self.call(*commands)
-        assert without_farewell(done.stderr) == "", done.stderr
-        return done.stdout
-
-    def call(self, *commands: str) -> "subprocess.CompletedProcess[str]":
-        # The stub serves one client: ours has to go first.
-        self.run.stub.close()
-        every = [
-            "set osabi none",
-            "set confirm off",
-            f"file {self.elf}",
-            f"target remote {self.run.qemu.gdb_socket}",
-            f"source {SCRIPT}",
-            *commands,
-            "disconnect",
-        ]
-        arguments = [a for command in every for a in ("-ex", command)]
-        return subprocess.run(
-            [self.program, "-nx", "-q", "-batch", *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-
-
-@pytest.fixture
-def in_gdb(gdb: str, rcdbg_boot: BootKernel, rcdbg_kernel: Path) -> InGdb:
-    run = rcdbg_boot("preempt", "interval=20000")
-    for _ in range(3):
-        run.until(trap("timer"))
-    return InGdb(gdb, run, rcdbg_kernel)
-
-
-def documents(text: str) -> list[dict[str, object]]:
-    """The JSON documents in gdb's output."""
-    decoder, found, at = json.JSONDecoder(), [], 0
-    while (start := text.find('{\n  "schema"', at)) >= 0:
-        document, at = decoder.raw_decode(text, start)
-        found.append(document)
-    return found
 
 
 def test_the_commands_say_the_same_as_rcdbg_itself(in_gdb: InGdb) -> None:
@@ -104,25 +39,12 @@ def test_output_for_people(in_gdb: InGdb) -> None:
     ],
 )
 def test_wrong_commands_get_one_clear_line(in_gdb: InGdb, command: str, words: str) -> None:
-    done = in_gdb.call(command)
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
-    assert done.stderr.count("\n") == 1
+    assert words in in_gdb.refused(command)
 
 
 def test_without_a_machine_or_an_elf(gdb: str, rcdbg_kernel: Path) -> None:
     def said(*commands: str) -> str:
-        arguments = [a for c in (f"source {SCRIPT}", *commands) for a in ("-ex", c)]
-        done = subprocess.run(
-            [gdb, "-nx", "-q", "-batch", *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr
-        return done.stderr
+        return batch(gdb, f"source {SCRIPT}", *commands).stderr
 
     assert "no ELF" in said("rc threads")
     assert "not connected" in said(f"file {rcdbg_kernel}", "rc threads")

@@ -5,7 +5,6 @@ Witnesses: QEMU's monitor, what the kernel prints, and gdb's own raw printing (`
 
 import json
 import re
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,17 +17,17 @@ from rcdbg.machine.mi import GdbError
 from rcdbg.machine.monitor import Monitor
 from rcdbg.machine.oracles import parse_info_mem, parse_info_registers
 from rcdbg.machine.qemu import Qemu
+from rcdbg.model.state import Context
+from rcdbg.model.trap import kernel_stack
 from rcdbg.pytest_plugin import BootKernel
+from rcdbg.riscv.code import SRET
 from rcdbg.riscv.registers import ABI_NAMES
-from rcdbg.trace.events import trap
-from rcdbg.trace.run import Boot, Run
+from rcdbg.trace.events import reached, trap
+from rcdbg.trace.run import Boot
 from rcdbg.views.subjects import SUBJECTS
 from tests.support.dump import parse_dump
-from tests.support.gdb_output import without_farewell
+from tests.support.in_gdb import SCRIPT, TIMEOUT, InGdb, batch, documents
 
-SCRIPT = Path(__file__).resolve().parents[2] / "gdbscripts" / "rcdbg.py"
-PIP_GDB = str(Path(sys.executable).with_name("gdb"))
-TIMEOUT = 120
 MASK64 = (1 << 64) - 1
 
 COMMANDS = ("next-trap", "until-sret", "next-switch", "step-irq", "walk",
@@ -36,63 +35,18 @@ COMMANDS = ("next-trap", "until-sret", "next-switch", "step-irq", "walk",
 FUNCTIONS = ("rc_pa", "rc_va", "rc_thread", "rc_current", "rc_context", "rc_ticks", "rc_field")
 
 
-@pytest.fixture(params=[PIP_GDB, "gdb-multiarch"], ids=["gdb-from-pip", "gdb-multiarch"])
-def gdb(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def batch(program: str, *commands: str) -> "subprocess.CompletedProcess[str]":
-    """A gdb that does these, one after the other, whatever becomes of each."""
-    done = subprocess.run(
-        [program, "-nx", "-q", "-batch", *(a for c in commands for a in ("-ex", c))],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-    assert "Traceback" not in done.stdout + done.stderr, done.stderr
-    assert "Python Exception" not in done.stdout + done.stderr, done.stderr
-    return done
-
-
-class InGdb:
-    """A kernel as it stands, and a gdb that connects to it."""
-
-    def __init__(self, program: str, run: Run, elf: Path) -> None:
-        self.program, self.run, self.elf = program, run, elf
-
-    @property
-    def connect(self) -> str:
-        return f"target remote {self.run.qemu.gdb_socket}"
-
-    def call(self, *commands: str) -> "subprocess.CompletedProcess[str]":
-        self.run.stub.close()  # it serves one client
-        first = ("set osabi none", "set confirm off", f"file {self.elf}", self.connect)
-        return batch(self.program, *first, f"source {SCRIPT}", *commands, "detach")
-
-    def __call__(self, *commands: str) -> str:
-        """What gdb printed, and nothing was wrong; the monitor's answers are at the end."""
-        done = self.call(*commands)
-        done.stderr = without_farewell(done.stderr)
-        if not any(command.startswith("monitor") for command in commands):
-            assert done.stderr == "", done.stderr
-        assert "rcdbg: " not in done.stderr, done.stderr
-        return done.stdout + "\n" + done.stderr
-
-
 Start = Callable[..., InGdb]
 
 
 @pytest.fixture
-def start(gdb: str, rcdbg_boot: BootKernel, rcdbg_kernel: Path) -> Start:
+def start(gdb: str, rcdbg_boot: BootKernel) -> Start:
     """Boots a scenario; the kernel then stands before its first instruction, or at a tick."""
 
     def boot(scenario: str, append: str = "", ticks: int = 0) -> InGdb:
         run = rcdbg_boot(scenario, append)
         for _ in range(ticks):
             run.until(trap("timer"))
-        return InGdb(gdb, run, rcdbg_kernel)
+        return InGdb(gdb, run, last="detach")
 
     return boot
 
@@ -115,14 +69,6 @@ def say(name: str, expression: str) -> str:
 
 def said(text: str, name: str) -> list[int]:
     return [int(number, 16) for number in re.findall(rf"@{name}=(0x[0-9a-f]+)", text)]
-
-
-def documents(text: str) -> list[dict[str, dict[str, object]]]:
-    decoder, found, at = json.JSONDecoder(), [], 0
-    while (begin := text.find('{\n  "schema"', at)) >= 0:
-        document, at = decoder.raw_decode(text, begin)
-        found.append(document)
-    return found
 
 
 def registers_of(text: str) -> list[dict[str, int]]:
@@ -236,28 +182,143 @@ def test_next_trap_by_cause(start: Start) -> None:
     assert document["stop"]["sepc"] == first[1]
 
 
+def contexts(in_gdb: InGdb) -> dict[int, Context]:
+    """What each thread goes on with, from memory, with the kernel at the start of its handler."""
+    state = in_gdb.run.state()
+    found = {t.id: t.context for t in state.processor.ready}
+    if state.processor.current is not None:
+        found[state.processor.current.id] = state.trap.context
+    return {i: context for i, context in found.items() if i is not None and context is not None}
+
+
+def goes_on_with(registers: dict[str, int], context: Context) -> bool:
+    """Whether QEMU has in the hart what the Context has in memory."""
+    return (registers["pc"], *(registers[name] for name in ABI_NAMES)) == (
+        context.sepc.address,
+        *context.x,
+    )
+
+
+WHERE = (say("id", "$rc_current().id"), "monitor info registers")
+
+
+@pytest.mark.every_kernel
 def test_until_sret_restores_every_register_of_the_context(ticked: InGdb) -> None:
-    """From a parked thread's Context to that thread: what is in memory is then in the hart."""
-    names = [f"x{i}" for i in range(32)]
-    context = [say(n, f"$rc_context(%d).x[{i}]") for i, n in enumerate(names)]
-    state = ticked.run.state()
-    following = state.processor.ready[0]
-    assert following.id is not None
-    text = ticked(*(c.replace("%d", str(following.id))
-                    for c in context),
-                  say("sepc", f"$rc_context({following.id}).sepc"),
-                  "rc until-sret", "monitor info registers", "maint info breakpoints")  # fmt: skip
-    (qemu,) = registers_of(text)
-    assert [qemu["pc"]] == said(text, "sepc")
-    assert [qemu[n] for n in ABI_NAMES] == [said(text, n)[0] for n in names]
+    """Whichever thread's turn it is: what was in memory is then in the hart."""
+    expected = contexts(ticked)
+    text = ticked("rc until-sret", *WHERE, "maint info breakpoints")
+    ((number,), (registers,)) = (said(text, "id"), registers_of(text))
+    assert goes_on_with(registers, expected[number])
     assert "No breakpoints" in text
 
 
-def test_until_sret_again_and_again(ticked: InGdb) -> None:
-    """Standing at the sret, and outside of a trap; each time in the thread whose turn it is."""
-    turn = [t.id for t in ticked.run.state().processor.ready][:2]
-    text = ticked(*["rc until-sret", say("id", "$rc_current().id")] * 2)
-    assert said(text, "id") == turn
+@pytest.mark.every_kernel
+def test_until_sret_outside_of_a_trap_is_the_end_of_the_next(ticked: InGdb) -> None:
+    stacks = {t.id: t.stack for t in ticked.run.state().processor.threads}
+    text = ticked(*["rc until-sret", *WHERE] * 3)
+    for number, registers in zip(said(text, "id"), registers_of(text), strict=True):
+        stack = stacks[number]
+        assert stack is not None
+        assert registers["sp"] in stack
+        assert registers["pc"] == registers["sepc"]
+
+
+@pytest.mark.every_kernel
+def test_until_sret_at_the_sret(ticked: InGdb) -> None:
+    expected = contexts(ticked)
+    ticked.run.until(reached("__restore"))
+    for _ in range(64):
+        kernel = ticked.run.kernel()
+        if kernel.memory.read(kernel.registers.pc, 4) == SRET.to_bytes(4, "little"):
+            break
+        ticked.run.stub.step()
+    text = ticked("rc until-sret", *WHERE)
+    ((number,), (registers,)) = (said(text, "id"), registers_of(text))
+    assert goes_on_with(registers, expected[number])
+
+
+# Has a software interrupt come in the handler. The kernel would give up then: so its handler is
+# passed over, and the inner trap's Context is restored at once.
+NESTED = """
+import gdb
+
+class Nested(gdb.Breakpoint):
+    inner = 0
+
+    def stop(self):
+        sp = int(gdb.parse_and_eval("$sp")) & (1 << 64) - 1
+        if {start:#x} <= sp < {end:#x}:
+            if not Nested.inner:
+                pend()
+            return False
+        Nested.inner += 1
+        gdb.execute("set $sip = 0")
+        # SPIE: the outer handler goes on without interrupts.
+        word = int(gdb.parse_and_eval("$a0")) + 32 * 8
+        memory = gdb.selected_inferior()
+        sstatus = int.from_bytes(bytes(memory.read_memory(word, 8)), "little") & ~0x20
+        memory.write_memory(word, sstatus.to_bytes(8, "little"))
+        gdb.execute("set $pc = {restore:#x}")
+        return {stops}
+
+def pend():
+    for register, value in (("sie", "2"), ("sip", "2"), ("sstatus", "$sstatus | 2")):
+        gdb.execute(f"set ${{register}} = {{value}}")
+
+Nested("*{handler:#x}", internal=True)
+"""
+
+
+def nest(in_gdb: InGdb, file: Path, *, stops: bool = False) -> str:
+    """A gdb command that makes `pend()` known; it is called when the next handler starts, too."""
+    stack = kernel_stack(in_gdb.run.kernel())
+    handler, restore = (in_gdb.run.image.symbols.address_of(name)
+                        for name in ("handle_interrupt", "__restore"))  # fmt: skip
+    file.write_text(
+        NESTED.format(
+            start=stack.start, end=stack.end, handler=handler, restore=restore, stops=stops
+        )
+    )
+    return f"source {file}"
+
+
+INNER = "python print('@inner=%#x' % Nested.inner)"
+
+
+@pytest.mark.every_kernel
+def test_until_sret_goes_over_a_trap_inside_the_handler(ticked: InGdb, tmp_path: Path) -> None:
+    expected = contexts(ticked)
+    text = ticked(nest(ticked, tmp_path / "nest.py"), "python pend()", "rc until-sret", *WHERE,
+                  INNER)  # fmt: skip
+    assert said(text, "inner") == [1]
+    ((number,), (registers,)) = (said(text, "id"), registers_of(text))
+    assert goes_on_with(registers, expected[number])
+
+
+@pytest.mark.every_kernel
+def test_until_sret_goes_over_a_trap_inside_the_next_handler(ticked: InGdb, tmp_path: Path) -> None:
+    stacks = {t.id: t.stack for t in ticked.run.state().processor.threads}
+    script = nest(ticked, tmp_path / "nest.py")
+    text = ticked("rc until-sret", script, "rc until-sret", *WHERE, INNER)
+    assert said(text, "inner") == [1]
+    ((number,), (registers,)) = (said(text, "id"), registers_of(text))
+    stack = stacks[number]
+    assert stack is not None
+    assert registers["sp"] in stack
+    assert registers["pc"] == registers["sepc"]
+
+
+@pytest.mark.every_kernel
+def test_until_sret_of_the_inner_trap(ticked: InGdb, tmp_path: Path) -> None:
+    """It goes back into the outer handler; the next one ends that."""
+    stack, expected = kernel_stack(ticked.run.kernel()), contexts(ticked)
+    script = nest(ticked, tmp_path / "nest.py", stops=True)
+    text = ticked(script, "python pend()", "continue", *["rc until-sret", *WHERE] * 2, INNER)
+    assert said(text, "inner") == [1]
+    handler, thread = registers_of(text)
+    assert handler["sp"] in stack
+    assert handler["pc"] == handler["sepc"]
+    assert goes_on_with(thread, expected[said(text, "id")[1]])
 
 
 @pytest.mark.every_kernel
@@ -594,6 +655,51 @@ def test_page_table_entries_and_flags(ticked: InGdb) -> None:
         assert entry == f"{step.pte.bits:#x} ({leads} {step.pte.address:#x} {step.pte.flags})"
         assert words.startswith(f"{step.pte.bits & 0xFF:#x} (valid")
         assert ("executable" in words) == bool(step.pte.bits & 8)
+
+
+HOLD_A_NUMBER = {
+    "VirtualAddress": ("0xffffffff80200004", "0xffffffff80200004"),
+    "PhysicalAddress": ("0x80200004", "0x80200004"),
+    "VirtualPageNumber": ("0xffffffff80200", "page 0xffffffff80200 (at 0xffffffff80200000)"),
+    "PhysicalPageNumber": ("0x80200", "page 0x80200 (at 0x80200000)"),
+    "PageTableEntry": ("0x20080000", "0x20080000 (not valid)"),
+    "Sstatus": ("0x120", "0x120 (SPIE SPP=S)"),
+    "Scause": ("0x8000000000000005", "0x8000000000000005 (supervisor timer interrupt)"),
+    "Satp": ("0x8000000000080a64", "0x8000000000080a64 (Sv39, root 0x80a64000)"),
+    "Stvec": ("0xffffffff80200000", "0xffffffff80200000 (direct, base 0xffffffff80200000)"),
+    "Sie": ("0x22", "0x22 (SSIE STIE)"),
+    "Sip": ("0x20", "0x20 (STIP)"),
+}
+"""Types that hold one number: a number, and what is printed of it, by the specification."""
+
+LOOSE = ("VirtualAddress",)
+"""May have a symbol behind the number."""
+
+
+@pytest.mark.every_kernel
+def test_each_printer_of_a_number_says_what_gdb_reads_there(ticked: InGdb) -> None:
+    """Below the stack pointer, where nothing else is; gdb itself reads the number back."""
+    types = ticked.run.image.types
+    known = {name: {types.type(i).name for i in types.types_named(name)} for name in HOLD_A_NUMBER}
+    commands = ["set $at = $sp - 256"]
+    for name, (number, _) in HOLD_A_NUMBER.items():
+        word = int(number, 16).to_bytes(8, "little")
+        commands.append("python gdb.selected_inferior().write_memory("
+                        f"int(gdb.parse_and_eval('$at')), {word!r})")  # fmt: skip
+        for path in sorted(known[name]):
+            commands.append(say(name, "*($at as *const u64)"))
+            commands += show(name, f"p *($at as *const {path})")
+    text = ticked(*commands)
+    seen = set()
+    for name, (number, words) in HOLD_A_NUMBER.items():
+        assert {f"{n:#x}" for n in said(text, name)} <= {number}
+        for line in printed(text, name):
+            seen.add(name)
+            assert line.startswith(words), (name, line)
+            assert line == words or name in LOOSE, (name, line)
+    # A kernel has not each of the CSRs' types.
+    assert seen >= {"VirtualAddress", "PhysicalAddress", "PhysicalPageNumber", "PageTableEntry",
+                    "Sstatus"}  # fmt: skip
 
 
 @pytest.mark.every_kernel

@@ -18,11 +18,9 @@ from rcdbg.pytest_plugin import BootKernel
 from rcdbg.trace.events import trap
 from rcdbg.trace.run import Run
 from rcdbg.views.printed import print_answer, read_path
+from tests.support.in_gdb import TIMEOUT, InGdb, documents
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "gdbscripts" / "rcdbg.py"
-PIP_GDB = str(Path(sys.executable).with_name("gdb"))
-TIMEOUT = 120
 
 pytestmark = pytest.mark.every_kernel
 
@@ -54,52 +52,12 @@ thread(int.from_bytes(bytes(word), 'little'))
 """
 
 
-@pytest.fixture(params=[PIP_GDB, "gdb-multiarch"], ids=["gdb-from-pip", "gdb-multiarch"])
-def gdb(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
 def run(rcdbg_boot: BootKernel) -> Run:
     run = rcdbg_boot("preempt", "interval=20000")
     for _ in range(3):
         run.until(trap("timer"))
     return run
-
-
-def in_gdb(gdb: str, run: Run, *commands: str, clean: bool = True) -> str:
-    """What gdb prints at the stop of `run`; its complaints too, unless there may be none."""
-    run.stub.close()  # the stub serves one client
-    every = [
-        "set osabi none",
-        "set confirm off",
-        "set width 0",
-        f"file {run.image.path}",
-        f"target remote {run.qemu.gdb_socket}",
-        f"source {SCRIPT}",
-        *commands,
-        "disconnect",
-    ]
-    arguments = [a for command in every for a in ("-ex", command)]
-    done = subprocess.run(
-        [gdb, "-nx", "-q", "-batch", *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
-    if clean:
-        assert done.stderr == ""
-    return done.stdout + done.stderr
-
-
-def documents(text: str) -> list[dict[str, object]]:
-    decoder, found, at = json.JSONDecoder(), [], 0
-    while (start := text.find('{\n  "schema"', at)) >= 0:
-        document, at = decoder.raw_decode(text, start)
-        found.append(document)
-    return found
 
 
 def symbol_address(run: Run, name: str) -> int:
@@ -131,7 +89,7 @@ def test_numbers_are_those_that_gdb_prints(gdb: str, run: Run) -> None:
         commands.append(f'printf "NUMBER {one.name} %lu\\n", {one.name}{held}')
     assert "os::interrupt::timer::TICKS" in expected
     assert expected["os::interrupt::timer::TICKS"] != 0
-    found = re.findall(r"NUMBER (\S+) (\d+)", in_gdb(gdb, run, *commands))
+    found = re.findall(r"NUMBER (\S+) (\d+)", InGdb(gdb, run)(*commands))
     assert {name: int(number) for name, number in found} == expected
 
 
@@ -142,7 +100,7 @@ def test_the_current_thread_is_the_one_that_gdb_finds(gdb: str, run: Run, tmp_pa
     text = WITNESS.replace("{place}", str(symbol_address(run, processor.static.linkage_name)))
     text = text.replace("{lazy}", run.image.types.type(processor.static.type).name)
     script.write_text("import gdb\n" + text.replace("{thread}", node.type))
-    found = re.findall(r"^THREAD (.*)$", in_gdb(gdb, run, f"source {script}"), re.MULTILINE)
+    found = re.findall(r"^THREAD (.*)$", InGdb(gdb, run)(f"source {script}"), re.MULTILINE)
     assert len(found) == 1
     number, start, end, strong, weak, address = map(int, found[0].split())
     mask = (1 << 64) - 1
@@ -178,13 +136,11 @@ def test_rc_print_says_the_same_as_rcdbg(gdb: str, run: Run) -> None:
     paths = ["PROCESSOR", "os::process::PROCESSOR.current_thread", "TICKS", "KERNEL_PROCESS"]
     kernel = run.kernel()
     expected = [print_answer(kernel, path).document for path in paths]
-    assert documents(in_gdb(gdb, run, *(f"rc print {p} --json" for p in paths))) == expected
+    assert documents(InGdb(gdb, run)(*(f"rc print {p} --json" for p in paths))) == expected
 
 
 def test_rc_print_completes_by_tab(gdb: str, run: Run) -> None:
-    text = in_gdb(
-        gdb,
-        run,
+    text = InGdb(gdb, run)(
         "complete rc print PROC",
         "complete rc print PROCESSOR.cur",
         "complete rc print os::interrupt::timer::TI",
@@ -215,11 +171,7 @@ def test_rc_print_completes_by_tab(gdb: str, run: Run) -> None:
     ],
 )
 def test_rc_print_refuses_in_one_line(gdb: str, run: Run, arguments: str, words: str) -> None:
-    text = in_gdb(gdb, run, f"rc print {arguments}", clean=False)
-    lines = [line for line in text.splitlines() if line.startswith("rcdbg: ")]
-    assert len(lines) == 1
-    assert words in lines[0]
-    assert "Traceback" not in text
+    assert words in InGdb(gdb, run).refused(f"rc print {arguments}")
 
 
 def rcdbg(*arguments: str) -> "subprocess.CompletedProcess[str]":

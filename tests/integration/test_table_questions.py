@@ -8,12 +8,10 @@ import pytest
 
 from rcdbg.cli import subject_options
 from rcdbg.errors import UsageError
-from rcdbg.model.kernel import Kernel
-from rcdbg.views.subjects import Answer, subject, walk_answer
+from rcdbg.views.subjects import walk_answer
 from tests.integration.test_cli import one_line, rcdbg
-from tests.integration.test_gdb_commands import InGdb, documents, gdb, in_gdb
-
-__all__ = ["gdb", "in_gdb"]  # fixtures
+from tests.support.in_gdb import InGdb, documents
+from tests.support.questions import ask
 
 pytestmark = pytest.mark.every_kernel
 
@@ -31,14 +29,6 @@ QUESTIONS = [
     "csr --explain privilege",
     "memoryset",
 ]
-
-
-def ask(kernel: Kernel, question: str) -> Answer:
-    name, *words = question.split()
-    asked = subject_options.asked(name, subject_options.parse(name, words))
-    if asked is None:
-        return subject(name).answer(kernel)
-    return asked(kernel, lambda text: int(text, 0))
 
 
 def test_gdb_says_the_same_as_rcdbg_itself(in_gdb: InGdb) -> None:
@@ -69,10 +59,7 @@ def test_gdb_says_the_same_as_rcdbg_itself(in_gdb: InGdb) -> None:
     ],
 )
 def test_wrong_options_in_gdb(in_gdb: InGdb, command: str, words: str) -> None:
-    done = in_gdb.call(command)
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
-    assert done.stderr.count("\n") == 1
+    assert words in in_gdb.refused(command)
 
 
 def test_completion_and_help_in_gdb(in_gdb: InGdb) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,11 +25,9 @@ from rcdbg.trace.events import exited, trap
 from rcdbg.trace.live import running_guest, sample
 from rcdbg.trace.run import Run
 from rcdbg.views.subjects import SUBJECTS, subject, walk_answer
-from tests.integration.test_gdb_commands import PIP_GDB, SCRIPT, documents
+from tests.support.in_gdb import TIMEOUT, InGdb, documents
 
 pytestmark = pytest.mark.every_kernel
-
-TIMEOUT = 120
 
 
 @pytest.fixture
@@ -89,18 +88,14 @@ def test_fake_stub_and_snapshot_say_the_same_as_shared_memory(run: Run) -> None:
     assert found[len(names) :] == expected[len(names) :]
 
 
-@pytest.mark.parametrize("gdb", [PIP_GDB, "gdb-multiarch"], ids=["gdb-from-pip", "gdb-multiarch"])
 def test_gdb_says_the_same_and_so_does_its_snapshot(
     gdb: str, run: Run, rcdbg_kernel: Path, tmp_path: Path
 ) -> None:
     kernel, file = run.kernel(), tmp_path / "kernel.snap"
     expected = answers(kernel)
-    run.stub.close()
     asked = [f"rc {s.name} --json" for s in SUBJECTS]
     asked += [f"rc walk {va:#x} --json" for va in addresses(kernel)]
-    done = in_gdb(gdb, run, rcdbg_kernel, *asked, f"rc snapshot {file}")
-    assert done.stderr == ""
-    assert documents(done.stdout) == expected
+    assert documents(InGdb(gdb, run)(*asked, f"rc snapshot {file}")) == expected
     snapshot = read_snapshot(file)
     assert through(run, snapshot.target) == expected
     assert snapshot.ram == run.target.ram
@@ -108,25 +103,12 @@ def test_gdb_says_the_same_and_so_does_its_snapshot(
     assert snapshot.others["mstatus"] & live.SSTATUS_MASK == kernel.csr("sstatus")
 
 
-@pytest.mark.parametrize("gdb", [PIP_GDB, "gdb-multiarch"], ids=["gdb-from-pip", "gdb-multiarch"])
-def test_wrong_snapshot_commands_in_gdb(gdb: str, run: Run, rcdbg_kernel: Path) -> None:
-    run.stub.close()
+def test_wrong_snapshot_commands_in_gdb(gdb: str, run: Run) -> None:
     wrong = ["rc snapshot", "rc snapshot a b", "rc snapshot /nowhere/a", "rc snapshot a --memory x"]
-    done = in_gdb(gdb, run, rcdbg_kernel, *wrong)
-    lines = done.stderr.splitlines()
+    lines = InGdb(gdb, run).call(*wrong).stderr.splitlines()
     assert len(lines) == len(wrong)
     assert all(line.startswith("rcdbg: ") for line in lines)
     assert "cannot write /nowhere/a" in lines[2]
-
-
-def in_gdb(gdb: str, run: Run, elf: Path, *commands: str) -> "subprocess.CompletedProcess[str]":
-    every = ["set osabi none", "set confirm off", f"file {elf}",
-             f"target remote {run.qemu.gdb_socket}", f"source {SCRIPT}", *commands,
-             "disconnect"]  # fmt: skip
-    return subprocess.run(
-        [gdb, "-nx", "-q", "-batch", *(a for c in every for a in ("-ex", c))],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT, check=False,
-    )  # fmt: skip
 
 
 # registers without a stop
@@ -233,6 +215,29 @@ def test_attach_leaves_a_running_guest_running(stranger: Run, rcdbg_kernel: Path
     # And now that it stands, it stays so.
     assert rcdbg("walk", "0x1234", "--attach", socket, "--kernel", rcdbg_kernel).returncode == 0
     assert not is_running(stranger)
+
+
+def test_attach_over_tcp(stranger: Run, rcdbg_kernel: Path) -> None:
+    """As to `qemu -gdb tcp::PORT`: QEMU itself says on which port it waits."""
+    monitor = stranger.qemu.monitor
+    monitor.hmp("chardev-add socket,id=tcp,host=127.0.0.1,port=0,nodelay=on,server=on,wait=off")
+    monitor.hmp("gdbserver chardev:tcp")
+    port = re.search(r"tcp:127\.0\.0\.1:(\d+)", monitor.hmp("info chardev"))
+    assert port is not None
+    address = f"localhost:{port[1]}"
+    done = rcdbg("attach", "--gdb", address, "--kernel", rcdbg_kernel, "threads", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["threads"]["problems"] == []
+    assert is_running(stranger)
+    address = f"127.0.0.1:{port[1]}"
+    done = rcdbg("attach", "--gdb", address, "--kernel", rcdbg_kernel, "csr", "--stay")
+    assert done.returncode == 0
+    assert not is_running(stranger)
+    done = rcdbg("walk", "handle_interrupt", "--attach", address, "--kernel", rcdbg_kernel)
+    assert "level 2" in done.stdout
+    monitor.hmp("gdbserver none")
+    said = one_line(rcdbg("attach", "--gdb", address, "--kernel", rcdbg_kernel))
+    assert f"no gdb stub at {address}: Connection refused" in said
 
 
 def test_attach_with_the_wrong_elf_or_to_nothing(

@@ -1,23 +1,39 @@
 """A copy of a stopped kernel's memory and registers, to be damaged and made whole again."""
 
+from pathlib import Path
+from typing import Self
+
+from rcdbg.image.elf import Image, image_of
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState
 from rcdbg.target.memory import RamTarget
 from rcdbg.target.protocol import Registers
+from rcdbg.target.snapshot import Snapshot
 from rcdbg.trace.run import Run
 
 
 class Frozen:
     """A copy of a stopped kernel that can be damaged, and made whole again."""
 
-    def __init__(self, run: Run) -> None:
-        self.image = run.image
-        self.base = run.qemu.ram.base
-        self.whole = bytes(run.qemu.ram.memory)
-        self.memory = bytearray(self.whole)
-        self.registers = run.stub.registers()
+    def __init__(self, image: Image, base: int, memory: bytes, registers: Registers) -> None:
+        self.image, self.base, self.registers = image, base, registers
+        self.whole = memory
+        self.memory = bytearray(memory)
         self.touched: set[int] = set()
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Of a kernel that stands in QEMU."""
+        ram = run.qemu.ram
+        return cls(run.image, ram.base, bytes(ram.memory), run.stub.registers())
+
+    @classmethod
+    def of_snapshot(cls, snapshot: Snapshot) -> Self:
+        """Of a kernel in a file."""
+        image = image_of(snapshot.elf, Path(f"{snapshot.name}:{snapshot.kernel_name}"))
+        memory = snapshot.target.read_phys(snapshot.ram.start, snapshot.ram.size)
+        return cls(image, snapshot.ram.start, memory, snapshot.registers)
 
     def word(self, physical: int) -> int:
         """The 64-bit word there."""

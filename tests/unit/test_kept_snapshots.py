@@ -13,6 +13,7 @@ from rcdbg.model.state import KernelState
 from rcdbg.target.snapshot import SnapshotError, read_snapshot
 from rcdbg.views.render import render_text
 from rcdbg.views.subjects import SUBJECTS
+from tests.fuzz import REWRITTEN, Victim, play
 
 FOLDER = Path(__file__).resolve().parents[1] / "snapshots"
 KEPT = sorted(FOLDER.glob("*.snap"))
@@ -84,3 +85,11 @@ def test_none_of_their_halves_is_taken_for_a_whole(tmp_path: Path) -> None:
         part.write_bytes(data[:size])
         with pytest.raises(SnapshotError):
             read_snapshot(part)
+
+
+def test_damaged_and_written_anew_they_are_still_shown() -> None:
+    """A few rounds of `make fuzz`, all of them through a file."""
+    victim = Victim.kept(KEPT[0])
+    outcomes = [play([victim], seed) for seed in range(0, 3 * REWRITTEN, REWRITTEN)]
+    assert not [failure for outcome in outcomes for failure in outcome.failures]
+    assert any(outcome.changed for outcome in outcomes), "the damage shows"

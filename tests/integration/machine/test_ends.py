@@ -17,11 +17,14 @@ from tests.unit.machine.processes import SECONDS, Watch
 from .guests import SPIN
 
 OWNER = """
-import sys
+import signal, sys
 from pathlib import Path
 from rcdbg.machine.gdb import Gdb
 from rcdbg.machine.qemu import Qemu, QemuConfig
 
+# Tests that are run in the background, or by nohup, pass on that these are to be ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 with Qemu(QemuConfig(Path(sys.argv[1]))) as qemu, Gdb() as gdb:
     gdb.connect(qemu)
     gdb.resume()

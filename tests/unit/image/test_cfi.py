@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rcdbg.image.cfi import CallFrames, How, Rule
@@ -77,7 +77,6 @@ def test_instructions_that_cannot_be(code: bytes) -> None:
         CallFrames(section(code)).at(START + 8)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_damage_raises_nothing_else(data: st.DataObject) -> None:
     raw = bytearray(section(b"\x42\x0e\x20\x42\x81\x01\x0a\x44\xc1\x44\x0b", b"zS"))

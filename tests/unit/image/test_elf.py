@@ -217,8 +217,8 @@ def _exercise(path: Path) -> None:
 _RICH = build.rich_kernel().bytes()
 _FUZZ = settings(
     max_examples=300,
-    deadline=2000,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=20_000,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

@@ -115,9 +115,11 @@ def test_a_warden_asked_to_end_ends_the_command(watch: Watch, number: signal.Sig
 
 
 OWNER = """
-import sys
+import signal, sys
 from rcdbg.machine.process import Process
 from rcdbg.machine.session import open_session
+# Tests that are run in the background pass on that it is to be ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 session = open_session()
 process = Process(["sleep", "1000"], session=session)
 print(process.pid, process.warden_pid, session.path, flush=True)

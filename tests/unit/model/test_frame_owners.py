@@ -159,7 +159,7 @@ def frames(found: FrameOwners) -> set[int]:
 
 
 @given(st.integers(0, 1 << 32))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_everyone_gets_what_was_given(seed: int) -> None:
     world = written(seed)
     found, plan = world.decode(), world.plan
@@ -255,7 +255,7 @@ def test_a_length_that_no_memory_could_hold_is_refused() -> None:
 
 
 @given(st.integers(0, 1 << 32))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_content_of_memory_upsets_it(seed: int) -> None:
     world = written(seed)
     chance = random.Random(seed)

@@ -2,7 +2,7 @@
 
 import random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rcdbg.image.types import Member, StructType
@@ -124,7 +124,6 @@ def used(seed: int, steps: int = 60) -> tuple[Buddies, dict[int, int]]:
 
 
 @given(st.integers(0, 1 << 32))
-@settings(deadline=None)
 def test_the_lists_come_back(seed: int) -> None:
     heap, taken = used(seed)
     found = heap.decode()
@@ -141,7 +140,6 @@ def test_the_lists_come_back(seed: int) -> None:
 
 
 @given(st.integers(0, 1 << 32))
-@settings(deadline=None)
 def test_the_largest_allocation_succeeds_and_one_byte_more_does_not(seed: int) -> None:
     heap, _ = used(seed)
     largest = heap.decode().largest
@@ -217,7 +215,6 @@ def test_a_break_in_one_list_leaves_the_others() -> None:
 
 
 @given(st.integers(0, 1 << 32))
-@settings(deadline=None)
 def test_no_content_of_memory_upsets_it(seed: int) -> None:
     heap, _ = used(seed, 20)
     chance = random.Random(seed)

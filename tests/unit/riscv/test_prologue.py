@@ -1,7 +1,7 @@
 """Stack frames by a function's own instructions; the code is what LLVM's assembler made of it."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rcdbg.riscv.prologue import Opened, stack_frame
@@ -39,7 +39,6 @@ def test_instructions_of_four_bytes_and_odd_offsets() -> None:
     assert stack_frame(ODD, 6) == Opened(496, {27: 8})
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 300))
 def test_any_bytes(code: bytes, offset: int) -> None:
     found = stack_frame(code, offset)

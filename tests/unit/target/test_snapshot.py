@@ -53,7 +53,7 @@ def sample_memory(pages: int = 700) -> bytearray:
     st.lists(st.tuples(st.integers(0, 600 * PAGE), st.integers(0, 3 * PAGE)), max_size=20),
     st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_memory_comes_back(
     writes: list[tuple[int, bytes]], reads: list[tuple[int, int]], small: bool
 ) -> None:
@@ -162,7 +162,7 @@ def test_truncated(size: int) -> None:
 
 
 @given(st.integers(16, len(WHOLE) - 1), st.integers(1, 255))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_damaged_bytes(at: int, flip: int) -> None:
     refused(WHOLE[:at] + bytes([WHOLE[at] ^ flip]) + WHOLE[at + 1 :])
 
