@@ -195,6 +195,14 @@ def diff_answer(kernel: Kernel, before: Root | None, after: Root | None) -> Answ
     return Answer(tables.diff(found), serial.document("diff", serial_tables.diff(found)))
 
 
+def moments_answer(
+    before: tuple[Kernel, Root | None], after: tuple[Kernel, Root | None], file: str
+) -> Answer:
+    """The page tables of two moments compared, the second one out of the snapshot `file`."""
+    found = mappings.diff_moments(before, after, file)
+    return Answer(tables.diff(found), serial.document("diff", serial_tables.diff(found)))
+
+
 def explain_answer(kernel: Kernel, name: str) -> Answer:
     """One CSR with every field explained; raises UsageError for an unknown name."""
     if name not in SPECS:
