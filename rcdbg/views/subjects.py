@@ -216,8 +216,8 @@ def explain_answer(kernel: Kernel, name: str) -> Answer:
     why = f"the target does not give {name}"
     if name == "time":
         why += (
-            ": QEMU's gdb stub has no such register. QEMU's monitor reads the timer of its virt "
-            "machine: xp /1gx 0x200bff8"
+            ": QEMU's gdb stub has no such register, and the timer behind it was not found in "
+            "QEMU's monitor, or not kept in the snapshot"
         )
     return Answer(
         csr.explain_absent(name, why),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -70,7 +71,7 @@ def test_fake_stub_and_snapshot_say_the_same_as_shared_memory(run: Run) -> None:
         assert answers(Kernel.now(image, snapshot.target)) == expected
 
     used = {p: memory[p : p + 4096] for p in range(0, len(memory), 4096)}
-    fake = FakeTarget({base + p: page for p, page in used.items()}, run.stub.registers())
+    fake = FakeTarget({base + p: page for p, page in used.items()}, run.target.registers())
     assert through(run, fake) == expected
 
     run.stub.close()
@@ -136,11 +137,54 @@ def test_the_monitors_registers_are_those_of_the_stub(rcdbg_boot: BootKernel) ->
     run = rcdbg_boot("preempt", "interval=20000")
     for _ in range(8):
         run.until(trap())
-        by_stub, by_monitor = run.stub.registers(), live.registers(run.qemu.monitor)
+        by_stub = run.target.registers()
+        by_monitor = live.registers(run.qemu.monitor, run.stub.mtime)
         assert (by_monitor.pc, by_monitor.x) == (by_stub.pc, by_stub.x)
-        assert len(by_monitor.csrs) >= 9
+        assert len(by_monitor.csrs) >= 10
+        assert "time" in by_monitor.csrs
         for name, value in by_monitor.csrs.items():
             assert value == by_stub.csrs[name], name
+
+
+def test_time_is_what_the_hart_itself_reads(rcdbg_boot: BootKernel) -> None:
+    """Witness: the instruction `rdtime`, of which the kernel arms its timer."""
+    run = rcdbg_boot("preempt", "interval=20000")
+    places = reads_of_time(run)
+    for address in places:
+        run.stub.insert_breakpoint(address)
+    read = 0
+    for _ in range(4):
+        run.stub.resume()
+        stop = run.stub.wait_stop(TIMEOUT)
+        assert stop.pc in places
+        before = run.target.registers()
+        run.stub.step()
+        after = run.target.registers()
+        value = after.x[places[stop.pc]]
+        assert 0 < before.csrs["time"] <= value <= after.csrs["time"]
+        assert value > read
+        read = value
+    # By every other way, of the same moment: the clock stands while the guest does.
+    now = run.target.registers().csrs["time"]
+    assert (
+        Snapshot(pack(machine_of(run), run.target.read_phys), "file").registers.csrs["time"] == now
+    )
+    kernel = run.kernel()
+    assert kernel.csr("time") == now
+    assert subject("csr").answer(kernel).document["csrs"]["time"]["value"] == hex(now)
+
+
+def reads_of_time(run: Run) -> dict[int, int]:
+    """Where the kernel has `rdtime rd` (unprivileged spec, Zicntr), and the number of rd."""
+    text = next(s for s in run.image.sections if s.name == ".text")
+    code = run.kernel().memory.read(text.address, text.size)
+    found = {}
+    for at in range(0, len(code) - 3, 2):
+        (word,) = struct.unpack_from("<I", code, at)
+        if word & 0xFFFFF07F == 0xC0102073:
+            found[text.address + at] = word >> 7 & 31
+    assert found, "the kernel reads no time"
+    return found
 
 
 # a kernel that runs
