@@ -14,25 +14,25 @@ from rcdbg.model.call_stacks import (
     read_thread,
     read_threads,
 )
+from rcdbg.model.everything import read_everything
 from rcdbg.model.frame_owners import read_frame_owners
 from rcdbg.model.frames import read_frames
 from rcdbg.model.heap import read_heap
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory_set import read_memory_sets
 from rcdbg.model.page_table import Root, read_page_table, translate
-from rcdbg.model.read import read_state
 from rcdbg.model.trap import read_hart, read_trap
 from rcdbg.riscv.csr import SPECS, decode
 from rcdbg.views import (
     backtrace,
     context,
     csr,
+    everything,
     frame_map,
     frames,
     heap,
     memory_set,
     page_table,
-    state,
     threads,
     walk,
 )
@@ -150,7 +150,14 @@ SUBJECTS: tuple[Subject, ...] = (
         "threads",
         serial.call_stacks,
     ),
-    Subject("all", "everything", read_state, state.view, "state", serial.state),
+    Subject(
+        "all",
+        "everything",
+        read_everything,
+        everything.view,
+        "state",
+        serial_memory.everything,
+    ),
 )
 
 
