@@ -83,12 +83,13 @@ def current_kernel() -> Kernel:
 
 def fresh_kernel() -> Kernel:
     """The kernel as it is now, whatever was kept; raises as `current_kernel`."""
-    from gdbscripts.target import refresh_registers
+    from gdbscripts.target import find_timer, refresh_registers
 
     forget()
     current_image()
     demand_machine()
     refresh_registers()
+    find_timer()
     return current_kernel()
 
 

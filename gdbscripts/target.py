@@ -9,7 +9,8 @@ import struct
 import gdb
 
 from gdbscripts.framework import demand_machine
-from rcdbg.errors import MemoryReadError, TargetError
+from rcdbg.errors import MachineError, MemoryReadError, TargetError
+from rcdbg.machine import timer
 from rcdbg.riscv.registers import ABI_NAMES, SUPERVISOR_CSRS, unsigned
 from rcdbg.riscv.sv39 import PAGE_SIZE
 from rcdbg.target.protocol import Ram, Registers
@@ -38,6 +39,24 @@ def refresh_registers() -> None:
     size = 8 * len(remembered)
     if len(raw) >= size and raw[:size] != struct.pack(f"<{len(remembered)}Q", *remembered):
         gdb.execute("maintenance flush register-cache", to_string=True)
+
+
+_timers: dict[int, int | None] = {}
+"""Where mtime is, by the number of the connection."""
+
+
+def find_timer() -> None:
+    """Find the timer of the machine behind this connection, once: not from within an unwinder."""
+    number = demand_machine().num
+    if number not in _timers:
+        _timers[number] = timer.mtime_address(_monitor)
+
+
+def _monitor(line: str) -> str:
+    try:
+        return str(gdb.execute(f"monitor {line}", to_string=True) or "")
+    except gdb.error as error:
+        raise MachineError(str(error)) from error
 
 
 class GdbTarget:
@@ -92,6 +111,19 @@ class GdbTarget:
         except (gdb.error, ValueError) as error:
             raise TargetError(f"the machine does not answer: {error}") from error
 
+    def _timer(self) -> int | None:
+        address = _timers.get(self._connection.num)
+        if address is None or self._packet("Qqemu.PhyMemMode:1") != b"OK":
+            return None
+        try:
+            answer = self._packet(f"m{address:x},{timer.SIZE:x}")
+        finally:
+            self._packet("Qqemu.PhyMemMode:0")
+        try:
+            return int.from_bytes(bytes.fromhex(answer.decode("ascii")), "little")
+        except ValueError:
+            return None
+
     def registers(self) -> Registers:
         """The registers of the hart that is selected; raises TargetError while it runs."""
         try:
@@ -106,6 +138,8 @@ class GdbTarget:
                 for name in SUPERVISOR_CSRS
                 if name in known
             }
+            if (ticks := self._timer()) is not None:
+                csrs[timer.NAME] = ticks
             privilege = int(frame.read_register("priv")) & 3 if "priv" in known else None
             return Registers(unsigned(int(frame.read_register(_PC))), x, csrs, privilege)
         except gdb.error as error:

@@ -5,11 +5,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from rcdbg.cli import show
-from rcdbg.cli.options import add_at, add_common, common
+from rcdbg.cli.options import add_at, add_common
 from rcdbg.errors import UsageError
 
 if TYPE_CHECKING:
     from rcdbg.model.inspect import Limits
+
+_COMPLETION_SECONDS = 5.0
 
 
 def add_to(commands: Any) -> None:
@@ -53,17 +55,31 @@ def limits(depth: int | None, elements: int | None) -> "Limits":
     )
 
 
+def _completions(arguments: argparse.Namespace, text: str) -> list[str]:
+    """What `text` may become: by types where they tell, else by the kernel that was asked for."""
+    from rcdbg.cli.source import image_of_source, look
+    from rcdbg.model.path import complete, needs_kernel
+
+    if not getattr(arguments, "snapshot", None):
+        image = image_of_source(arguments)
+        if not needs_kernel(image, text):
+            return complete(image, text)
+        # Somebody waits at a prompt: a kernel that is not there by then has nothing to offer.
+        arguments.timeout = min(arguments.timeout, _COMPLETION_SECONDS)
+    return look(arguments, lambda kernel: complete(kernel.image, text, kernel), needs_types=True)[0]
+
+
 def _run(arguments: argparse.Namespace) -> int:
-    from rcdbg.image.resolve import load_with_types
-    from rcdbg.model.path import complete, parse, static_named
+    from rcdbg.cli.source import image_of_source
+    from rcdbg.model.path import parse, static_named
     from rcdbg.views.printed import print_answer, statics_answer
 
     bounds = limits(arguments.depth, arguments.elements)
-    image = load_with_types(common(arguments).kernel)
     if arguments.complete:
-        for text in complete(image, arguments.path or ""):
+        for text in _completions(arguments, arguments.path or ""):
             print(text)
         return 0
+    image = image_of_source(arguments)
     if arguments.path is None:
         answer = statics_answer(image)
         if arguments.json:

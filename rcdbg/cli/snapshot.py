@@ -57,7 +57,7 @@ def _booted(arguments: argparse.Namespace) -> Iterator[tuple[Machine, ReadPhys]]
 
 def machine_of(run: "Run") -> Machine:
     """What a snapshot keeps of a kernel that stands, beside its memory."""
-    now = run.stub.registers()
+    now = run.target.registers()
     others = {n: v for n, v in run.stub.every_register().items() if n not in now.csrs}
     return _machine(run.image, now, run.target.ram, others, run.console)
 

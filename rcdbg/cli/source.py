@@ -2,12 +2,12 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rcdbg.cli.options import common, names, where_to_stop
+from rcdbg.cli.subject_options import kernel_in
 from rcdbg.errors import ImageError, MachineError, UsageError
-from rcdbg.image.elf import Image, image_of, load_image
+from rcdbg.image.elf import Image, load_image
 from rcdbg.image.locate import default_kernel
 from rcdbg.image.match import differs_from_memory
 from rcdbg.image.resolve import with_types
@@ -34,6 +34,13 @@ def look(
     if source == "attach":
         return _behind_stub(arguments, ask, needs_types), None
     return _booted(arguments, ask, needs_types, live=source == "live")
+
+
+def image_of_source(arguments: argparse.Namespace) -> Image:
+    """The ELF of the kernel that was asked for, without a machine; raises RcdbgError."""
+    if _chosen(arguments) == "snapshot":
+        return _in_snapshot(arguments, lambda kernel: kernel.image, needs_types=True)
+    return with_types(load_image(common(arguments).kernel))
 
 
 def _chosen(arguments: argparse.Namespace) -> str | None:
@@ -80,14 +87,11 @@ def _booted(
 def _in_snapshot(
     arguments: argparse.Namespace, ask: "Callable[[Kernel], T]", needs_types: bool
 ) -> T:
-    from rcdbg.model.kernel import Kernel
-    from rcdbg.target.snapshot import read_snapshot
-
     if arguments.kernel is not None:
         raise UsageError("a snapshot has its own ELF: leave out --kernel")
-    snapshot = read_snapshot(arguments.snapshot)
-    image = image_of(snapshot.elf, Path(f"{arguments.snapshot}:{snapshot.kernel_name}"))
-    return ask(Kernel.now(_checked(image, needs_types), snapshot.target, names(arguments)))
+    kernel = kernel_in(arguments.snapshot, names(arguments))
+    _checked(kernel.image, needs_types)
+    return ask(kernel)
 
 
 def _behind_stub(

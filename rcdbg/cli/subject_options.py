@@ -6,6 +6,7 @@ expression of gdb) is theirs to say, by the function that they pass.
 
 import argparse
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from rcdbg.errors import UsageError
@@ -13,6 +14,7 @@ from rcdbg.errors import UsageError
 if TYPE_CHECKING:
     from rcdbg.model.kernel import Kernel
     from rcdbg.model.page_table import Root
+    from rcdbg.model.profile import Profile
     from rcdbg.views.subjects import Answer
 
 Number = Callable[[str], int]
@@ -46,6 +48,9 @@ def _add_page_table(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--diff-process", metavar="N", help="instead: compare with that process's")
     parser.add_argument("--diff-root", metavar="PPN", help="instead: compare with that table")
     parser.add_argument("--diff-satp", metavar="VALUE", help="instead: compare with that table")
+    parser.add_argument(
+        "--against", metavar="FILE", help="instead: compare with the table in that snapshot"
+    )
 
 
 def _add_csr(parser: argparse._ActionsContainer) -> None:
@@ -153,6 +158,17 @@ def _csr(kernel: "Kernel", arguments: argparse.Namespace, _number: Number) -> "A
     return explain_answer(kernel, arguments.explain)
 
 
+def kernel_in(file: Path | str, profile: "Profile") -> "Kernel":
+    """The kernel in a snapshot; raises TargetError or ImageError if there is none."""
+    from rcdbg.image.elf import image_of
+    from rcdbg.model.kernel import Kernel
+    from rcdbg.target.snapshot import read_snapshot
+
+    snapshot = read_snapshot(Path(file).expanduser())
+    image = image_of(snapshot.elf, Path(f"{file}:{snapshot.kernel_name}"))
+    return Kernel.now(image, snapshot.target, profile)
+
+
 def root(
     kernel: "Kernel", arguments: argparse.Namespace, number: Number, prefix: str = ""
 ) -> "Root | None":
@@ -185,7 +201,10 @@ def _page_table(kernel: "Kernel", arguments: argparse.Namespace, number: Number)
     from rcdbg.views import subjects
 
     where = root(kernel, arguments, number)
-    other = root(kernel, arguments, number, "diff_")
+    later = kernel
+    if arguments.against is not None:
+        later = kernel_in(arguments.against, kernel.profile)
+    other = root(later, arguments, number, "diff_")
     wanted = mappings.Filter(
         arguments.writable,
         arguments.executable,
@@ -199,6 +218,7 @@ def _page_table(kernel: "Kernel", arguments: argparse.Namespace, number: Number)
         "--aliases": arguments.aliases,
         "--to-physical": arguments.to_physical is not None,
         "--diff-...": other is not None,
+        "--against": arguments.against is not None and other is None,
     }
     chosen = [name for name, given in instead.items() if given]
     if len(chosen) > 1:
@@ -211,6 +231,10 @@ def _page_table(kernel: "Kernel", arguments: argparse.Namespace, number: Number)
         return subjects.aliases_answer(kernel, where)
     if arguments.to_physical is not None:
         return subjects.reverse_answer(kernel, number(arguments.to_physical), where)
+    if arguments.against is not None:
+        # Unless told otherwise the same question there: satp, or process N, as it was then.
+        there = other if other is not None else root(later, arguments, number)
+        return subjects.moments_answer((kernel, where), (later, there), str(arguments.against))
     if other is not None:
         return subjects.diff_answer(kernel, where, other)
     return subjects.filtered_answer(kernel, wanted, where)

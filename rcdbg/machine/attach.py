@@ -23,9 +23,12 @@ def attached(address: str, *, stay: bool = False) -> Iterator[tuple[PagedTarget,
     with StubClient(address) as stub:
         resume = stub.found_running and not stay
         try:
+            stub.find_timer()
             with stub.physical():
                 ram = find_ram(stub)
-                target = PagedTarget(stub.read_memory, stub.registers(), ram, RAM_BASE)
+                target = PagedTarget(
+                    stub.read_memory, stub.registers(with_time=True), ram, RAM_BASE
+                )
                 yield target, stub
         finally:
             if resume:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rcdbg.errors import MachineError
+from rcdbg.machine import timer
 from rcdbg.machine.monitor import Event, Monitor
 from rcdbg.machine.oracles import parse_info_registers
 from rcdbg.target.protocol import Registers
@@ -15,23 +16,25 @@ SSTATUS_MASK = 0x8000_0003_000D_E762
 """The bits of mstatus that sstatus shows (privileged spec, "Supervisor Status Register")."""
 
 _SHARED = ("satp", "stvec", "scause", "sepc", "stval", "sscratch")
-_STOP_AND_LOOK: tuple[tuple[str, dict[str, object]], ...] = (
-    ("stop", {}),
-    ("human-monitor-command", {"command-line": "info registers"}),
-)
+_LOOK = "info registers"
 _EVENT_SECONDS = 1.0
 
 
-def registers(monitor: Monitor) -> Registers:
-    """The registers by `info registers`, which does not stop the guest.
+def registers(monitor: Monitor, mtime: int | None = None) -> Registers:
+    """The registers by `info registers`, and `time` at `mtime`: none of this stops the guest.
 
     While it runs, pc and GPRs are those that QEMU last stored, each from a moment of its own. The
     monitor gives neither the privilege nor scounteren. Raises MachineError if QEMU has ended.
     """
-    return _understood(monitor.hmp("info registers"))
+    commands = [("human-monitor-command", {"command-line": line}) for line in _lines(mtime)]
+    return _understood(*map(str, monitor.execute_all(commands)))
 
 
-def _understood(text: str) -> Registers:
+def _lines(mtime: int | None) -> list[str]:
+    return [_LOOK] if mtime is None else [_LOOK, timer.dump_command(mtime)]
+
+
+def _understood(text: str, ticks: str = "") -> Registers:
     try:
         values = parse_info_registers(text)
         csrs = {name: values[name] for name in _SHARED}
@@ -41,6 +44,8 @@ def _understood(text: str) -> Registers:
         x = tuple(values[f"x{number}"] for number in range(32))
     except (ValueError, KeyError) as error:
         raise MachineError(f"QEMU's monitor gives no registers: {error}") from error
+    if (time_now := timer.parse_dump(ticks)) is not None:
+        csrs[timer.NAME] = time_now
     return Registers(values["pc"], x, csrs)
 
 
@@ -53,7 +58,7 @@ class Pause:
 
 
 @contextlib.contextmanager
-def paused(monitor: Monitor) -> Iterator[Pause]:
+def paused(monitor: Monitor, mtime: int | None = None) -> Iterator[Pause]:
     """Within it the guest stands; no debugger may be connected to QEMU's stub.
 
     Its length is the time between QEMU's own STOP and RESUME events (QMP reference, "run-state"),
@@ -74,8 +79,9 @@ def paused(monitor: Monitor) -> Iterator[Pause]:
         asked = time.perf_counter()
         try:
             # In one go: a round trip more would make the stop half as long again.
-            _, text = monitor.execute_all(_STOP_AND_LOOK)
-            pause = Pause(_understood(str(text)))
+            looks = [("human-monitor-command", {"command-line": line}) for line in _lines(mtime)]
+            _, *texts = monitor.execute_all([("stop", {}), *looks])
+            pause = Pause(_understood(*map(str, texts)))
             yield pause
         finally:
             monitor.execute("cont")

@@ -15,7 +15,7 @@ from typing import Self
 from xml.etree import ElementTree
 
 from rcdbg.errors import MachineError, MemoryReadError
-from rcdbg.machine import rsp
+from rcdbg.machine import rsp, timer
 from rcdbg.machine.control import PRIVILEGE_REGISTER, Stop, StopReason
 from rcdbg.machine.deadline import Deadline, DeadlineError
 from rcdbg.riscv.registers import SUPERVISOR_CSRS
@@ -27,6 +27,7 @@ READ_CHUNK = 2048
 STEP_ALONE, STEP_WITH_INTERRUPTS = 0x7, 0x1
 """Values for `set_step_mode`: ENABLE | NOIRQ | NOTIMER (the default), and ENABLE only."""
 
+_PHYSICAL = b"Qqemu.PhyMemMode:%d"
 _ANSWER_SECONDS = 10.0
 _STEP_OVER_SECONDS = 0.5
 _BURST = 16
@@ -58,6 +59,9 @@ class StubClient:
         self._stop: Stop | None = None
         self._breakpoints: dict[int, int] = {}
         self._stopped_by_us = False
+        self._physical = False
+        self.mtime: int | None = None
+        """The physical address of the timer's count: see `find_timer`."""
         self._numbers = itertools.count(1)
         self._socket = _connect(address)
         try:
@@ -74,16 +78,27 @@ class StubClient:
             self._socket.close()
             raise
 
-    def registers(self) -> Registers:
-        """All GPRs, the pc, the CSRs and the privilege of the hart that stopped."""
+    def find_timer(self) -> None:
+        """Let `registers` give `time`, if this machine has a timer that is known."""
+        self.mtime = timer.mtime_address(self.monitor)
+
+    def registers(self, *, with_time: bool = False) -> Registers:
+        """All GPRs, the pc, the CSRs and the privilege of the hart that stopped.
+
+        With `time`, which is no register of the stub's, three packets more are exchanged.
+        """
         numbers = dict(self._csr_numbers)
         if self._privilege_number is not None:
             numbers[PRIVILEGE_REGISTER] = self._privilege_number
-        general, *answers = self._exchange([b"g", *(b"p%x" % n for n in numbers.values())])
+        wanted = [b"g", *(b"p%x" % n for n in numbers.values())]
+        ask_timer = self._timer_packets() if with_time else []
+        general, *answers = self._exchange([*wanted, *ask_timer])
         words = _words(general)
         if len(words) <= _GPRS:
             raise StubError(f"the stub gave {len(words)} registers instead of 33")
-        values = dict(zip(numbers, map(_number, answers), strict=True))
+        values = dict(zip(numbers, map(_number, answers), strict=False))
+        if ask_timer and (self._physical or answers[-3] == b"OK"):
+            values[timer.NAME] = _number(answers[-1 if self._physical else -2])
         privilege = values.pop(PRIVILEGE_REGISTER, None)
         return Registers(
             pc=words[_GPRS],
@@ -91,6 +106,13 @@ class StubClient:
             csrs={name: value for name, value in values.items() if value is not None},
             privilege=None if privilege is None else privilege & 3,
         )
+
+    def _timer_packets(self) -> list[bytes]:
+        """Packets that read mtime: sent with the others, they cost no round trip."""
+        if self.mtime is None:
+            return []
+        read = b"m%x,%x" % (self.mtime, timer.SIZE)
+        return [read] if self._physical else [_PHYSICAL % 1, read, _PHYSICAL % 0]
 
     def every_register(self) -> dict[str, int]:
         """All that the stub has, by its own names: GPRs, CSRs of all levels, floating point."""
@@ -140,11 +162,13 @@ class StubClient:
     @contextlib.contextmanager
     def physical(self) -> Iterator[None]:
         """Within it, addresses of reads and writes are physical, RAM and devices alike."""
-        self._demand_ok(b"Qqemu.PhyMemMode:1")
+        self._demand_ok(_PHYSICAL % 1)
+        self._physical = True
         try:
             yield
         finally:
-            self._demand_ok(b"Qqemu.PhyMemMode:0")
+            self._physical = False
+            self._demand_ok(_PHYSICAL % 0)
 
     def read_phys(self, address: int, size: int) -> bytes:
         """`size` bytes at physical `address`. Where nothing is, QEMU gives zeros or ones."""

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rcdbg.errors import MemoryReadError
@@ -394,8 +394,26 @@ def diff(before: PageTable, after: PageTable, names: tuple[str, str]) -> TableDi
 def diff_roots(kernel: Kernel, before: Root | None, after: Root | None) -> TableDiff:
     """Two tables of one moment compared; None is the one in satp. Never fails."""
     tables = [read_page_table(kernel, root, limit=ALL_RANGES) for root in (before, after)]
-    names = [
-        "the table in satp" if root is None else f"the table {root.origin}"
-        for root in (before, after)
-    ]
-    return diff(tables[0], tables[1], (names[0], names[1]))
+    return diff(tables[0], tables[1], (_name(before), _name(after)))
+
+
+def diff_moments(
+    before: tuple[Kernel, Root | None], after: tuple[Kernel, Root | None], file: str
+) -> TableDiff:
+    """A table of one moment, None for the one in satp, and one of another moment compared.
+
+    `file` names the second moment. Two kernels that are not the same are compared all the same,
+    and a note says so. Never fails.
+    """
+    tables = [read_page_table(kernel, root, limit=ALL_RANGES) for kernel, root in (before, after)]
+    found = diff(tables[0], tables[1], (_name(before[1]), f"{_name(after[1])}, in {file}"))
+    if before[0].image.build_id == after[0].image.build_id:
+        return found
+    note = (
+        f"{file} is of another kernel (another build id): an address need not mean the same in both"
+    )
+    return replace(found, notes=(note, *found.notes))
+
+
+def _name(root: Root | None) -> str:
+    return "the table in satp" if root is None else f"the table {root.origin}"

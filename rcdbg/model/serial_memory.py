@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from rcdbg.model import serial
+from rcdbg.model import serial, serial_tables
+from rcdbg.model.everything import Everything
 from rcdbg.model.frame_owners import FrameOwners
 from rcdbg.model.heap import Heap
 from rcdbg.model.serial import Json
@@ -44,6 +45,16 @@ def heap(value: Heap) -> Json:
         "locked": value.locked,
         "note": value.note,
         "problems": _problems(value.problems),
+    }
+
+
+def everything(value: Everything) -> Json:
+    """A KernelState with all that is beside it."""
+    return {
+        **serial.state(value.state),
+        "memory_sets": serial_tables.memory_sets(value.memory_sets),
+        "owners": owners(value.owners),
+        "heap": heap(value.heap),
     }
 
 

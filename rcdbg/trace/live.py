@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from rcdbg.image.elf import Image
 from rcdbg.machine.live import Pause, paused, registers
 from rcdbg.machine.monitor import Monitor
+from rcdbg.machine.timer import mtime_address
 from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
 from rcdbg.model.profile import Profile
 from rcdbg.target.protocol import Registers, Target
@@ -77,7 +78,8 @@ class Guest:
 
 def running_guest(memory: Target, monitor: Monitor) -> Guest:
     """The guest of that monitor, whose RAM is `memory`; nobody may be connected to its stub."""
-    return Guest(memory, lambda: registers(monitor), lambda: paused(monitor))
+    mtime = mtime_address(monitor.hmp)
+    return Guest(memory, lambda: registers(monitor, mtime), lambda: paused(monitor, mtime))
 
 
 def sample(

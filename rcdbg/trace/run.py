@@ -77,7 +77,11 @@ class Run:
         self.qemu = Qemu(boot.config())
         try:
             self.stub = StubClient(self.qemu.gdb_socket)
-            self.target = RamTarget(self.qemu.ram.memory, self.qemu.ram.base, self.stub.registers)
+            self.stub.find_timer()
+            memory, base = self.qemu.ram.memory, self.qemu.ram.base
+            self.target = RamTarget(memory, base, lambda: self.stub.registers(with_time=True))
+            # For what is asked at every stop, of which there may be thousands a second.
+            self._quick = RamTarget(memory, base, self.stub.registers)
             if why := differs_from_memory(self.image, self.target.read_phys):
                 raise MachineError(why)
         except BaseException:
@@ -115,9 +119,8 @@ class Run:
                     self._ended(event)
                     return None
                 self.qemu.settle()
-                kernel = self.kernel()
-                if event.happened(kernel):
-                    return kernel
+                if event.happened(Kernel.now(self.image, self._quick, self.profile)):
+                    return self.kernel()
         except DeadlineError as error:
             raise EventMissedError(self._hang(event, seconds)) from error
         finally:

@@ -297,15 +297,24 @@ class LiveSession:
         gdb = self._gdb
         if text.split()[0] != "rc":
             return gdb.console_command(text, _COMMAND_SECONDS)
-        if not self._has_commands:
-            # Not at the start, since they take gdb half a second to load.
-            gdb.source_commands(commands_script())
-            self._has_commands = True
+        self._load_commands()
         gdb.command(f"-gdb-set width {width}")
         try:
             return gdb.console_command(text, _COMMAND_SECONDS)
         finally:
             gdb.command("-gdb-set width 0")
+
+    def completions(self, text: str) -> Sequence[str]:
+        """What gdb, and our commands in it, say that may come of the text."""
+        if text.split()[:1] == ["rc"]:
+            self._load_commands()
+        return self._gdb.console_command(f"complete {text}", _COMMAND_SECONDS).splitlines()
+
+    def _load_commands(self) -> None:
+        if not self._has_commands:
+            # Not at the start, since they take gdb half a second to load.
+            self._gdb.source_commands(commands_script())
+            self._has_commands = True
 
     def write_console(self, text: str) -> None:
         """Type to the kernel."""

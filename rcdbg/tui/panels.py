@@ -1,6 +1,7 @@
 """The panels: a titled box each, around a view, a console, or gdb's command line."""
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import ClassVar
 
 from rich.console import RenderableType
@@ -89,8 +90,16 @@ class CommandLine(Input):
             super().__init__()
             self.text = text
 
-    def __init__(self, placeholder: str) -> None:
+    class Unfinished(Message):
+        """The user wants to know what the text before the cursor may become."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    def __init__(self, placeholder: str, *, completes: bool = False) -> None:
         super().__init__(placeholder=placeholder, compact=True, select_on_focus=False)
+        self._completes = completes
         self.history: list[str] = []
         self._position = 0
         self._draft = ""
@@ -102,8 +111,20 @@ class CommandLine(Input):
             event.stop()
             event.prevent_default()
             self._submit()
+        elif event.key == "tab" and self._completes and self.value.strip():
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.Unfinished(self.value[: self.cursor_position]))
         else:
             await super()._on_key(event)
+
+    def complete(self, typed: str, found: Sequence[str]) -> None:
+        """Go on as far as all that was found does, unless the user has typed on meanwhile."""
+        common = _common_start(found)
+        end = self.cursor_position
+        if self.value[:end] == typed and common.startswith(typed):
+            self.value = common + self.value[end:]
+            self.cursor_position = len(common)
 
     def _submit(self) -> None:
         text = self.value
@@ -136,13 +157,22 @@ class CommandLine(Input):
         self.cursor_position = len(self.value)
 
 
+def _common_start(lines: Sequence[str]) -> str:
+    if not lines:
+        return ""
+    # All others lie between these two.
+    first, last = min(lines), max(lines)
+    same = (a == b for a, b in zip(first, last, strict=False))
+    return first[: sum(takewhile(bool, same))]
+
+
 class LinePanel(Panel):
     """A text that grows, with a line to type into that opens on demand."""
 
-    def __init__(self, name: str, title: str, prompt: str) -> None:
+    def __init__(self, name: str, title: str, prompt: str, *, completes: bool = False) -> None:
         self.tail = TailView(id=f"{name}-text")
         super().__init__(name, title, self.tail)
-        self.line = CommandLine(prompt)
+        self.line = CommandLine(prompt, completes=completes)
 
     def compose(self) -> ComposeResult:
         """Textual asks for the children."""
@@ -213,12 +243,24 @@ class GdbPanel(LinePanel):
             super().__init__()
             self.text = text
 
+    class Unfinished(Message):
+        """The user wants to know what a command for gdb may become."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
     def __init__(self) -> None:
-        super().__init__("gdb", "gdb", "a gdb command; Esc leaves")
+        super().__init__("gdb", "gdb", "a gdb command; Tab completes, Esc leaves", completes=True)
 
     def action_open_line(self) -> None:
         """Enter on the panel."""
         self.open_line()
+
+    def on_command_line_unfinished(self, event: CommandLine.Unfinished) -> None:
+        """Tab in the line."""
+        event.stop()
+        self.post_message(self.Unfinished(event.text))
 
     def log_lines(self, lines: Sequence[Text]) -> None:
         """Add lines."""

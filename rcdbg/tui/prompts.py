@@ -102,6 +102,7 @@ class AskSymbol(ModalScreen[str | None]):
 
 _MORE_KEYS: Final = (
     ("Tab, Shift+Tab", "the next panel, the one before; also a click"),
+    ("Tab in gdb's line", "completes the command, and what rc print takes"),
     ("Up, Down, PgUp, PgDn", "scroll the focused panel"),
     ("k, Enter on Console", "type a line to the kernel"),
     ("Esc", "back to the panels, back from zoom"),

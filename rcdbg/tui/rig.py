@@ -6,15 +6,18 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from rcdbg.errors import MachineError
 from rcdbg.image.elf import Image
 from rcdbg.image.match import differs_from_memory
+from rcdbg.machine import timer
 from rcdbg.machine.gdb import Gdb
 from rcdbg.machine.qemu import Qemu, QemuConfig
 from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
 from rcdbg.model.profile import Profile
 from rcdbg.target.memory import RamTarget
+from rcdbg.target.protocol import Registers
 
 _END_SECONDS = 5.0
 
@@ -53,7 +56,8 @@ class Rig:
         except BaseException:
             self.qemu.close()
             raise
-        self.target = RamTarget(self.qemu.ram.memory, self.qemu.ram.base, self.gdb.registers)
+        self.target = RamTarget(self.qemu.ram.memory, self.qemu.ram.base, self._registers)
+        self._mtime: int | None = None
         self._wake = os.eventfd(0)
         self._watcher = threading.Thread(target=self._watch, name="rcdbg-watcher", daemon=True)
         try:
@@ -61,6 +65,7 @@ class Rig:
                 raise MachineError(why)
             self.gdb.command("-gdb-set print asm-demangle on")
             self.gdb.connect(self.qemu.gdb_socket, image.path)
+            self._mtime = timer.mtime_address(self.qemu.monitor.hmp)
         except BaseException:
             self.gdb.close()
             self.qemu.close()
@@ -71,6 +76,13 @@ class Rig:
     def kernel(self) -> Kernel:
         """The kernel as it stands; raises GdbError while it runs."""
         return Kernel.now(self.image, self.target, self._profile)
+
+    def _registers(self) -> Registers:
+        now = self.gdb.registers()
+        if self._mtime is None:
+            return now
+        ticks = timer.parse_dump(self.qemu.monitor.hmp(timer.dump_command(self._mtime)))
+        return now if ticks is None else replace(now, csrs={**now.csrs, timer.NAME: ticks})
 
     def close(self) -> None:
         """End gdb and QEMU. Once only, and not from `on_end`."""

@@ -92,6 +92,9 @@ class DebugSession(Protocol):
     def console_command(self, text: str, width: int) -> str:
         """What gdb prints for a command typed by the user, in `width` columns where that counts."""
 
+    def completions(self, text: str) -> Sequence[str]:
+        """What a command that the user has begun may become, as whole lines."""
+
     def write_console(self, text: str) -> None:
         """Type `text` to the kernel."""
 

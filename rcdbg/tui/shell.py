@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import ClassVar, Final
@@ -28,7 +28,7 @@ from rcdbg.tui.panels import ConsolePanel, GdbPanel
 from rcdbg.tui.session import DebugSession, Stopped
 from rcdbg.tui.worker import Worker
 from rcdbg.views import palette
-from rcdbg.views.common import guest, styled
+from rcdbg.views.common import guest, safe, styled
 
 STALE_SECONDS: Final = 0.15
 """A guest that runs for longer has its panels dimmed; a step must not make them blink."""
@@ -40,6 +40,7 @@ IDLE_SECONDS: Final = 0.5
 """After the first stop, what can wait waits for so long."""
 
 _END_SECONDS: Final = 10.0
+_OFFERED: Final = 20
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -297,6 +298,20 @@ class Shell(App[int]):
             # It may have changed registers, memory or breakpoints.
             self._read_state(self._runs)
 
+    def _complete_command(self, text: str) -> None:
+        try:
+            found = self.session.completions(text)
+            self._tell(partial(self._follow_completions, text, found))
+        finally:
+            self._tell(self._follow_answer)
+
+    def _follow_completions(self, text: str, found: Sequence[str]) -> None:
+        if len(found) != 1:
+            more = [f"... {len(found) - _OFFERED} more"] if len(found) > _OFFERED else []
+            said = [*found[:_OFFERED], *more] or ["nothing begins like that"]
+            self._note(*(styled(safe(line), palette.QUIET) for line in said))
+        self._desk.gdb_panel.line.complete(text, found)
+
     def _set_breakpoint(self, location: str) -> None:
         said = self.session.add_breakpoint(location)
         self._tell(lambda: self._note(guest(said)))
@@ -401,6 +416,14 @@ class Shell(App[int]):
         width = max(40, self._desk.gdb_panel.tail.size.width)
         self._asking += 1
         self._submit(lambda: self._ask_gdb(command, width))
+
+    def on_gdb_panel_unfinished(self, event: GdbPanel.Unfinished) -> None:
+        """The user wants a command for gdb completed; gdb does it, while the guest stands."""
+        if self.activity != "stopped" or self._asking:
+            self._hint()
+            return
+        self._asking += 1
+        self._submit(lambda: self._complete_command(event.text))
 
     def on_console_panel_typed(self, event: ConsolePanel.Typed) -> None:
         """The user has typed a line to the kernel."""

@@ -18,7 +18,7 @@ def write_new(rig: Rig, scenario: str) -> str:
     # gdb leaves out what the stub calls machine CSRs; the monitor has them.
     others = parse_info_registers(rig.qemu.monitor.hmp("info registers"))
     machine = Machine(
-        rig.gdb.registers(), ram, image.data, image.path.name, rig.qemu.console.text, others
+        rig.target.registers(), ram, image.data, image.path.name, rig.qemu.console.text, others
     )
     path = _free(re.sub(r"[^\w.-]+", "-", f"{image.path.name}-{scenario}".strip("-")))
     size = write_snapshot(path, machine, rig.target.read_phys)

@@ -20,6 +20,7 @@ _MAP_ROWS = 16
 _MIN_CELLS = 16
 DEFAULT_LIMIT = 40
 """Stretches listed unless more are asked for."""
+_SUMMARY_LIMIT: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,7 @@ _BY_KIND = {"table": _TABLE, "page": _PAGE, "held": _HELD}
 
 def view(owners: FrameOwners, *, limit: int | None = DEFAULT_LIMIT) -> RenderableType:
     """Counts, a map of memory, conflicts, what nobody has, and the first `limit` stretches."""
-    parts: list[RenderableType] = []
-    if owners.allocator.managed is not None:
-        parts.append(Fitted(lambda width: _head(owners, width)))
-    if owners.note:
-        parts.append(note_line(owners.note))
-    parts += [Fitted(partial(_space, space)) for space in owners.spaces]
+    parts = _counted(owners)
     if owners.allocator.managed is not None and owners.allocator.managed.frames > 0:
         managed = owners.allocator.managed
         parts.append(Fitted(lambda width: picture(owners, managed, width)))
@@ -59,6 +55,25 @@ def view(owners: FrameOwners, *, limit: int | None = DEFAULT_LIMIT) -> Renderabl
     if owners.holdings:
         parts.append(Fitted(lambda width: _stretches(owners, limit, width)))
     return Group(*parts, *problem_lines(owners.problems))
+
+
+def summary(owners: FrameOwners) -> RenderableType:
+    """Counts, conflicts and what nobody has, in a few lines."""
+    return Group(
+        *_counted(owners),
+        *(Fitted(partial(_conflict, conflict)) for conflict in owners.conflicts[:_SUMMARY_LIMIT]),
+        *_nobody(owners, _SUMMARY_LIMIT),
+        *problem_lines(owners.problems),
+    )
+
+
+def _counted(owners: FrameOwners) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    if owners.allocator.managed is not None:
+        parts.append(Fitted(lambda width: _head(owners, width)))
+    if owners.note:
+        parts.append(note_line(owners.note))
+    return parts + [Fitted(partial(_space, space)) for space in owners.spaces]
 
 
 def _head(owners: FrameOwners, width: int) -> Text:

@@ -60,11 +60,16 @@ def view(state: KernelState, previous: KernelState | None = None) -> RenderableT
     return Group(*(panel(part, state, previous) for part in PARTS))
 
 
-def panel(part: Part, state: KernelState, previous: KernelState | None) -> Panel:
+def panel(part: Part, state: KernelState, previous: KernelState | None = None) -> Panel:
     """One part in its panel."""
+    return boxed(part.title, lambda: part.view(state, previous))
+
+
+def boxed(title: str, draw: Callable[[], RenderableType]) -> Panel:
+    """What `draw` returns in a titled panel, or in it why that failed."""
     return Panel(
-        Guarded(lambda: part.view(state, previous)),
-        title=styled(f" {part.title} ", palette.HEADING),
+        Guarded(draw),
+        title=styled(f" {title} ", palette.HEADING),
         title_align="left",
         border_style=_BORDER,
         box=box.ROUNDED,

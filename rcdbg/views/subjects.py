@@ -14,25 +14,25 @@ from rcdbg.model.call_stacks import (
     read_thread,
     read_threads,
 )
+from rcdbg.model.everything import read_everything
 from rcdbg.model.frame_owners import read_frame_owners
 from rcdbg.model.frames import read_frames
 from rcdbg.model.heap import read_heap
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory_set import read_memory_sets
 from rcdbg.model.page_table import Root, read_page_table, translate
-from rcdbg.model.read import read_state
 from rcdbg.model.trap import read_hart, read_trap
 from rcdbg.riscv.csr import SPECS, decode
 from rcdbg.views import (
     backtrace,
     context,
     csr,
+    everything,
     frame_map,
     frames,
     heap,
     memory_set,
     page_table,
-    state,
     threads,
     walk,
 )
@@ -150,7 +150,14 @@ SUBJECTS: tuple[Subject, ...] = (
         "threads",
         serial.call_stacks,
     ),
-    Subject("all", "everything", read_state, state.view, "state", serial.state),
+    Subject(
+        "all",
+        "everything",
+        read_everything,
+        everything.view,
+        "state",
+        serial_memory.everything,
+    ),
 )
 
 
@@ -195,6 +202,14 @@ def diff_answer(kernel: Kernel, before: Root | None, after: Root | None) -> Answ
     return Answer(tables.diff(found), serial.document("diff", serial_tables.diff(found)))
 
 
+def moments_answer(
+    before: tuple[Kernel, Root | None], after: tuple[Kernel, Root | None], file: str
+) -> Answer:
+    """The page tables of two moments compared, the second one out of the snapshot `file`."""
+    found = mappings.diff_moments(before, after, file)
+    return Answer(tables.diff(found), serial.document("diff", serial_tables.diff(found)))
+
+
 def explain_answer(kernel: Kernel, name: str) -> Answer:
     """One CSR with every field explained; raises UsageError for an unknown name."""
     if name not in SPECS:
@@ -208,8 +223,8 @@ def explain_answer(kernel: Kernel, name: str) -> Answer:
     why = f"the target does not give {name}"
     if name == "time":
         why += (
-            ": QEMU's gdb stub has no such register. QEMU's monitor reads the timer of its virt "
-            "machine: xp /1gx 0x200bff8"
+            ": QEMU's gdb stub has no such register, and the timer behind it was not found in "
+            "QEMU's monitor, or not kept in the snapshot"
         )
     return Answer(
         csr.explain_absent(name, why),

@@ -1,23 +1,33 @@
 """Address spaces: segments, aliases and lint of the real kernel, whole and damaged."""
 
+import json
 import struct
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+from rcdbg.cli import subject_options
+from rcdbg.cli.snapshot import machine_of
 from rcdbg.machine.monitor import Monitor
+from rcdbg.machine.oracles import Run as Mapped
 from rcdbg.machine.oracles import parse_info_mem
 from rcdbg.model import mappings
+from rcdbg.model.kernel import DEFAULT_PROFILE
 from rcdbg.model.memory_set import MemorySet, process_root, read_memory_sets
 from rcdbg.model.page_table import Root
 from rcdbg.model.value import DecodeError
 from rcdbg.pytest_plugin import BootKernel
 from rcdbg.riscv import sv39
-from rcdbg.trace.events import reached, trap
+from rcdbg.target.snapshot import write_snapshot
+from rcdbg.trace.events import Event, reached, trap
 from rcdbg.trace.run import Run
+from tests.integration.test_cli import one_line, rcdbg
 
 pytestmark = pytest.mark.every_kernel
 
 PAGE = 4096
+KEPT = Path(__file__).resolve().parents[1] / "snapshots" / "three-threads-preempted.snap"
 
 
 @pytest.fixture
@@ -149,24 +159,82 @@ def test_the_boot_page_table_against_the_kernels_own(rcdbg_boot: BootKernel) -> 
     # The boot page table is in .data or .bss and still there.
     found = mappings.diff_roots(kernel, Root.of_satp(roots[0]), None)
     assert found.problems == ()
-    borders = {at for m in (*listings[0], *listings[1]) for at in (m.va, m.va + m.size - PAGE)}
+    told = [(c.kind, c.va, c.size) for c in found.changes]
+    check_against_qemu(told, listings[0], listings[1])
+
+
+def check_against_qemu(
+    changes: Sequence[tuple[str, int, int]], before: list[Mapped], after: list[Mapped]
+) -> None:
+    """Every (kind, va, size) that was told is what QEMU's two listings differ in."""
+    borders = {at for m in (*before, *after) for at in (m.va, m.va + m.size - PAGE)}
     for va in sorted(borders):
-        before, after = (
+        old, new = (
             [(m.pa + va - m.va, m.attributes[:5]) for m in listing if m.va <= va < m.va + m.size]
-            for listing in listings
+            for listing in (before, after)
         )
-        told = [c.kind for c in found.changes if c.va <= va < c.va + c.size]
-        if not before:
+        told = [kind for kind, start, size in changes if start <= va < start + size]
+        if old == new and not told:
+            continue
+        if not old:
             wanted = "added"
-        elif not after:
+        elif not new:
             wanted = "removed"
-        elif before[0][0] != after[0][0]:
+        elif old[0][0] != new[0][0]:
             wanted = "moved"
-        elif before != after:
+        elif old != new:
             wanted = "rights"
         else:
             wanted = "page size"  # gigapages before, small ones now
         assert told == [wanted], hex(va)
+
+
+def test_two_snapshots_against_qemus_listings(rcdbg_boot: BootKernel, tmp_path: Path) -> None:
+    """The diff of two moments, each in a file of its own, on the command line."""
+    run = rcdbg_boot("preempt", "interval=20000")
+    files, listings = [tmp_path / "early.snap", tmp_path / "late.snap"], []
+    events: list[Event] = [reached("rust_main"), trap("timer")]
+    for file, event in zip(files, events, strict=True):
+        run.until(event)
+        write_snapshot(file, machine_of(run), run.target.read_phys)
+        with Monitor(run.qemu.qmp_socket) as monitor:
+            listings.append(parse_info_mem(monitor.hmp("info mem")))
+    done = rcdbg("show", "pagetable", "--snapshot", files[0], "--against", files[1], "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)["diff"]
+    assert found["problems"] == found["notes"] == []
+    assert str(files[1]) in found["after"]
+    told = [(c["kind"], int(c["va"], 16), c["size_bytes"]) for c in found["changes"]]
+    assert {kind for kind, *_ in told} > {"added", "removed"}
+    check_against_qemu(told, listings[0], listings[1])
+    # Of one moment there is nothing to tell, also by the number of a process or by a root.
+    root = str(run.kernel().memory.root_ppn)
+    for words in ([], ["--process", "0"], ["--root", root, "--diff-process", "0"]):
+        same = ["--snapshot", str(files[1]), "--against", str(files[1]), *words]
+        assert ": the same" in rcdbg("show", "pagetable", *same).stdout.replace("\n", " "), words
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--against", "/nowhere/a.snap"], "does not exist"),
+        (["--against", "/etc/passwd"], "not a snapshot"),
+        (["--against", "KEPT", "--process", "7"], "process 7"),
+        (["--against", "KEPT", "--lint"], "two questions"),
+        (["--against", "KEPT", "--user"], "takes no filter"),
+    ],
+)
+def test_what_cannot_be_compared(words: list[str], why: str) -> None:
+    kept = [str(KEPT) if word == "KEPT" else word for word in words]
+    assert why in one_line(rcdbg("show", "pagetable", "--snapshot", KEPT, *kept))
+
+
+def test_snapshots_of_two_kernels_are_compared_with_a_note(stopped: Run) -> None:
+    here, there = stopped.kernel(), subject_options.kernel_in(KEPT, DEFAULT_PROFILE)
+    assert here.image.build_id != there.image.build_id
+    found = mappings.diff_moments((here, None), (there, None), "kept.snap")
+    assert [note for note in found.notes if "another kernel" in note] == list(found.notes)
+    assert mappings.diff_moments((here, None), (here, None), "here").notes == ()
 
 
 def test_processes_by_number_and_address(stopped: Run) -> None:

@@ -22,6 +22,7 @@ from rcdbg.trace.run import Boot, Run
 from rcdbg.views.printed import read_path
 from rcdbg.views.render import render_text
 from rcdbg.views.value import view
+from tests.integration.test_cli import rcdbg
 from tests.support.zoo import build_zoo
 
 ALL = Limits(depth=8, elements=2000, nodes=20000)
@@ -244,9 +245,31 @@ def test_completion(zoo: Run) -> None:
         "ZOO.ring.next.number",
     ]
     assert complete(image, "ZOO.array[", kernel) == [f"ZOO.array[{i}]" for i in range(3)]
+    assert complete(image, "ZOO.array[") == complete(image, "ZOO.array[", kernel)
     assert complete(image, "ZOO.names[", kernel) == ["ZOO.names[one]", 'ZOO.names["two words"]']
     for nonsense in ("ZOO..", "ZOO.x.y", "[", ".", "ZOO.signed[", "*", "ZOO.none.", "ZOO.vec[1]"):
         assert all(isinstance(text, str) for text in complete(image, nonsense, kernel))
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        ("ZOO.array[", [f"ZOO.array[{i}]" for i in range(3)]),
+        ("ZOO.vec[9", [f"ZOO.vec[{i}]" for i in (9, *range(90, 100))]),
+        ("ZOO.names[", ["ZOO.names[one]", 'ZOO.names["two words"]']),
+        ('ZOO.names["tw', ['ZOO.names["two words"]']),
+        ("ZOO.signed[", []),
+        ("ZOO.none_such[", []),
+    ],
+)
+def test_the_command_line_completes_indices_and_keys(
+    zoo: Run, typed: str, wanted: list[str]
+) -> None:
+    """Without a machine for what types tell; else of the kernel that would be printed from."""
+    elf = zoo.image.path
+    done = rcdbg("print", "--complete", typed, "--kernel", elf, "--at", "ready")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == wanted
 
 
 def test_limits_bound_the_tree(zoo: Run) -> None:

@@ -1,5 +1,6 @@
 """The real session: QEMU, gdb and the decoders, without a screen."""
 
+import json
 import os
 import shutil
 import signal
@@ -137,6 +138,13 @@ def test_commands_of_gdb_and_of_ours(debug: Debug) -> None:
     session, told = debug()
     told.wait_stops(1)
     assert "handle_interrupt" in session.console_command("info symbol $pc", 80)
+    assert "rc print PROCESSOR.scheduler" in session.completions("rc print PROCESSOR.")
+    ready = session.console_command("rc print PROCESSOR.scheduler.pool --json", 60)
+    count = json.loads(ready)["value"]["length"]
+    assert session.completions("rc print PROCESSOR.scheduler.pool[") == [
+        f"rc print PROCESSOR.scheduler.pool[{index}]" for index in range(count)
+    ]
+    assert session.completions("nonsense ") == []
     assert "FifoScheduler" in session.console_command("rc threads", 60)
     table = session.console_command("rc pagetable", 60)
     assert max(map(len, table.splitlines())) <= 60

@@ -47,6 +47,7 @@ class FakeSession:
         self.hold = False
         self.fail: dict[str, Exception] = {}
         self.answers: dict[str, str] = {}
+        self.completed: list[str] = []
         self.make: Callable[[int, str], Stopped] = stopped_at
         self.stops = 0
         self.reason = "breakpoint 1 at handle_interrupt"
@@ -138,6 +139,10 @@ class FakeSession:
         if text not in self.answers:
             raise MachineError(f'Undefined command: "{text}".  Try "help".')
         return self.answers[text]
+
+    def completions(self, text: str) -> list[str]:
+        self._note(f"completions({text})")
+        return [line for line in self.completed if line.startswith(text)]
 
     def write_console(self, text: str) -> None:
         self._note(f"write_console({text!r})")

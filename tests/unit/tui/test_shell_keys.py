@@ -5,9 +5,10 @@ import threading
 import pytest
 
 from rcdbg.errors import MachineError, UsageError
+from rcdbg.tui.panels import GdbPanel
 from rcdbg.tui.session import Listener
 from rcdbg.tui.shell import Shell
-from tests.unit.tui.conftest import Sit
+from tests.unit.tui.conftest import Desk, Sit
 from tests.unit.tui.fake import FakeSession
 from tests.unit.tui.screen import screen, until, until_shown
 
@@ -129,6 +130,27 @@ async def test_gdb_commands_and_their_history(sit: Sit) -> None:
         await desk.press("enter")
         await until(desk.pilot, lambda: desk.session.calls.count("console_command(info reg)") == 2)
         await desk.press("up", "down", "escape", "s")
+        await desk.called("step_line")
+
+
+def gdb_line(desk: Desk) -> str:
+    return desk.app.screen.query_one(GdbPanel).line.value
+
+
+async def test_tab_completes_a_gdb_command(sit: Sit) -> None:
+    async with sit() as desk:
+        desk.session.completed = ["rc print P.pool", "rc print P.pool[0]", "rc print P.pool[1]"]
+        desk.session.answers["rc print P.pool[1]"] = "seven"
+        await desk.press("colon", *"rc print P.", "tab")
+        await until_shown(desk.pilot, "rc print P.pool[0]", "rc print P.pool[1]")
+        await desk.press(*"[1", "tab")
+        await desk.called("completions(rc print P.pool[1)")
+        await until(desk.pilot, lambda: gdb_line(desk) == "rc print P.pool[1]")
+        await desk.press("enter")
+        await until_shown(desk.pilot, "seven")
+        await desk.press(*"nonsense", "tab")
+        await until_shown(desk.pilot, "nothing begins like that")
+        await desk.press("escape", "s")
         await desk.called("step_line")
 
 
