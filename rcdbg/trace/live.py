@@ -6,14 +6,15 @@ kernel at the instant of the registers, and are decoded from the copy at leisure
 are, the guest is stopped for as long as the copying takes.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from rcdbg.image.elf import Image
 from rcdbg.machine.live import Pause, paused, registers
-from rcdbg.machine.monitor import Monitor
+from rcdbg.machine.quick_monitor import QuickMonitor
 from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
 from rcdbg.model.profile import Profile
 from rcdbg.target.protocol import Registers, Target
@@ -22,6 +23,9 @@ from rcdbg.target.recording import CopiedPages, RecordingTarget, copy_pages
 LIVE_TRIES = 5
 STOP_TRIES = 8
 """Stops in which a page turned out to be missing, since the kernel reads others by then."""
+
+STOP_GOAL_SECONDS = 0.002
+"""A stop should be shorter; one that is not, on a host that is busy, is said to be longer."""
 
 T = TypeVar("T")
 Ask = Callable[[Kernel], T]
@@ -32,12 +36,13 @@ class Sample:
     """How a moment of a running kernel was taken.
 
     `tries` were made without a stop; `stopped_seconds` is the length of all `stops` that were
-    needed (seldom more than one), or None.
+    needed (seldom more than one), or None; `longest_stop` that of the longest, in seconds.
     """
 
     tries: int
     stopped_seconds: float | None = None
     stops: int = 0
+    longest_stop: float = 0.0
 
     @property
     def text(self) -> str:
@@ -47,10 +52,12 @@ class Sample:
                 f"live, no stop: memory did not change while it was read (try {self.tries} of "
                 f"{LIVE_TRIES}); pc and general registers are approximate"
             )
+        goal = STOP_GOAL_SECONDS
+        stops = f" in {self.stops} stops" if self.stops > 1 else ""
+        late = f", longer than {goal * 1000:.0f} ms at once" if self.longest_stop >= goal else ""
         return (
-            f"live, stopped for {self.stopped_seconds * 1000:.1f} ms"
-            f"{f' in {self.stops} stops' if self.stops > 1 else ''}: memory changed in "
-            f"{self.tries} of {self.tries} tries without a stop"
+            f"live, stopped for {self.stopped_seconds * 1000:.1f} ms{stops}{late}: memory changed "
+            f"in {self.tries} of {self.tries} tries without a stop"
         )
 
     @property
@@ -75,9 +82,14 @@ class Guest:
     paused: Callable[[], AbstractContextManager[Pause]]
 
 
-def running_guest(memory: Target, monitor: Monitor) -> Guest:
-    """The guest of that monitor, whose RAM is `memory`; nobody may be connected to its stub."""
-    return Guest(memory, lambda: registers(monitor), lambda: paused(monitor))
+@contextmanager
+def running_guest(memory: Target, socket: Path) -> Iterator[Guest]:
+    """The guest whose RAM is `memory`, over the QMP that nobody else speaks on `socket`.
+
+    Nobody may be connected to its stub. Raises MachineError if there is no QEMU.
+    """
+    with QuickMonitor(socket) as monitor:
+        yield Guest(memory, lambda: registers(monitor), lambda: paused(monitor))
 
 
 def sample(
@@ -107,18 +119,22 @@ def sample(
             again = RecordingTarget(guest.memory, guest.registers())
             ask(Kernel.now(image, again, profile))
             pages |= again.pages
-    seconds = 0.0
-    for stops in range(1, STOP_TRIES + 1):
+    stops: list[float] = []
+    while len(stops) < STOP_TRIES:
         with guest.paused() as pause:
             copies = copy_pages(guest.memory, pages)
-        seconds += pause.seconds
+        stops.append(pause.seconds)
         copy = CopiedPages(copies, pause.registers, guest.memory.ram)
         found = _decode(image, profile, copy, ask, pages)
         if found is not None:
-            return found[0], Sample(live_tries, seconds, stops)
+            return found[0], _stopped(live_tries, stops)
     with guest.paused() as pause:
         answer = ask(Kernel.now(image, RecordingTarget(guest.memory, pause.registers), profile))
-    return answer, Sample(live_tries, seconds + pause.seconds, STOP_TRIES + 1)
+    return answer, _stopped(live_tries, [*stops, pause.seconds])
+
+
+def _stopped(tries: int, stops: list[float]) -> Sample:
+    return Sample(tries, sum(stops), len(stops), max(stops))
 
 
 def _decode(
