@@ -99,14 +99,19 @@ def sample(
     *,
     profile: Profile = DEFAULT_PROFILE,
     live_tries: int = LIVE_TRIES,
+    pages: set[int] | None = None,
 ) -> tuple[T, Sample]:
     """What `ask` says of a moment of the running kernel, and how that was taken.
 
-    `ask` is called several times. Raises MachineError if the machine is gone.
+    `ask` is called several times, seldom more than once if `pages` are those that it read in an
+    earlier sample; they are replaced by those of this one. Raises MachineError if the machine is
+    gone.
     """
-    first = RecordingTarget(guest.memory, guest.registers())
-    ask(Kernel.now(image, first, profile))
-    pages = first.pages
+    pages = set() if pages is None else pages
+    if not pages:
+        first = RecordingTarget(guest.memory, guest.registers())
+        ask(Kernel.now(image, first, profile))
+        pages |= first.pages
     for number in range(1, live_tries + 1):
         before = copy_pages(guest.memory, pages)
         now = guest.registers()
@@ -114,11 +119,6 @@ def sample(
             found = _decode(image, profile, CopiedPages(before, now, guest.memory.ram), ask, pages)
             if found is not None:
                 return found[0], Sample(number)
-        else:
-            # It may read other pages by now.
-            again = RecordingTarget(guest.memory, guest.registers())
-            ask(Kernel.now(image, again, profile))
-            pages |= again.pages
     stops: list[float] = []
     while len(stops) < STOP_TRIES:
         with guest.paused() as pause:
@@ -142,7 +142,9 @@ def _decode(
 ) -> tuple[T] | None:
     """What `ask` says of the copy; None, and `pages` grown, if pages are missing in it."""
     answer = ask(Kernel.now(image, copy, profile))
-    wanted = copy.missing - pages
-    pages |= wanted
     # A page that was asked for before and is not there is one that the machine does not have.
-    return None if wanted else (answer,)
+    if copy.missing - pages:
+        pages |= copy.missing
+        return None
+    pages &= copy.asked
+    return (answer,)
