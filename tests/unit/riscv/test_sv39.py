@@ -173,10 +173,39 @@ def test_tables_that_multiply_end() -> None:
         memory.write(0x80000 * PAGE + slot * 8, 0x80001 << 10 | 1)
         memory.write(0x80001 * PAGE + slot * 8, 0x80002 << 10 | 1)
         memory.write(0x80002 * PAGE + slot * 8, 0x80003 << 10 | 0xCF)
-    found = list(sv39.runs(memory.read, 0x80000))
+    tables: list[sv39.Table] = []
+    found = list(sv39.runs(memory.read, 0x80000, tables))
     bad = [f for f in found if isinstance(f, sv39.Bad)]
-    assert len(bad) == 1
-    assert "left out" in bad[0].why
+    assert [f.level for f in bad] == [0, 1]
+    assert all("left out" in f.why and f.kind == "limit" for f in bad)
+    assert len(tables) == 1 + 2 * sv39.MAX_SHARED
+    # What comes before is there, each visit at its own address.
+    runs = [f for f in found if isinstance(f, sv39.Run)]
+    assert len(runs) == 512 * sv39.MAX_SHARED
+    assert [r.va for r in runs] == [page * PAGE for page in range(len(runs))]
+
+
+def test_a_table_that_is_seen_at_a_few_addresses_is_listed_at_each() -> None:
+    memory = Pages()
+    slots = list(range(0, sv39.MAX_SHARED * 3, 3))
+    for slot in slots:
+        memory.write(0x80000 * PAGE + slot * 8, 0x80001 << 10 | 1)
+    memory.write(0x80001 * PAGE + 5 * 8, 0x80200 << 10 | 0xCF)
+    found = list(sv39.runs(memory.read, 0x80000))
+    vas = [sv39.sign_extend((slot << 30) + (5 << 21)) for slot in slots]
+    assert found == [sv39.Run(va, 0x8020_0000, 1, 1, 0xCF) for va in vas]
+
+
+def test_a_listing_of_nothing_but_nonsense_ends() -> None:
+    memory = Pages()
+    for slot in range(128):
+        memory.write(0x80000 * PAGE + slot * 8, 0x90000 + slot << 10 | 1)
+        for entry in range(512):
+            memory.write((0x90000 + slot) * PAGE + entry * 8, entry << 10 | 0x05)
+    found = list(sv39.runs(memory.read, 0x80000))
+    assert len(found) == sv39.MAX_BAD + 1
+    assert isinstance(found[-1], sv39.Bad)
+    assert found[-1].kind == "limit"
 
 
 @pytest.mark.parametrize(
