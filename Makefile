@@ -66,6 +66,7 @@ test-integration: $(PACKAGES) kernel ## tests on the real kernel, in QEMU and wi
 bench: $(PACKAGES) kernel ## what a user waits for, and what decoding takes, beside gdb and QEMU
 	$(PYTHON) -m tests.bench
 	$(PYTHON) -m tests.bench_engine
+	$(PYTHON) -m tests.bench_live
 
 fuzz: $(PACKAGES) kernel ## 10,000 kernels with damaged memory: each must still be shown
 	$(PYTHON) -m tests.fuzz $(ARGS)

@@ -336,7 +336,7 @@ def starts() -> list[Figure]:
 
 
 def main() -> None:
-    """Measure and print the tables; each measure of live sampling would be one table more."""
+    """Measure and print the tables."""
     console = Console(width=110)
     with stopped() as run:
         states = [

@@ -15,6 +15,7 @@ import os
 import random
 import resource
 import signal
+import struct
 import sys
 import time
 import traceback
@@ -27,12 +28,20 @@ from typing import Self
 from rcdbg.image.locate import default_kernel
 from rcdbg.image.resolve import load_with_types
 from rcdbg.model.kernel import Kernel
+from rcdbg.riscv import sv39
 from rcdbg.target.protocol import Registers, Target
 from rcdbg.target.snapshot import Machine, Snapshot, pack, read_snapshot
 from rcdbg.trace.events import Event, reached, trap
 from rcdbg.trace.run import Boot, Run
 from rcdbg.views.render import render_text
-from rcdbg.views.subjects import SUBJECTS, Answer, walk_answer
+from rcdbg.views.subjects import (
+    SUBJECTS,
+    Answer,
+    aliases_answer,
+    diff_answer,
+    lint_answer,
+    walk_answer,
+)
 from tests.support.frozen import Frozen
 
 ROUNDS = 10_000
@@ -47,6 +56,8 @@ PROBLEMS = '"problems": [{'
 """What a document has that shows some."""
 _BULK = 256
 """Reads of more bytes than this are tables, stacks and buffers; the others follow structure."""
+_SHARING = 0.05
+"""Part of the rounds in which page tables are made to share their tables."""
 _LINEAR_MAP = 0xFFFF_FFFF_0000_0000
 
 STATES: tuple[tuple[str, Callable[[], Sequence[Event]]], ...] = (
@@ -95,7 +106,13 @@ class _Reads:
 def asked() -> list[tuple[str, Callable[[Kernel], Answer]]]:
     """Everything that can be asked for by name, and a walk."""
     subjects = [(s.name, s.answer) for s in SUBJECTS]
-    return [*subjects, ("walk", lambda kernel: walk_answer(kernel, kernel.registers.sp))]
+    return [
+        *subjects,
+        ("walk", lambda kernel: walk_answer(kernel, kernel.registers.sp)),
+        ("aliases", lambda kernel: aliases_answer(kernel, None)),
+        ("lint", lambda kernel: lint_answer(kernel, None)),
+        ("diff", lambda kernel: diff_answer(kernel, None, None)),
+    ]
 
 
 class Victim:
@@ -104,6 +121,13 @@ class Victim:
     def __init__(self, frozen: Frozen, snapshot: Snapshot | None = None) -> None:
         """`snapshot` is the file that the kernel comes from, if it does."""
         self.frozen, self.snapshot = frozen, snapshot
+        kernel = frozen.kernel()
+        ram = kernel.target.ram
+        assert ram is not None
+        listed: list[sv39.Table] = []
+        for _ in sv39.runs(kernel.target.read_phys, kernel.memory.root_ppn, listed):
+            pass
+        self.tables = sorted({t.address for t in listed if t.address in ram})
         self.words: list[Words] = []
         for name, answer in asked():
             reads = _Reads(self.frozen)
@@ -139,11 +163,24 @@ class Victim:
 
     def damage(self, chance: random.Random) -> Registers | None:
         """Damage memory, and in some rounds the registers, which are returned then."""
+        if chance.random() < _SHARING:
+            self._share_tables(chance)
         for _ in range(chance.choice([1, 1, 1, 2, 3, 5, 8, 20])):
             at = chance.choice(self.words).pick(chance)
             word = self._word(chance, at) & (1 << 64) - 1
             self.frozen.write(at, word.to_bytes(8, "little"))
         return self._registers(chance) if chance.random() < 0.1 else None
+
+    def _share_tables(self, chance: random.Random) -> None:
+        """Let all entries of some page tables lead to a few of them: trees that multiply."""
+        some = chance.choices(self.tables, k=chance.randrange(2, 6))
+        for address in some:
+            for_all = chance.choice([*some, None])
+            words = [
+                (chance.choice(some) if for_all is None else for_all) >> 12 << 10 | 1
+                for _ in range(512)
+            ]
+            self.frozen.write(address, struct.pack("<512Q", *words))
 
     def _word(self, chance: random.Random, at: int) -> int:
         old = self.frozen.word(at)

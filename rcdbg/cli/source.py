@@ -72,8 +72,8 @@ def _booted(
         run.stub.resume()
         run.stub.close()
         try:
-            guest = running_guest(run.target, run.qemu.monitor)
-            return sample(image, guest, ask, profile=run.profile)
+            with running_guest(run.target, run.qemu.quick_socket) as guest:
+                return sample(image, guest, ask, profile=run.profile)
         except MachineError as error:
             if run.qemu.alive:
                 raise

@@ -1,37 +1,51 @@
 """A running guest over QEMU's monitor: its registers, and a stop that is over in a moment."""
 
 import contextlib
-import threading
+import gc
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from functools import cached_property
 
 from rcdbg.errors import MachineError
 from rcdbg.machine import timer
-from rcdbg.machine.monitor import Event, Monitor
 from rcdbg.machine.oracles import parse_info_registers
+from rcdbg.machine.quick_monitor import QuickMonitor, command
 from rcdbg.target.protocol import Registers
 
 SSTATUS_MASK = 0x8000_0003_000D_E762
 """The bits of mstatus that sstatus shows (privileged spec, "Supervisor Status Register")."""
 
 _SHARED = ("satp", "stvec", "scause", "sepc", "stval", "sscratch")
-_LOOK = "info registers"
-_EVENT_SECONDS = 1.0
+_STOP, _CONT = command("stop"), command("cont")
 
 
-def registers(monitor: Monitor, mtime: int | None = None) -> Registers:
+def ask(monitor: QuickMonitor, line: str) -> str:
+    """What QEMU's human monitor prints for `line`."""
+    with monitor.lock:
+        monitor.forget()
+        monitor.send(_human(line))
+        return str(monitor.answer())
+
+
+def registers(monitor: QuickMonitor, mtime: int | None = None) -> Registers:
     """The registers by `info registers`, and `time` at `mtime`: none of this stops the guest.
 
     While it runs, pc and GPRs are those that QEMU last stored, each from a moment of its own. The
     monitor gives neither the privilege nor scounteren. Raises MachineError if QEMU has ended.
     """
-    commands = [("human-monitor-command", {"command-line": line}) for line in _lines(mtime)]
-    return _understood(*map(str, monitor.execute_all(commands)))
+    with monitor.lock:
+        monitor.forget()
+        monitor.send(*_looks(mtime))
+        return _understood(*(str(monitor.answer()) for _ in _looks(mtime)))
 
 
-def _lines(mtime: int | None) -> list[str]:
-    return [_LOOK] if mtime is None else [_LOOK, timer.dump_command(mtime)]
+def _human(line: str) -> bytes:
+    return command("human-monitor-command", command_line=line)
+
+
+def _looks(mtime: int | None) -> list[bytes]:
+    looks = [_human("info registers")]
+    return looks if mtime is None else [*looks, _human(timer.dump_command(mtime))]
 
 
 def _understood(text: str, ticks: str = "") -> Registers:
@@ -49,46 +63,67 @@ def _understood(text: str, ticks: str = "") -> Registers:
     return Registers(values["pc"], x, csrs)
 
 
-@dataclass(slots=True)
 class Pause:
-    """A stop, and the registers in it; `seconds` is its length once it is over."""
+    """A stop; `seconds` is its length once it is over."""
 
-    registers: Registers
-    seconds: float = 0.0
+    def __init__(self, registers: Callable[[], Registers], seconds: float = 0.0) -> None:
+        self._registers = registers
+        self.seconds = seconds
+
+    @cached_property
+    def registers(self) -> Registers:
+        """Those of the stop, also when it is over, when there is more time to decode them."""
+        return self._registers()
 
 
 @contextlib.contextmanager
-def paused(monitor: Monitor, mtime: int | None = None) -> Iterator[Pause]:
+def paused(monitor: QuickMonitor, mtime: int | None = None) -> Iterator[Pause]:
     """Within it the guest stands; no debugger may be connected to QEMU's stub.
 
     Its length is the time between QEMU's own STOP and RESUME events (QMP reference, "run-state"),
     or, where one of them does not come, that between asking for them.
     """
-    times: dict[str, float] = {}
-    complete = threading.Event()
+    with monitor.lock, _no_collection():
+        texts: list[str] = []
+        looks = _looks(mtime)
 
-    def note(event: Event) -> None:
-        if event["event"] in ("STOP", "RESUME"):
-            stamp = event["timestamp"]
-            times[event["event"]] = stamp["seconds"] + stamp["microseconds"] / 1e6
-            if len(times) == 2:
-                complete.set()
+        def registers() -> Registers:
+            if not texts:
+                texts.extend(str(monitor.answer()) for _ in looks)
+            return _understood(*texts)
 
-    unsubscribe = monitor.subscribe(note)
-    try:
+        pause = Pause(registers)
+        monitor.forget()
         asked = time.perf_counter()
         try:
-            # In one go: a round trip more would make the stop half as long again.
-            looks = [("human-monitor-command", {"command-line": line}) for line in _lines(mtime)]
-            _, *texts = monitor.execute_all([("stop", {}), *looks])
-            pause = Pause(_understood(*map(str, texts)))
+            # In one go: QEMU prints the registers while the caller copies memory.
+            monitor.send(_STOP, *looks)
+            monitor.answer()
             yield pause
-        finally:
-            monitor.execute("cont")
+        except BaseException:
+            monitor.send(_CONT)
+            monitor.forget()
+            raise
+        # QEMU does one after the other: the registers are those of the stop, though not yet read.
+        monitor.send(_CONT)
+        if not texts:
+            texts.extend(str(monitor.answer()) for _ in looks)
+        monitor.answer()
         pause.seconds = time.perf_counter() - asked
-        if complete.wait(_EVENT_SECONDS):
+        times = monitor.times()
+        if "STOP" in times and "RESUME" in times:
             # The wall clock may have been set in between; then our own measure has to do.
             between = times["RESUME"] - times["STOP"]
             pause.seconds = between if 0 <= between <= pause.seconds else pause.seconds
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Python's garbage is not collected within: that may take longer than all the rest."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
-        unsubscribe()
+        if was_on:
+            gc.enable()

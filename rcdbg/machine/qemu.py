@@ -91,8 +91,9 @@ class Qemu:
     """A running machine; a context manager that ends it.
 
     It waits before its first instruction unless `paused` is False. Attributes: `config`; `ram`, the
-    guest's memory; `console`, its serial line; `gdb_socket` and `qmp_socket`, unix sockets that
-    wait for a debugger and for a further monitor; `directory`, private, which goes with it.
+    guest's memory; `console`, its serial line; `gdb_socket`, `qmp_socket` and `quick_socket`, unix
+    sockets that wait for a debugger, a further monitor and a `QuickMonitor`; `directory`, private,
+    which goes with it.
 
     Raises MachineError if QEMU is missing or refuses to start; the message has QEMU's reason.
     """
@@ -125,15 +126,23 @@ class Qemu:
             given.callback(monitor_given.close)
             gdb = _listen(session, "gdb.sock", given)
             qmp = _listen(session, "qmp.sock", given)
+            quick = _listen(session, "quick.sock", given)
 
             arguments = _arguments(
-                config, program, self.ram, serial_given, gdb, qmp, monitor_given.fileno(), paused
+                config,
+                program,
+                self.ram,
+                serial_given,
+                gdb,
+                (qmp, quick),
+                monitor_given.fileno(),
+                paused,
             )
             self._process = Process(
                 arguments,
                 session=session,
                 stderr=errors_given,
-                pass_fds=(self.ram.fd, serial_given, gdb, qmp, monitor_given.fileno()),
+                pass_fds=(self.ram.fd, serial_given, gdb, qmp, quick, monitor_given.fileno()),
             )
             undo.callback(self._process.close)
             # Else we would hold the other ends of what QEMU writes to, and never see its end.
@@ -148,6 +157,7 @@ class Qemu:
             self.directory = session.path
             self.gdb_socket = session.path / "gdb.sock"
             self.qmp_socket = session.path / "qmp.sock"
+            self.quick_socket = session.path / "quick.sock"
             self._monitor_socket = monitor
             self._await_start()
             self._undo = undo.pop_all()
@@ -333,13 +343,19 @@ def _listen(session: Session, name: str, given: ExitStack) -> int:
     return listener.fileno()
 
 
+def _further_monitor(number: int, listener: int) -> tuple[str, ...]:
+    name = f"qmp{number}"
+    socket_device = f"socket,id={name},fd={listener},server=on,wait=off"
+    return ("-chardev", socket_device, "-mon", f"chardev={name},mode=control")
+
+
 def _arguments(
     config: QemuConfig,
     program: str,
     ram: GuestRam,
     serial: int,
     gdb: int,
-    qmp: int,
+    monitors: Sequence[int],
     monitor: int,
     paused: bool,
 ) -> list[str]:
@@ -359,8 +375,7 @@ def _arguments(
         *("-chardev", serial_device, "-serial", "chardev:serial"),
         *("-chardev", f"socket,id=gdb,fd={gdb},server=on,wait=off", "-gdb", "chardev:gdb"),
         *("-chardev", f"socket,id=monitor,fd={monitor}", "-mon", "chardev=monitor,mode=control"),
-        *("-chardev", f"socket,id=qmp,fd={qmp},server=on,wait=off"),
-        *("-mon", "chardev=qmp,mode=control"),
+        *(word for number, fd in enumerate(monitors) for word in _further_monitor(number, fd)),
         *("-bios", config.bios, "-kernel", str(config.kernel)),
         *(("-append", config.append) if config.append else ()),
         *(("-S",) if paused else ()),

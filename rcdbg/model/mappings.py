@@ -2,7 +2,10 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+from itertools import islice
+from operator import itemgetter
 from typing import Literal
 
 from rcdbg.errors import MemoryReadError
@@ -130,33 +133,41 @@ class Aliases:
 def aliases(ranges: Iterable[MappedRange]) -> Iterator[Alias]:
     """The physical intervals that two or more of the ranges map, ascending.
 
-    Between two neighbouring borders of ranges the mappings are the same; O(n log n) and the sum
+    Between two neighbouring borders of ranges the mappings are the same; O(n log n), and the sum
     of MAX_SHOWN mappings for each alias.
     """
-    every = list(ranges)
-    borders: list[tuple[int, int, int]] = []
-    for number, item in enumerate(every):
-        borders.append((item.pa, 1, number))
-        borders.append((item.pa + item.size, 0, number))
-    borders.sort()
-    active: dict[int, None] = {}
+    by_place = sorted(ranges, key=itemgetter(1))  # pa
+    ends: list[tuple[int, int]] = []
+    active: dict[int, MappedRange] = {}
     rights: dict[str, int] = {}
-    at = 0
-    for place, opens, number in borders:
+    at = opened = 0
+    while opened < len(by_place) or len(active) > 1:
+        if not active:
+            # Most ranges are alone: no need to keep accounts of them.
+            while opened + 1 < len(by_place):
+                item = by_place[opened]
+                if item.pa + item.size > by_place[opened + 1].pa:
+                    break
+                opened += 1
+            at = by_place[opened].pa
+        place = by_place[opened].pa if opened < len(by_place) else ends[0][0]
+        closes = bool(ends) and ends[0][0] <= place
+        place = ends[0][0] if closes else place
         if len(active) > 1 and place > at:
-            shown = [every[n] for n, _ in zip(active, range(MAX_SHOWN), strict=False)]
+            shown = islice(active.values(), MAX_SHOWN)
             mappings = tuple(Mapped(r.va + at - r.pa, r.rights, r.page_size) for r in shown)
             yield Alias(at, place - at, mappings, len(active), len(rights) > 1)
         at = place
-        key = every[number].rights
-        if opens:
-            active[number] = None
-            rights[key] = rights.get(key, 0) + 1
-        else:
-            del active[number]
+        if closes:
+            key = active.pop(heappop(ends)[1]).rights
             rights[key] -= 1
             if not rights[key]:
                 del rights[key]
+        else:
+            item = active[opened] = by_place[opened]
+            heappush(ends, (item.pa + item.size, opened))
+            rights[item.rights] = rights.get(item.rights, 0) + 1
+            opened += 1
 
 
 def read_aliases(kernel: Kernel, root: Root | None = None) -> Aliases:
@@ -178,7 +189,8 @@ class Finding:
     """Something in a page table that no healthy kernel has, or hardly any."""
 
     rule: str
-    """W+X, reserved, misaligned, self-map, shared-table, table-outside-ram, table-in-free-frame."""
+    """W+X, reserved, misaligned, level, self-map, shared-table, table-outside-ram,
+    table-in-free-frame, limit (the listing was cut off)."""
     va: int
     size: int | None
     why: str
@@ -204,51 +216,62 @@ def lint(kernel: Kernel, root: Root | None = None) -> Lint:
         return Lint((), 0, where.origin, note)
     tables: list[sv39.Table] = []
     suspects: list[sv39.Run] = []
-    findings: list[Finding] = []
+    findings = _Findings()
     for item in sv39.runs(kernel.target.read_phys, where.ppn, tables):
         if isinstance(item, sv39.Run):
-            if item.bits & sv39.W and item.bits & sv39.X:
+            if item.bits & _WX == _WX:
                 suspects.append(item)
         elif item.kind != "unreadable":  # those tables are told of below
-            findings.append(Finding(item.kind, item.va, None, item.why))
-    findings += _writable_and_executable(suspects)
-    findings += _tables(tables, kernel)
+            findings.add(item.kind, item.va, item.why)
+    for found in merge(suspects):
+        why = "writable and executable: what is written there can be run"
+        findings.add("W+X", found.va, why, found.size)
+    _tables(tables, kernel, findings)
     skipped = []
     frames = read_frames(kernel)
     if frames.managed is None:
         why = frames.note or "; ".join(p.why for p in frames.problems)
         skipped.append(f"table-in-free-frame: the frame allocator is not known: {why}")
     else:
-        findings += _in_free_frames(tables, frames)
+        _in_free_frames(tables, frames, findings)
     if kernel.target.ram is None:
         skipped.append(
             "table-outside-ram: only that a table cannot be read: RAM's extent is not known"
         )
-    return Lint(_bounded(findings), len(tables), where.origin, "", tuple(skipped))
+    return Lint(findings.all(), len(tables), where.origin, "", tuple(skipped))
 
 
-def _bounded(findings: list[Finding]) -> tuple[Finding, ...]:
-    """At the most MAX_FINDINGS of each rule, and how many more there are."""
-    by_rule: dict[str, list[Finding]] = {}
-    for finding in findings:
-        by_rule.setdefault(finding.rule, []).append(finding)
-    result: list[Finding] = []
-    for rule, found in sorted(by_rule.items()):
-        result += found[:MAX_FINDINGS]
-        if len(found) > MAX_FINDINGS:
-            left = found[MAX_FINDINGS]
-            more = f"{len(found) - MAX_FINDINGS:,} more of this kind from here on"
-            result.append(Finding(rule, left.va, None, more))
-    return tuple(result)
+_WX = sv39.W | sv39.X
 
 
-def _writable_and_executable(runs: Iterable[sv39.Run]) -> Iterator[Finding]:
-    for item in merge(runs):
-        why = "writable and executable: what is written there can be run"
-        yield Finding("W+X", item.va, item.size, why)
+@dataclass(slots=True)
+class _Findings:
+    """At the most MAX_FINDINGS of each rule, and how many more there are, and from where on."""
+
+    by_rule: dict[str, list[Finding]] = field(default_factory=dict)
+    left: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def add(self, rule: str, va: int, why: str, size: int | None = None) -> None:
+        """One more."""
+        found = self.by_rule.setdefault(rule, [])
+        if len(found) < MAX_FINDINGS:
+            found.append(Finding(rule, va, size, why))
+            return
+        first, count = self.left.get(rule, (va, 0))
+        self.left[rule] = first, count + 1
+
+    def all(self) -> tuple[Finding, ...]:
+        """All of them, rule by rule."""
+        result: list[Finding] = []
+        for rule, found in sorted(self.by_rule.items()):
+            result += found
+            if rule in self.left:
+                va, count = self.left[rule]
+                result.append(Finding(rule, va, None, f"{count:,} more of this kind from here on"))
+        return tuple(result)
 
 
-def _tables(tables: Sequence[sv39.Table], kernel: Kernel) -> Iterator[Finding]:
+def _tables(tables: Sequence[sv39.Table], kernel: Kernel, findings: _Findings) -> None:
     ram = kernel.target.ram
     first: dict[int, sv39.Table] = {}
     for table in tables:
@@ -258,10 +281,10 @@ def _tables(tables: Sequence[sv39.Table], kernel: Kernel) -> Iterator[Finding]:
                 f"the table at {table.address:#x}, here as level {table.level}, is also the level "
                 f"{earlier.level} table for {earlier.va:#x}"
             )
-            yield Finding("shared-table", table.va, None, why)
+            findings.add("shared-table", table.va, why)
         elif not _readable(table, kernel) or (ram is not None and table.address not in ram):
             why = f"the level {table.level} table would be at {table.address:#x}: no RAM there"
-            yield Finding("table-outside-ram", table.va, None, why)
+            findings.add("table-outside-ram", table.va, why)
 
 
 def _readable(table: sv39.Table, kernel: Kernel) -> bool:
@@ -272,7 +295,9 @@ def _readable(table: sv39.Table, kernel: Kernel) -> bool:
     return True
 
 
-def _in_free_frames(tables: Sequence[sv39.Table], frames: FrameAllocator) -> Iterator[Finding]:
+def _in_free_frames(
+    tables: Sequence[sv39.Table], frames: FrameAllocator, findings: _Findings
+) -> None:
     starts = [interval.start for interval in frames.free]
     for address, table in {t.address: t for t in reversed(tables)}.items():
         ppn = address // PAGE_SIZE
@@ -282,7 +307,7 @@ def _in_free_frames(tables: Sequence[sv39.Table], frames: FrameAllocator) -> Ite
                 f"the level {table.level} table at {address:#x} lies in frame {ppn:#x}, which the "
                 "allocator calls free"
             )
-            yield Finding("table-in-free-frame", table.va, None, why)
+            findings.add("table-in-free-frame", table.va, why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,12 +374,18 @@ def _kind(
 def _overlay(
     before: Sequence[MappedRange], after: Sequence[MappedRange]
 ) -> Iterator[tuple[int, int, MappedRange | None, MappedRange | None]]:
-    """Maximal stretches (start, end) over which each side has one range or none; not both none."""
+    """Maximal stretches (start, end) over which each side has one range or none; not both none.
+
+    Ranges that both sides have, but for A and D, are left out where nothing else is in the way.
+    """
     i = j = 0
     at = 0
     while i < len(before) or j < len(after):
         old = before[i] if i < len(before) else None
         new = after[j] if j < len(after) else None
+        if old is not None and new is not None and old.va >= at and old[:5] == new[:5]:
+            i, j, at = i + 1, j + 1, old.va + old.size
+            continue
         at = max(at, min(item.va for item in (old, new) if item is not None))
         borders = []
         here: list[MappedRange | None] = []

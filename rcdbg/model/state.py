@@ -6,7 +6,7 @@ What could not be decoded is None, and a Problem says why; what is "not there ye
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rcdbg.riscv.access import Verdict
 from rcdbg.riscv.csr import Csr
@@ -108,11 +108,11 @@ class Backtrace:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class MappedRange:
+class MappedRange(NamedTuple):
     """Virtual memory with the same rights that is mapped without a gap on both sides.
 
-    `accessed` and `dirty` count the pages whose A and D bits are set.
+    A tuple, since a table of scattered frames has as many of them as pages. `accessed` and `dirty`
+    count the pages whose A and D bits are set.
     """
 
     va: int

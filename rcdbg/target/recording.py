@@ -58,13 +58,17 @@ class MissingPageError(MemoryReadError):
 
 
 class CopiedPages:
-    """Copies of some pages, and of the registers; `missing` are pages that a reader asked for."""
+    """Copies of some pages, and of the registers.
+
+    `asked` are the pages that readers wanted, by number; `missing` those of them with no copy.
+    """
 
     def __init__(self, pages: Mapping[int, bytes], registers: Registers, ram: Ram | None) -> None:
         """`pages` by number."""
         self._pages = pages
         self._now = registers
         self._ram = ram
+        self.asked: set[int] = set()
         self.missing: set[int] = set()
 
     @property
@@ -82,6 +86,7 @@ class CopiedPages:
         parts = []
         for number in range(first, (address + max(size, 1) - 1) // PAGE_SIZE + 1):
             page = self._pages.get(number)
+            self.asked.add(number)
             if page is None:
                 self.missing.add(number)
                 raise MissingPageError(address, size, "that page was not copied")

@@ -6,14 +6,15 @@ kernel at the instant of the registers, and are decoded from the copy at leisure
 are, the guest is stopped for as long as the copying takes.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from rcdbg.image.elf import Image
-from rcdbg.machine.live import Pause, paused, registers
-from rcdbg.machine.monitor import Monitor
+from rcdbg.machine.live import Pause, ask, paused, registers
+from rcdbg.machine.quick_monitor import QuickMonitor
 from rcdbg.machine.timer import mtime_address
 from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
 from rcdbg.model.profile import Profile
@@ -24,6 +25,9 @@ LIVE_TRIES = 5
 STOP_TRIES = 8
 """Stops in which a page turned out to be missing, since the kernel reads others by then."""
 
+STOP_GOAL_SECONDS = 0.002
+"""A stop should be shorter; one that is not, on a host that is busy, is said to be longer."""
+
 T = TypeVar("T")
 Ask = Callable[[Kernel], T]
 
@@ -33,12 +37,13 @@ class Sample:
     """How a moment of a running kernel was taken.
 
     `tries` were made without a stop; `stopped_seconds` is the length of all `stops` that were
-    needed (seldom more than one), or None.
+    needed (seldom more than one), or None; `longest_stop` that of the longest, in seconds.
     """
 
     tries: int
     stopped_seconds: float | None = None
     stops: int = 0
+    longest_stop: float = 0.0
 
     @property
     def text(self) -> str:
@@ -48,10 +53,12 @@ class Sample:
                 f"live, no stop: memory did not change while it was read (try {self.tries} of "
                 f"{LIVE_TRIES}); pc and general registers are approximate"
             )
+        goal = STOP_GOAL_SECONDS
+        stops = f" in {self.stops} stops" if self.stops > 1 else ""
+        late = f", longer than {goal * 1000:.0f} ms at once" if self.longest_stop >= goal else ""
         return (
-            f"live, stopped for {self.stopped_seconds * 1000:.1f} ms"
-            f"{f' in {self.stops} stops' if self.stops > 1 else ''}: memory changed in "
-            f"{self.tries} of {self.tries} tries without a stop"
+            f"live, stopped for {self.stopped_seconds * 1000:.1f} ms{stops}{late}: memory changed "
+            f"in {self.tries} of {self.tries} tries without a stop"
         )
 
     @property
@@ -76,10 +83,15 @@ class Guest:
     paused: Callable[[], AbstractContextManager[Pause]]
 
 
-def running_guest(memory: Target, monitor: Monitor) -> Guest:
-    """The guest of that monitor, whose RAM is `memory`; nobody may be connected to its stub."""
-    mtime = mtime_address(monitor.hmp)
-    return Guest(memory, lambda: registers(monitor, mtime), lambda: paused(monitor, mtime))
+@contextmanager
+def running_guest(memory: Target, socket: Path) -> Iterator[Guest]:
+    """The guest whose RAM is `memory`, over the QMP that nobody else speaks on `socket`.
+
+    Nobody may be connected to its stub. Raises MachineError if there is no QEMU.
+    """
+    with QuickMonitor(socket) as monitor:
+        mtime = mtime_address(lambda line: ask(monitor, line))
+        yield Guest(memory, lambda: registers(monitor, mtime), lambda: paused(monitor, mtime))
 
 
 def sample(
@@ -89,14 +101,19 @@ def sample(
     *,
     profile: Profile = DEFAULT_PROFILE,
     live_tries: int = LIVE_TRIES,
+    pages: set[int] | None = None,
 ) -> tuple[T, Sample]:
     """What `ask` says of a moment of the running kernel, and how that was taken.
 
-    `ask` is called several times. Raises MachineError if the machine is gone.
+    `ask` is called several times, seldom more than once if `pages` are those that it read in an
+    earlier sample; they are replaced by those of this one. Raises MachineError if the machine is
+    gone.
     """
-    first = RecordingTarget(guest.memory, guest.registers())
-    ask(Kernel.now(image, first, profile))
-    pages = first.pages
+    pages = set() if pages is None else pages
+    if not pages:
+        first = RecordingTarget(guest.memory, guest.registers())
+        ask(Kernel.now(image, first, profile))
+        pages |= first.pages
     for number in range(1, live_tries + 1):
         before = copy_pages(guest.memory, pages)
         now = guest.registers()
@@ -104,23 +121,22 @@ def sample(
             found = _decode(image, profile, CopiedPages(before, now, guest.memory.ram), ask, pages)
             if found is not None:
                 return found[0], Sample(number)
-        else:
-            # It may read other pages by now.
-            again = RecordingTarget(guest.memory, guest.registers())
-            ask(Kernel.now(image, again, profile))
-            pages |= again.pages
-    seconds = 0.0
-    for stops in range(1, STOP_TRIES + 1):
+    stops: list[float] = []
+    while len(stops) < STOP_TRIES:
         with guest.paused() as pause:
             copies = copy_pages(guest.memory, pages)
-        seconds += pause.seconds
+        stops.append(pause.seconds)
         copy = CopiedPages(copies, pause.registers, guest.memory.ram)
         found = _decode(image, profile, copy, ask, pages)
         if found is not None:
-            return found[0], Sample(live_tries, seconds, stops)
+            return found[0], _stopped(live_tries, stops)
     with guest.paused() as pause:
         answer = ask(Kernel.now(image, RecordingTarget(guest.memory, pause.registers), profile))
-    return answer, Sample(live_tries, seconds + pause.seconds, STOP_TRIES + 1)
+    return answer, _stopped(live_tries, [*stops, pause.seconds])
+
+
+def _stopped(tries: int, stops: list[float]) -> Sample:
+    return Sample(tries, sum(stops), len(stops), max(stops))
 
 
 def _decode(
@@ -128,7 +144,9 @@ def _decode(
 ) -> tuple[T] | None:
     """What `ask` says of the copy; None, and `pages` grown, if pages are missing in it."""
     answer = ask(Kernel.now(image, copy, profile))
-    wanted = copy.missing - pages
-    pages |= wanted
     # A page that was asked for before and is not there is one that the machine does not have.
-    return None if wanted else (answer,)
+    if copy.missing - pages:
+        pages |= copy.missing
+        return None
+    pages &= copy.asked
+    return (answer,)

@@ -6,16 +6,19 @@ import re
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rcdbg.cli.snapshot import machine_of
-from rcdbg.errors import MachineError
+from rcdbg.errors import MachineError, MemoryReadError
 from rcdbg.image.elf import image_of, load_image
 from rcdbg.machine import live
 from rcdbg.machine.attach import attached
+from rcdbg.machine.oracles import parse_info_registers
+from rcdbg.machine.quick_monitor import QuickMonitor
 from rcdbg.machine.stub import StubClient
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.read import read_state
@@ -83,7 +86,8 @@ def test_fake_stub_and_snapshot_say_the_same_as_shared_memory(run: Run) -> None:
         assert not stub.found_running
     # Without a stop nothing moves, so a live reader must agree as well: but for what the monitor
     # does not tell.
-    found, how = sample(run.image, running_guest(run.target, run.qemu.monitor), answers)
+    with running_guest(run.target, run.qemu.quick_socket) as guest:
+        found, how = sample(run.image, guest, answers)
     assert how.stopped_seconds is None
     names = [s.name for s in SUBJECTS]
     for name in ("pagetable", "frames", "threads", "context"):
@@ -134,8 +138,9 @@ def test_the_monitors_registers_are_those_of_the_stub(rcdbg_boot: BootKernel) ->
     run = rcdbg_boot("preempt", "interval=20000")
     for _ in range(8):
         run.until(trap())
-        by_stub = run.target.registers()
-        by_monitor = live.registers(run.qemu.monitor, run.stub.mtime)
+        with QuickMonitor(run.qemu.quick_socket) as monitor:
+            by_stub = run.target.registers()
+            by_monitor = live.registers(monitor, run.stub.mtime)
         assert (by_monitor.pc, by_monitor.x) == (by_stub.pc, by_stub.x)
         assert len(by_monitor.csrs) >= 10
         assert "time" in by_monitor.csrs
@@ -205,7 +210,8 @@ def test_samples_of_a_busy_kernel_are_whole(rcdbg_boot: BootKernel) -> None:
     assert before.processor.current is not None
     let_go(run)
     for _ in range(25):
-        found, _ = sample(run.image, running_guest(run.target, run.qemu.monitor), read_state)
+        with running_guest(run.target, run.qemu.quick_socket) as guest:
+            found, _ = sample(run.image, guest, read_state)
         threads = [found.processor.current, *found.processor.ready, *found.processor.sleeping]
         # A switch takes the running thread off and puts another on: in between there is none.
         ids = sorted(t.id for t in threads if t is not None and t.id is not None)
@@ -220,17 +226,38 @@ def test_samples_of_a_busy_kernel_are_whole(rcdbg_boot: BootKernel) -> None:
 
 def test_a_stop_is_measured_and_over(run: Run) -> None:
     let_go(run)
-    with live.paused(run.qemu.monitor) as pause:
-        assert not is_running(run)
-    assert pause.seconds > 0
-    assert is_running(run)
+    with QuickMonitor(run.qemu.quick_socket) as monitor:
+        began = time.perf_counter()
+        with live.paused(monitor) as pause:
+            assert not is_running(run)
+        assert 0 < pause.seconds < time.perf_counter() - began
+        assert is_running(run)
+        # Also when looking at it fails.
+        with pytest.raises(MemoryReadError), live.paused(monitor):
+            run.target.read_phys(0, 8)
+        assert is_running(run)
+
+
+def test_the_registers_of_a_stop_stay_those_of_the_stop(run: Run) -> None:
+    """They are decoded when the guest runs on; QEMU, asked within the stop, is the witness."""
+    let_go(run)
+    with QuickMonitor(run.qemu.quick_socket) as monitor:
+        for _ in range(5):
+            with live.paused(monitor) as pause:
+                values = parse_info_registers(run.qemu.monitor.hmp("info registers"))
+            assert is_running(run)
+            assert pause.registers.pc == values["pc"]
+            assert pause.registers.x == tuple(values[f"x{n}"] for n in range(32))
 
 
 def test_a_kernel_that_has_ended_is_no_live_one(rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("threads")
     run.until(exited())
-    with pytest.raises(MachineError):
-        sample(run.image, running_guest(run.target, run.qemu.monitor), answers)
+    with (
+        pytest.raises(MachineError),
+        running_guest(run.target, run.qemu.quick_socket) as guest,
+    ):
+        sample(run.image, guest, answers)
 
 
 # somebody else's QEMU

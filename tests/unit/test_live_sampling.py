@@ -11,7 +11,7 @@ from rcdbg.image.elf import Image, load_image
 from rcdbg.machine.live import Pause
 from rcdbg.model.kernel import Kernel
 from rcdbg.target.protocol import Ram, Registers
-from rcdbg.trace.live import LIVE_TRIES, Guest, sample
+from rcdbg.trace.live import LIVE_TRIES, Guest, Sample, sample
 from tests.unit.image import build
 
 BASE, PAGES, PAGE = 0x8000_0000, 64, 4096
@@ -47,7 +47,8 @@ class Busy:
     @contextlib.contextmanager
     def paused(self) -> Iterator[Pause]:
         self._held, self.stops = True, self.stops + 1
-        pause = Pause(self.registers())
+        now = self.registers()
+        pause = Pause(lambda: now)
         yield pause
         self._held, pause.seconds = False, 0.001
 
@@ -97,6 +98,13 @@ def test_a_machine_that_rests_at_times(image: Image, every: int) -> None:
     found, how = sample(image, busy.guest, counts)
     assert len(found) == 1
     assert (busy.stops == 0) == (how.stopped_seconds is None)
+
+
+@pytest.mark.parametrize(("seconds", "late"), [(0.0019, False), (0.002, True), (0.0071, True)])
+def test_a_stop_that_took_too_long_is_said_to_be(seconds: float, late: bool) -> None:
+    text = Sample(5, seconds, 1, seconds).text
+    assert f"stopped for {seconds * 1000:.1f} ms" in text
+    assert ("longer than 2 ms" in text) == late
 
 
 def test_pages_that_are_found_in_the_copy_only(image: Image) -> None:

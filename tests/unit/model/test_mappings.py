@@ -1,5 +1,8 @@
 """Questions about whole tables, against dictionaries of single pages."""
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,6 +11,7 @@ from rcdbg.model.mappings import Filter, Finding
 from rcdbg.model.page_table import Root, merge, read_page_table, translate
 from rcdbg.model.state import MappedRange
 from rcdbg.riscv import sv39
+from rcdbg.target.protocol import Ram, Registers, Target
 from tests.unit.model.tables import PAGE, ROOT, Tables
 
 R, W, X, U, A, D = sv39.R, sv39.W, sv39.X, sv39.U, sv39.A, sv39.D
@@ -127,6 +131,25 @@ def test_a_superpage_in_place_of_its_pages_is_a_change_of_page_size() -> None:
     assert (change.kind, change.va, change.size) == ("page size", 0x4000_0000, 1 << 21)
 
 
+class Counting:
+    """A target that counts what is read."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.reads = 0
+
+    @property
+    def ram(self) -> Ram | None:
+        return self._target.ram
+
+    def read_phys(self, address: int, size: int) -> bytes:
+        self.reads += 1
+        return self._target.read_phys(address, size)
+
+    def registers(self) -> Registers:
+        return self._target.registers()
+
+
 def rules(tables: Tables) -> dict[str, list[Finding]]:
     found: dict[str, list[Finding]] = {}
     for finding in mappings.lint(tables.kernel()).findings:
@@ -171,6 +194,31 @@ def test_a_table_full_of_nonsense_is_bounded() -> None:
     lint = mappings.lint(tables.kernel())
     assert len(lint.findings) == mappings.MAX_FINDINGS + 1
     assert "448 more" in lint.findings[-1].why
+
+
+@pytest.mark.parametrize("entry", [W, R | W, R | W | X, 0], ids=["reserved", "rw", "rwx", "table"])
+def test_tables_that_share_their_tables_are_cut_off_and_said_to_be(entry: int) -> None:
+    """Each entry of a table leads to the same next one: 2**27 pages, if all were listed."""
+    tables = Tables()
+    middle, bottom = tables.new_table(), tables.new_table()
+    for slot in range(512):
+        tables.set(tables.root, slot, middle << 10 | sv39.V)
+        tables.set(middle, slot, bottom << 10 | sv39.V)
+        tables.set(bottom, slot, 0x9_0000 + 2 * slot << 10 | entry | sv39.V)
+    kernel = tables.kernel()
+    count = Counting(kernel.target)
+    kernel = replace(kernel, target=count)
+    listed = read_page_table(kernel, limit=mappings.ALL_RANGES)
+    assert not listed.complete
+    assert any("left out" in p.why for p in mappings.read_aliases(kernel).problems)
+    other = mappings.diff_roots(kernel, Root.of_frame(bottom), None)
+    assert any("left out" in p.why for p in other.problems)
+    assert mappings.diff_roots(kernel, None, None).changes == ()
+    lint = mappings.lint(kernel)
+    assert "limit" in {f.rule for f in lint.findings}
+    assert len(lint.findings) <= 8 * (mappings.MAX_FINDINGS + 1)
+    # Each question reads a table as often as it is listed, not as often as it is used.
+    assert count.reads <= 10 * 3 * sv39.MAX_SHARED
 
 
 def test_other_roots() -> None:

@@ -157,6 +157,48 @@ def test_neighbours_become_one_run() -> None:
     assert run == sv39.Run(va=0, pa=0x12345000, pages=5, level=0, bits=0xCF)
 
 
+@pytest.mark.parametrize("change", [None, (0, 0), (200, 0x4F), (511, 0x4F), (511, 1 << 54 | 0xCF)])
+@pytest.mark.parametrize("start", [0x40000, 0x3FFF_FFFF << 14 & ~0x3FFFF])
+def test_full_tables_are_listed_as_the_walk_says(
+    start: int, change: tuple[int, int] | None
+) -> None:
+    """512 entries that continue each other, and the same with one of them another."""
+    memory = Pages()
+    memory.write(0x80000 * PAGE, 0x80001 << 10 | 1)
+    memory.write(0x80000 * PAGE + 511 * 8, 0x80001 << 10 | 1)
+    for slot in range(512):
+        memory.write(0x80001 * PAGE + slot * 8, start + (slot << 9) << 10 | 0xCF)
+    if change is not None:
+        memory.write(0x80001 * PAGE + change[0] * 8, change[1])
+    runs = [r for r in sv39.runs(memory.read, 0x80000) if isinstance(r, sv39.Run)]
+    pages = {
+        (r.va + n * 0x20_0000, r.pa + n * 0x20_0000, r.level, r.bits)
+        for r in runs
+        for n in range(r.pages)
+    }
+    walked = set()
+    for top in (0, 511):
+        for page in range(512):
+            va = sv39.sign_extend(top << 30) + (page << 21)
+            walk = sv39.walk(memory.read, 0x80000, va)
+            if walk.leaf is not None and walk.physical is not None:
+                bits = walk.leaf.pte.bits & 0x3FF
+                walked.add((va, walk.physical, walk.leaf.level, bits))
+    assert pages == walked
+    if change is None:
+        assert len(runs) == 2
+
+
+def test_the_halves_of_the_address_space_are_no_neighbours() -> None:
+    memory = Pages()
+    for slot in range(512):
+        memory.write(0x80000 * PAGE + slot * 8, slot << 28 | 0xCF)
+    assert list(sv39.runs(memory.read, 0x80000)) == [
+        sv39.Run(0, 0, 256, 2, 0xCF),
+        sv39.Run(0xFFFF_FFC0_0000_0000, 256 << 30, 256, 2, 0xCF),
+    ]
+
+
 def test_a_table_that_contains_itself_ends() -> None:
     memory = Pages()
     for slot in range(512):
@@ -173,10 +215,39 @@ def test_tables_that_multiply_end() -> None:
         memory.write(0x80000 * PAGE + slot * 8, 0x80001 << 10 | 1)
         memory.write(0x80001 * PAGE + slot * 8, 0x80002 << 10 | 1)
         memory.write(0x80002 * PAGE + slot * 8, 0x80003 << 10 | 0xCF)
-    found = list(sv39.runs(memory.read, 0x80000))
+    tables: list[sv39.Table] = []
+    found = list(sv39.runs(memory.read, 0x80000, tables))
     bad = [f for f in found if isinstance(f, sv39.Bad)]
-    assert len(bad) == 1
-    assert "left out" in bad[0].why
+    assert [f.level for f in bad] == [0, 1]
+    assert all("left out" in f.why and f.kind == "limit" for f in bad)
+    assert len(tables) == 1 + 2 * sv39.MAX_SHARED
+    # What comes before is there, each visit at its own address.
+    runs = [f for f in found if isinstance(f, sv39.Run)]
+    assert len(runs) == 512 * sv39.MAX_SHARED
+    assert [r.va for r in runs] == [page * PAGE for page in range(len(runs))]
+
+
+def test_a_table_that_is_seen_at_a_few_addresses_is_listed_at_each() -> None:
+    memory = Pages()
+    slots = list(range(0, sv39.MAX_SHARED * 3, 3))
+    for slot in slots:
+        memory.write(0x80000 * PAGE + slot * 8, 0x80001 << 10 | 1)
+    memory.write(0x80001 * PAGE + 5 * 8, 0x80200 << 10 | 0xCF)
+    found = list(sv39.runs(memory.read, 0x80000))
+    vas = [sv39.sign_extend((slot << 30) + (5 << 21)) for slot in slots]
+    assert found == [sv39.Run(va, 0x8020_0000, 1, 1, 0xCF) for va in vas]
+
+
+def test_a_listing_of_nothing_but_nonsense_ends() -> None:
+    memory = Pages()
+    for slot in range(128):
+        memory.write(0x80000 * PAGE + slot * 8, 0x90000 + slot << 10 | 1)
+        for entry in range(512):
+            memory.write((0x90000 + slot) * PAGE + entry * 8, entry << 10 | 0x05)
+    found = list(sv39.runs(memory.read, 0x80000))
+    assert len(found) == sv39.MAX_BAD + 1
+    assert isinstance(found[-1], sv39.Bad)
+    assert found[-1].kind == "limit"
 
 
 @pytest.mark.parametrize(
