@@ -77,7 +77,7 @@ def compare(
     (header_a, events_a), (header_b, events_b) = a, b
     kinds = tuple(kind for kind in _kinds(header_a) if kind in _kinds(header_b))
     notes = list(_notes(header_a, header_b, kinds, times))
-    ignored = () if times else _TIMES
+    ignored: tuple[str, ...] = () if times else _TIMES
     if _rebuilt(header_a, header_b):
         ignored += _ADDRESSES
     left, right = _only(events_a, kinds), _only(events_b, kinds)

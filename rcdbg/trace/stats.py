@@ -101,9 +101,8 @@ def statistics(header: TraceHeader, events: Iterable[TraceEvent]) -> Stats:
         elif event.kind == "trap_leave":
             _left(event, now, causes, open_traps.get(event.hart, []))
         elif event.kind == "switch":
-            before = event.fields.get("from") if switched else running
-            if switched or (now or 0) > (since or 0):
-                _ran(runs, before if switched else event.fields.get("from"), now, since)
+            # The first switch tells who ran until then.
+            _ran(runs, running if switched else event.fields.get("from"), now, since)
             running, since, switched = event.fields.get("to"), now, True
             runs.setdefault(running, _Run()).runs += 1
     if switched:

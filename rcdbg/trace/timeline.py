@@ -51,7 +51,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Rows of threads from `start` to `end` of the axis, in the order in which they appeared."""
+    """Rows of threads from `start` to `end` of the axis: no thread first, then by id."""
 
     header: TraceHeader
     axis: Axis
@@ -61,6 +61,9 @@ class Timeline:
     events: int
     notes: tuple[str, ...] = ()
 
+
+_LIFE = ("thread_add", "thread_exit", "sleep", "wake")
+"""Kinds that are about the thread in their field `id`, whoever did it."""
 
 _MARKED = frozenset(
     ("trap_enter", "thread_add", "thread_exit", "sleep", "wake", "hit", "console", "sbi", "satp")
@@ -73,12 +76,28 @@ class _Thread:
     marks: list[Mark] = field(default_factory=list)
     doing: Doing | None = None
     since: int = 0
+    woken: bool = False
 
     def becomes(self, doing: Doing | None, at: int, why: str = "") -> None:
         """It does something else from `at` on."""
         if self.doing is not None and at > self.since:
             self.slices.append(Slice(self.since, at, self.doing, why))
         self.doing, self.since = doing, at
+        self.woken = False
+
+    def gives_way(self, at: int, why: str, nobody: bool) -> None:
+        """Another one has the hart from `at` on."""
+        if nobody or why in ("exit", "fault"):
+            self.becomes(None, at, why)
+        else:
+            self.becomes("asleep" if why == "sleep" and not self.woken else "ready", at, why)
+
+    def wakes(self, at: int, why: str) -> None:
+        """It may run from `at` on; one that runs, and was going to sleep, will not."""
+        if self.doing == "run":
+            self.woken = True
+        else:
+            self.becomes("ready", at, why)
 
 
 def timeline(
@@ -100,7 +119,8 @@ def timeline(
             notes.append("each event takes the same room: there is no exact clock")
     threads = _follow(kept, axis)
     start, end = _bounds(kept, axis)
-    rows = tuple(Row(name, tuple(t.slices), tuple(t.marks)) for name, t in threads.items())
+    ordered = sorted(threads.items(), key=lambda item: -1 if item[0] is None else item[0])
+    rows = tuple(Row(name, tuple(t.slices), tuple(t.marks)) for name, t in ordered)
     return Timeline(header, axis, start, end, rows, len(kept), tuple(notes))
 
 
@@ -115,54 +135,45 @@ def _bounds(events: list[TraceEvent], axis: Axis) -> tuple[int, int]:
     if axis == "events":
         return events[0].seq, events[-1].seq + 1
     times = [event.ticks for event in events if event.ticks is not None] or [0]
-    return times[0], max(max(times), times[0] + 1)
+    return times[0], max(*times, times[0] + 1)
 
 
 def _follow(events: list[TraceEvent], axis: Axis) -> dict[int | None, _Thread]:
+    first, last = _bounds(events, axis)
+    now = first
     threads: dict[int | None, _Thread] = {}
-    now = _bounds(events, axis)[0]
-    first = now
+    running: int | None = None
+    switched = False
 
     def of(thread: int | None) -> _Thread:
         return threads.setdefault(thread, _Thread(since=first))
 
-    switched = False
     for event in events:
         if axis == "events":
             now = event.seq
         elif event.ticks is not None:
             now = max(now, event.ticks)
         if event.kind == "switch":
-            before, to = event.fields.get("from"), event.fields.get("to")
-            why = str(event.fields.get("why") or "")
-            if not switched and (before is not None or now > first):
-                of(before).doing = "run"  # since before the first event
-            gone = before is None or why in ("exit", "fault")
-            of(before).becomes(None if gone else "asleep" if why == "sleep" else "ready", now, why)
-            of(to).becomes("run", now)
-            switched = True
-        else:
-            subject = event.fields.get("id", event.thread)
-            whose = of(subject if event.kind in _LIFE else event.thread)
-            if event.kind in _LIFE:
-                _live(event, whose, now)
+            if not switched:
+                running = event.fields.get("from")
+                if now > first:
+                    of(running).doing = "run"  # since before the first event
+            if switched or now > first:
+                of(running).gives_way(now, str(event.fields.get("why") or ""), running is None)
+            running, switched = event.fields.get("to"), True
+            of(running).becomes("run", now)
+            continue
+        subject = event.fields.get("id") if event.kind in _LIFE else event.thread
+        thread = of(subject)
+        if event.kind in ("thread_add", "wake"):
+            thread.wakes(now, event.kind)
+        elif event.kind == "thread_exit" and thread.doing != "run":
+            thread.becomes(None, now, "exit")
         if event.kind in _MARKED:
-            marked = event.fields.get("id") if event.kind in _LIFE else event.thread
-            of(marked).marks.append(_mark(event, now))
-    last = _bounds(events, axis)[1]
+            thread.marks.append(_mark(event, now))
     for thread in threads.values():
         thread.becomes(None, last)
     return threads
-
-
-_LIFE = ("thread_add", "thread_exit", "sleep", "wake")
-
-
-def _live(event: TraceEvent, thread: _Thread, now: int) -> None:
-    if event.kind in ("thread_add", "wake") and thread.doing != "run":
-        thread.becomes("ready", now, event.kind)
-    elif event.kind == "thread_exit" and thread.doing != "run":
-        thread.becomes(None, now, "exit")
 
 
 def _mark(event: TraceEvent, at: int) -> Mark:

@@ -52,11 +52,8 @@ def parse_until(text: str, timebase_hz: int | None = DEFAULT_TIMEBASE_HZ) -> Unt
         if int(text) < 1:
             raise UsageError(f"--until {text}: at least one event")
         return Until(f"{int(text):,} events" if int(text) > 1 else "1 event", count=int(text))
-    if found := _TIME.fullmatch(text):
-        amount = Fraction(found[1])
-        if found[2] != "t":
-            amount = amount * _UNITS[found[2]] * (timebase_hz or DEFAULT_TIMEBASE_HZ)
-        return Until(f"{text} of guest time", after_ticks=int(amount))
+    if (ticks := parse_ticks(text, timebase_hz)) is not None:
+        return Until(f"{text} of guest time", after_ticks=ticks)
     try:
         wanted = pattern(text)
     except UsageError as error:
@@ -65,3 +62,14 @@ def parse_until(text: str, timebase_hz: int | None = DEFAULT_TIMEBASE_HZ) -> Unt
             f"nor guest time (2s, 500ms, 1000000t): {error}"
         ) from error
     return Until(text, wanted, wanted.times)
+
+
+def parse_ticks(text: str, timebase_hz: int | None = DEFAULT_TIMEBASE_HZ) -> int | None:
+    """A time such as `2s`, `1.5ms`, `20us` or `1000t` in ticks; None if it is no time."""
+    found = _TIME.fullmatch(text)
+    if found is None:
+        return None
+    amount = Fraction(found[1])
+    if found[2] != "t":
+        amount *= _UNITS[found[2]] * (timebase_hz or DEFAULT_TIMEBASE_HZ)
+    return int(amount)
