@@ -8,7 +8,7 @@ import json
 from fractions import Fraction
 from typing import Any, BinaryIO, Final
 
-from rcdbg.trace.documents import end_document, header_document
+from rcdbg.trace.documents import end_document, event_document, header_document
 from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
 
 _PROCESS: Final = 1
@@ -139,7 +139,7 @@ class ChromeTrace:
 def _arguments(event: TraceEvent) -> dict[str, Any]:
     """What a click on it shows; 64-bit values as text, since JavaScript would round them."""
     shown: dict[str, Any] = {"event": event.seq, "place": event.place, "pc": f"{event.pc:#x}"}
-    for name, value in event.fields.items():
+    for name, value in event_document(event)["fields"].items():
         shown[name] = _shown(value, name in _ADDRESSES)
     if event.instructions is not None:
         shown["instructions"] = event.instructions

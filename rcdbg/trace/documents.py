@@ -67,8 +67,19 @@ def event_document(event: TraceEvent) -> dict[str, Any]:
     known = KINDS[event.kind].fields if event.kind in KINDS else {}
     fields = event.fields
     names = [*(n for n in known if n in fields), *sorted(n for n in fields if n not in known)]
-    document["fields"] = {name: fields[name] for name in names}
+    document["fields"] = {name: _finite_only(fields[name]) for name in names}
     return document
+
+
+def _finite_only(value: Any) -> Any:
+    """The value, but what JSON has no number for as text: a guest may have any float."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _finite_only(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite_only(one) for one in value]
+    return value
 
 
 def _refuse(name: str) -> Any:

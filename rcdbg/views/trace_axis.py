@@ -61,7 +61,7 @@ def _places(timeline: Timeline, step: Fraction) -> list[int]:
     first = (timeline.start / step).__ceil__()
     found: list[int] = []
     while (at := (first * step).__round__()) <= timeline.end and len(found) < 1000:
-        if at >= timeline.start:
+        if at >= timeline.start and at not in found[-1:]:
             found.append(at)
         first += 1
     return found

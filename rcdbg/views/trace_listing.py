@@ -32,7 +32,7 @@ _PLACE_IS_KNOWN = ("trap_enter", "trap_leave", "switch", "console")
 _HEXADECIMAL = ("scause", "stval", "va", "pa", "ppn", "root_ppn", "extension")
 _KIND_WIDTH = 11
 _TIME_WIDTH = 11
-_INDENT = 6 + 1 + _TIME_WIDTH + 2 + 4 + 1 + _KIND_WIDTH + 1
+INDENT = 6 + 1 + _TIME_WIDTH + 2 + 4 + 1 + _KIND_WIDTH + 1
 
 
 def event_line(event: TraceEvent, header: TraceHeader) -> Text:
@@ -53,12 +53,6 @@ def event_line(event: TraceEvent, header: TraceHeader) -> Text:
     for mark in event.marks:
         line.append("  ? ", palette.WARNING).append_text(guest(mark, palette.NOTE))
     return line
-
-
-def fitted(event: TraceEvent, header: TraceHeader) -> RenderableType:
-    """The same, continued under what it tells where the width does not do."""
-    line = event_line(event, header)
-    return Fitted(lambda width: hanging(line, width, min(_INDENT, width // 2)))
 
 
 def _kind_style(event: TraceEvent) -> Style:
