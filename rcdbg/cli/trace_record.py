@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -13,7 +13,7 @@ from rcdbg.errors import RcdbgError, UsageError
 from rcdbg.trace.chrome import ChromeTrace
 from rcdbg.trace.files import JsonLines, Sink, TraceFileError
 from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
-from rcdbg.trace.until import Until
+from rcdbg.trace.until import Ending
 
 if TYPE_CHECKING:
     from rcdbg.trace.run import Boot
@@ -34,7 +34,7 @@ class Request:
     boot: "Boot"
     kinds: tuple[str, ...]
     hits: tuple[str, ...]
-    until: Until | None
+    until: Ending | None
     backend: str
 
 
@@ -44,10 +44,6 @@ class Recording(Protocol):
     @property
     def header(self) -> TraceHeader:
         """What it is made of."""
-
-    @property
-    def lost(self) -> int:
-        """Events that had to be dropped so far."""
 
     @property
     def end(self) -> TraceEnd | None:
@@ -188,22 +184,21 @@ class Progress:
 
 def record_to(request: Request, output: Output) -> int:
     """Record, and say what was kept; returns the exit status. Raises RcdbgError."""
-    from rcdbg.trace.recording import recording  # type: ignore[import-not-found]
+    from rcdbg.trace.recording import Until, Wanted, record
 
+    until = request.until
+    limits = Until() if until is None else Until(ticks=until.after_ticks, matches=until.reached)
+    wanted = Wanted(request.kinds, request.hits)
     with (
         _Interrupts() as interrupts,
-        recording(
-            request.boot,
-            request.kinds,
-            request.hits,
-            backend=request.backend,
-            until=request.until,
-        ) as going_on,
+        record(request.boot, wanted, backend=request.backend, until=limits) as recording,
     ):
-        end = keep(going_on, output, interrupts)
+        end = keep(recording, output, interrupts)
+    if until is not None and end.exit_status is not None:
+        print(f"rcdbg: --until {until.text} did not come", file=sys.stderr)
     _say(end, output)
     # Where there is a file, Ctrl-C is how a recording without --until is meant to end.
-    meant = output[1] is not None and request.until is None
+    meant = output[1] is not None and until is None
     return _INTERRUPTED if interrupts.asked and not meant else 0
 
 
@@ -225,13 +220,15 @@ def keep(recording: Recording, output: Output, interrupts: Any = None) -> TraceE
                 count += 1
                 progress.events(count, event.ticks, header.timebase_hz)
         except RcdbgError as error:
-            sink.end(TraceEnd(str(error), count, recording.lost))
+            sink.end(TraceEnd(str(error), count))
             raise
         finally:
             progress.clear()
         end = recording.end
-        if end is None or interrupts.asked:
-            end = TraceEnd(BY_USER, count, recording.lost)
+        if end is None or end.events != count:
+            end = TraceEnd(BY_USER, count)
+        elif interrupts.asked:
+            end = replace(end, why=BY_USER)
         sink.end(end)
     return end
 
