@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 128 + signal.SIGINT
 _PROGRESS_SECONDS = 0.2
+MISSED = 1
+"""Exit status where the event of --until did not come."""
 BY_USER = "Ctrl-C"
 """Why a recording ended that the user ended."""
 
@@ -194,12 +196,15 @@ def record_to(request: Request, output: Output) -> int:
         record(request.boot, wanted, backend=request.backend, until=limits) as recording,
     ):
         end = keep(recording, output, interrupts)
-    if until is not None and end.exit_status is not None:
-        print(f"rcdbg: --until {until.text} did not come", file=sys.stderr)
     _say(end, output)
     # Where there is a file, Ctrl-C is how a recording without --until is meant to end.
     meant = output[1] is not None and until is None
-    return _INTERRUPTED if interrupts.asked and not meant else 0
+    if interrupts.asked:
+        return 0 if meant else _INTERRUPTED
+    if until is not None and until.matcher is not None and not until.came:
+        print(f"rcdbg: {until.text} did not come", file=sys.stderr)
+        return MISSED
+    return 0
 
 
 def keep(recording: Recording, output: Output, interrupts: Any = None) -> TraceEnd:

@@ -37,9 +37,9 @@ class Ending:
         return self._seen >= self.count
 
     @property
-    def why(self) -> str:
-        """Why it ended, in words."""
-        return f"{self.text} was reached"
+    def came(self) -> bool:
+        """Whether as many events as were asked for have been seen."""
+        return self._seen >= self.count
 
 
 def parse_until(text: str, timebase_hz: int | None = DEFAULT_TIMEBASE_HZ) -> Ending:
