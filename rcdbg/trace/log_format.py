@@ -1,7 +1,7 @@
-"""QEMU's log of `-d int,cpu`, as it grows: interrupts taken, and the hart's state at chosen places.
+"""QEMU's log of `-d int,cpu,exec`, as it grows: traps, and the hart's state at chosen places.
 
-Sources: QEMU's `riscv_cpu_do_interrupt` (target/riscv/cpu_helper.c) and `riscv_cpu_dump_state`
-(target/riscv/cpu.c). All states that one QEMU writes have one layout; it is learned from the first
+Sources: QEMU's `riscv_cpu_do_interrupt` (target/riscv/cpu_helper.c), `riscv_cpu_dump_state`
+(target/riscv/cpu.c) and `cpu_tb_exec` (accel/tcg/cpu-exec.c). All states that one QEMU writes have one layout; it is learned from the first
 one, and every other is compared with it, byte by byte, before its digits are read.
 """
 
@@ -19,6 +19,8 @@ _INTERRUPT = re.compile(
     rb"riscv_cpu_do_interrupt: hart:(\d{1,9}), async:([01]), cause:([0-9a-f]{16}), "
     rb"epc:0x([0-9a-f]{16}), tval:0x([0-9a-f]{16}), desc="
 )
+_STOPPED = re.compile(rb"Stopped execution of TB chain before \S+ \[([0-9a-f]{1,16})\]")
+_ANNOUNCEMENT = b"Trace "
 _REGISTER = re.compile(rb"([a-z][\w/]*) +([0-9a-f]{16})(?=[ \n])")
 _SPACE = 0x20
 _DIGITS = 16
@@ -32,6 +34,12 @@ class Interrupt(NamedTuple):
     cause: int
     epc: int
     tval: int
+
+
+class Stopped(NamedTuple):
+    """The block at `pc`, whose state was logged right before, was left before it executed."""
+
+    pc: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +120,7 @@ class State(NamedTuple):
         return dict(zip(self.layout.names[:-32], self.values, strict=False))
 
 
-Item = Interrupt | State
+Item = Interrupt | State | Stopped
 
 
 @dataclass(slots=True)
@@ -151,8 +159,13 @@ class LogParser:
             if len(text) - at <= MAX_STATE:
                 return -1
             end = len(text)
+        if text.startswith(_ANNOUNCEMENT, at):
+            return end
         match = _INTERRUPT.match(text, at, end)
-        if match is not None:
+        stopped = _STOPPED.match(text, at, end)
+        if stopped is not None:
+            items.append(Stopped(int(stopped[1], 16)))
+        elif match is not None:
             hart, kind, cause, epc, tval = match.groups()
             items.append(
                 Interrupt(int(hart), kind == b"1", int(cause, 16), int(epc, 16), int(tval, 16))

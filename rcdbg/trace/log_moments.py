@@ -1,7 +1,7 @@
 """From what QEMU logs to moments: which states were instants of the kernel, and which were not.
 
 QEMU logs the state of the hart before it executes a block of instructions. If something is to be
-done first, it leaves the block at once, and logs the state again when it comes back to it. So a
+done first, it leaves the block at once, says so, and logs the state again when it comes back. So a
 state is believed only when the next thing in the log is known.
 """
 
@@ -14,7 +14,7 @@ from rcdbg.machine.ram import RAM_BASE
 from rcdbg.riscv.registers import MASK64
 from rcdbg.target.protocol import Registers
 from rcdbg.trace.firmware import Firmware
-from rcdbg.trace.log_format import Interrupt, Item, Layout, State
+from rcdbg.trace.log_format import Interrupt, Item, Layout, State, Stopped
 from rcdbg.trace.moment import Moment
 
 INTERRUPT_BIT = 1 << 63
@@ -56,9 +56,8 @@ class MomentMaker:
 
     An ecall of the kernel, which begins no block, is taken from the state at the firmware's trap
     vector: the general registers are the same there, and sstatus has no bit that a trap to M-mode
-    changes. The last states before an interrupt that came first, and all but the last of several
-    that differ in nothing but pending interrupts, are repeats. A loop that comes back to a place
-    with every register as it was cannot be told from them.
+    changes. Which states were not executed QEMU tells itself: two that are equal may well be two
+    executions, in a loop that keeps what it counts in memory.
 
     A trap to S-mode that no state at the trap vector follows (since stvec is nonsense) is a moment
     at the vector all the same, with general registers of 0 and the CSRs that the trap tells.
@@ -81,6 +80,10 @@ class MomentMaker:
         """The moments that are certain with this item, which was written at `ticks`."""
         if isinstance(item, State):
             yield from self._see_state(item, ticks)
+        elif isinstance(item, Stopped):
+            if self._state is not None and item.pc == self._state.pc:
+                self._state = None
+                self.repeats += 1
         else:
             yield from self._see_interrupt(item, ticks)
 
@@ -91,19 +94,13 @@ class MomentMaker:
 
     def _see_state(self, state: State, ticks: int | None) -> Iterator[Moment]:
         self._learn(state.layout)
-        if self._state is not None and self._same(self._state, state):
-            self.repeats += 1
-        else:
-            yield from self._executed()
-            if self._trap is not None and state.pc == self.watched.vector:
-                self._trap = None
-            yield from self._unseen_trap()
+        yield from self._executed()
+        if state.pc == self.watched.vector:
+            self._trap = None
+        yield from self._unseen_trap()
         self._state, self._ticks = state, ticks
 
     def _see_interrupt(self, interrupt: Interrupt, ticks: int | None) -> Iterator[Moment]:
-        if self._state is not None and interrupt.asynchronous and (interrupt.epc == self._state.pc):
-            self._state = None
-            self.repeats += 1
         yield from self._executed()
         yield from self._unseen_trap()
         if interrupt.asynchronous and interrupt.cause in _TIMERS and self._deadline is not None:
@@ -118,17 +115,6 @@ class MomentMaker:
         # In M-mode, nothing is delegated.
         own = RAM_BASE <= interrupt.epc < self.watched.kernel_start
         return not own and bool(firmware.medeleg >> (interrupt.cause & 63) & 1)
-
-    def _same(self, one: State, other: State) -> bool:
-        if one.layout is not other.layout or one.values[-32:] != other.values[-32:]:
-            return False
-        if one.values == other.values:
-            return True
-        pending = one.layout.names.index("mip")
-        return (
-            one.values[:pending] == other.values[:pending]
-            and one.values[pending + 1 :] == other.values[pending + 1 :]
-        )
 
     def _executed(self) -> Iterator[Moment]:
         state, self._state = self._state, None

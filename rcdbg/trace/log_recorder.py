@@ -166,7 +166,12 @@ class LogRecorder:
             logged.add(known.mtvec)
         return LogConfig(
             # Chained, blocks run from one to the next without a look at the log.
-            items=("int", "cpu", *(() if all(map(self._unchained, logged)) else ("nochain",))),
+            items=(
+                "int",
+                "cpu",
+                "exec",
+                *(() if all(map(self._unchained, logged)) else ("nochain",)),
+            ),
             places=sorted(logged),
             pipe_bytes=FAST_BYTES if self._fast else CLOSE_BYTES,
         )
