@@ -29,6 +29,7 @@ def trace(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
         text=True,
         timeout=TIMEOUT,
         check=False,
+        env={name: value for name, value in os.environ.items() if name != "COLUMNS"},
     )
 
 
@@ -62,9 +63,11 @@ def test_a_recording_is_whole_and_in_order(story: Trace) -> None:
 def test_the_files_events_are_those_that_the_console_tells(story: Trace) -> None:
     told = " ".join(event.fields["text"] for event in story.of("console"))
     sleepers = {int(number) for number in re.findall(r"thread (\d+) (?:sleeps|waits)", told)}
-    assert sleepers
-    assert {event.fields["id"] for event in story.of("sleep")} == sleepers
-    assert {event.fields["id"] for event in story.of("wake")} == sleepers
+    # One whose tick has come by the time that it looks does not go to sleep.
+    slept = {event.fields["id"] for event in story.of("sleep")}
+    assert slept
+    assert slept <= sleepers
+    assert {event.fields["id"] for event in story.of("wake")} == slept
 
 
 def test_show_draw_and_stats_say_what_is_in_it(
@@ -97,7 +100,9 @@ def test_a_recording_and_another_of_the_same_kernel_part_where_they_differ(
     done = trace("diff", recorded, other, "--json")
     assert done.returncode == 1
     found = json.loads(done.stdout)["trace_diff"]
-    parted = next(n for n, e in enumerate(story.events) if e.fields.get("text") == "scenario sleepers")
+    parted = next(
+        n for n, e in enumerate(story.events) if e.fields.get("text") == "scenario sleepers"
+    )
     assert found["same"] == parted
     assert found["divergence"]["changes"] == [
         {"name": "text", "a": "scenario sleepers", "b": "scenario preempt"}
