@@ -125,7 +125,7 @@ def statistics(header: TraceHeader, events: Iterable[TraceEvent]) -> Stats:
                 cause.entered,
                 cause.left,
                 spread(cause.latencies) if tell_latency else None,
-                spread(cause.intervals) if timed else None,
+                spread(cause.intervals) if tell_latency or (timed and "timer" in name) else None,
             )
             for name, cause in sorted(causes.items(), key=lambda i: (-i[1].entered, i[0]))
         ),
@@ -179,8 +179,9 @@ def _notes(header: TraceHeader, counts: Mapping[str, int], timed: bool) -> Itera
         )
     elif header.clock == "bound":
         yield (
-            "times are only known to the last timer that had expired: run times and intervals are "
-            "whole timer periods, and how long a trap takes cannot be told; record with --backend "
+            "times are only known to the last timer that had expired: run times are in "
+            "whole timer periods, and how long a trap takes, or how often others than the timer "
+            "come, cannot be told; record with --backend "
             "stub for exact ones"
         )
     for kind, what in (("switch", "who ran for how long"), ("trap_enter", "times of traps")):

@@ -62,6 +62,11 @@ def test_what_a_clock_cannot_tell_is_said(clock: str, word: str, latency: bool) 
     found = statistics(header(clock=clock), story().events)
     assert word in found.notes[0]
     assert (found.traps[0].latency is not None) is latency
+    assert found.traps[0].interval is not None
+    other = statistics(
+        header(clock=clock), (trap(1, 5, 1, "breakpoint"), trap(2, 5, 1, "breakpoint"))
+    )
+    assert (other.traps[0].interval is not None) is latency
 
 
 def test_what_was_not_recorded_is_said() -> None:
