@@ -1,7 +1,9 @@
 """Make the pictures and the printed examples of the README and the docs anew, by the program.
 
 A block between `<!-- output of: COMMAND -->` and `<!-- end of output -->` becomes what COMMAND
-prints; docs/tui.svg becomes what the full-screen debugger shows.
+prints; the blocks of a document run one after the other in a folder of their own, where they may
+leave recordings. docs/tui.svg becomes what the full-screen debugger shows, docs/timeline.svg what
+`rcdbg trace draw` makes of a recording.
 """
 
 import os
@@ -9,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from rcdbg.image.locate import default_kernel
@@ -18,45 +21,68 @@ from rcdbg.tui.screenshot import take_screenshot
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "tui.svg"
+TIMELINE = ROOT / "docs" / "timeline.svg"
+_RECORDED = (
+    "--scenario sleepers --append interval=100000 --deterministic --backend stub "
+    "--events traps,threads,console"
+)
 _BLOCK = re.compile(r"(<!-- output of: (.+?) -->\n).*?(<!-- end of output -->)", re.DOTALL)
 
 
-def output(command: str) -> str:
-    """What `rcdbg ...` prints, at 100 columns, without this machine's paths."""
+def output(command: str, folder: Path) -> str:
+    """What `rcdbg ...` prints there, at 100 columns, without this machine's paths."""
     program, *arguments = shlex.split(command)
     if program != "rcdbg":
         raise ValueError(f"not a command of ours: {command}")
     done = subprocess.run(
         [sys.executable, "-m", "rcdbg.cli.main", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "NO_COLOR": "1"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
         timeout=120,
     )
+    # Recordings that differ are no failure: what is to be seen is how.
+    if done.returncode not in (0, *([1] if arguments[:2] == ["trace", "diff"] else [])):
+        raise RuntimeError(f"{command}: {done.stderr}")
     return done.stdout.replace(f"{ROOT}/", "")
 
 
 def refresh(text: str) -> str:
     """The document with its examples made anew."""
 
-    def block(found: re.Match[str]) -> str:
-        command = found[2]
-        return f"{found[1]}```console\n$ {command}\n{output(command)}```\n{found[3]}"
+    with tempfile.TemporaryDirectory() as folder:
 
-    return _BLOCK.sub(block, text)
+        def block(found: re.Match[str]) -> str:
+            command = found[2]
+            return (
+                f"{found[1]}```console\n$ {command}\n{output(command, Path(folder))}```\n{found[3]}"
+            )
+
+        return _BLOCK.sub(block, text)
+
+
+def draw_timeline() -> None:
+    """Make the picture of docs/tracing.md."""
+    with tempfile.TemporaryDirectory() as folder:
+        output(f"rcdbg trace {_RECORDED} -o t.jsonl", Path(folder))
+        output(f"rcdbg trace draw t.jsonl --svg {TIMELINE}", Path(folder))
 
 
 def main() -> None:
-    """Refresh all documents, then the picture."""
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
+    """Refresh the documents that are named, or all of them and the pictures."""
+    named = [Path(name).resolve() for name in sys.argv[1:]]
+    for path in named or (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         before = path.read_text()
         after = refresh(before)
         if after != before:
             path.write_text(after)
             print(f"refreshed {path.relative_to(ROOT)}")
+    draw_timeline()
+    if named:
+        return
     options = SessionOptions(
         Boot(default_kernel(), "scenario=preempt"), gdb=None, at="handle_interrupt:5"
     )
