@@ -110,7 +110,7 @@ def test_the_same_as_stops_show(rcdbg_kernel: Path, rcdbg_image: Image) -> None:
         *functions(rcdbg_image, "::add_thread", "kernel_thread_exit"),
     ]
     seen, _ = record(boot, rcdbg_image, places)
-    stops = []
+    stops: list[Registers] = []
     # Stops and `sleep=off` do not go together, so the clock is another one here.
     with Qemu(boot.config()) as qemu, StubClient(qemu.gdb_socket) as stub:
         replace_wfi(rcdbg_image, qemu.ram.memory, qemu.ram.base)
@@ -196,6 +196,8 @@ def test_a_kernel_that_never_ends_is_ended(rcdbg_kernel: Path, rcdbg_image: Imag
         assert all(moment.registers.pc == vector(rcdbg_image) for moment in found)
     assert not Path(f"/proc/{pid}").exists()
     assert not directory.exists()
+    # Its view of the guest's memory keeps that, and a descriptor, as long as somebody has it.
+    del recorder, found
     assert len(list(Path("/proc/self/fd").iterdir())) <= descriptors
     assert not [t for t in threading.enumerate() if t.name == "rcdbg-log"]
 
