@@ -1,5 +1,6 @@
 """The recorder that does not stop the guest, against the console, QEMU's plain log, and stops."""
 
+import gc
 import os
 import re
 import signal
@@ -198,6 +199,7 @@ def test_a_kernel_that_never_ends_is_ended(rcdbg_kernel: Path, rcdbg_image: Imag
     assert not directory.exists()
     # Its view of the guest's memory keeps that, and a descriptor, as long as somebody has it.
     del recorder, found
+    gc.collect()
     assert len(list(Path("/proc/self/fd").iterdir())) <= descriptors
     assert not [t for t in threading.enumerate() if t.name == "rcdbg-log"]
 
