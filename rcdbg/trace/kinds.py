@@ -34,14 +34,14 @@ _ALL = (
         {
             "sepc": "where it goes on",
             "privilege": "U or S: to what it returns",
-            "depth": "that of the trap which it ends",
+            "depth": "that of the trap which it ends; 0 if it ends none, as at the first thread",
         },
     ),
     Kind(
         "switch",
         "a trap ends in another thread than the one that was interrupted, or in the first one",
         {
-            "from": "thread id, or null for none: the boot code, or a thread that is gone",
+            "from": "thread id, also of one that has just ended; null for the boot code",
             "to": "thread id",
             "why": "timer, sleep, exit, fault, start, yield or unknown",
         },
