@@ -48,6 +48,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("rcdbg", "rcdbg: kernels under test")
     group.addoption("--rcdbg-kernel", metavar="ELF", help="the kernel to test")
     group.addoption("--rcdbg-qemu", metavar="PATH", help="the qemu-system-riscv64 to use")
+    group.addoption(
+        "--rcdbg-artifacts",
+        metavar="DIR",
+        help="where failed tests save their kernels (default: the test's tmp_path; '' for nowhere)",
+    )
 
 
 _RUNS = pytest.StashKey[list["Run"]]()
