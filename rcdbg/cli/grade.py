@@ -115,6 +115,15 @@ def _grade_all(arguments: argparse.Namespace) -> tuple[dict[int, "Grade"], bool]
         order.write_text(json.dumps(document))
         (Path(folder) / "pytest.ini").write_text("[pytest]\n")
         options = [str(order), "-c", f"{folder}/pytest.ini", "--rootdir", folder, "--noconftest"]
-        options += ["-p", "rcdbg.pytest_grade", "-p", "no:cacheprovider", "-p", "no:terminal"]
+        options += [
+            "-p",
+            "rcdbg.pytest_grade",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:terminal",
+            "-p",
+            "no:asyncio",
+        ]
         status = pytest.main([*options, "-n", str(workers)], plugins=[grades])
     return grades.by_number, status == pytest.ExitCode.INTERRUPTED

@@ -110,6 +110,9 @@ def _grade(
     timeout: float,
 ) -> Grade:
     first = next((t for t in tests if t.outcome in ("failed", "error")), None)
+    if tests and len({(t.outcome, t.cause) for t in tests}) == 1 and tests[0].outcome == "error":
+        # Not one test got as far as the kernel.
+        return Grade(kernel, "error", status, seconds, tests[0].cause, tests)
     if status == 0 or (status == 1 and first is not None):
         cause = f"{first.name}: {first.cause}" if first else ""
         return Grade(kernel, "failed" if first else "passed", status, seconds, cause, tests)
