@@ -162,7 +162,9 @@ def _add(item: pytest.Item, report: Any, run: "Story", suffix: str) -> None:
     folder = _folder(item)
     saved = [] if folder is None else save(run, folder, f"{item.name}{suffix}")
     for one in saved:
-        report.user_properties.append((f"rcdbg_{one.what}{suffix}", str(one.path)))
+        kept = f"rcdbg_{one.what}{suffix}", str(one.path)
+        report.user_properties.append(kept)
+        item.user_properties.append(kept)  # for the report of the teardown, which JUnit takes
     title = f"kernel{suffix} {run.boot.kernel.name} {run.boot.append}".rstrip()
     text = tell(run, saved)
     add = getattr(report.longrepr, "addsection", None)

@@ -18,7 +18,7 @@ from rcdbg.machine.process import Process
 
 Outcome = Literal["passed", "failed", "error", "skipped"]
 
-_STARTER = "import sys; sys.path.insert(0, sys.argv.pop(1)); import pytest; sys.exit(pytest.console_main())"
+_STARTER = "import sys; sys.path.insert(0, sys.argv.pop(1)); import pytest; sys.exit(pytest.main())"
 """So that the plugin is the one of this rcdbg, also where another one is installed."""
 
 _END_SECONDS = 10.0
@@ -26,6 +26,7 @@ _TAIL_BYTES = 64 << 10
 _CAUSE_LENGTH = 300
 _NO_TESTS = 5
 _RUNNING = re.compile(r"^(\S+::\S.*?) ?$", re.MULTILINE)
+_ERROR = re.compile("^E +.*$", re.MULTILINE)
 _EXCEPTION = re.compile(r"^(?:Failed|AssertionError|rcdbg\.[\w.]+): ")
 _OUTCOMES: dict[str, Outcome] = {"failure": "failed", "error": "error", "skipped": "skipped"}
 
@@ -77,7 +78,8 @@ def run_suite(
         junit, log = folder / "junit.xml", folder / "log"
         arguments = [
             *(sys.executable, "-c", _STARTER, str(Path(rcdbg.__file__).parents[1])),
-            *(*suite, "--rcdbg-kernel", kernel, "--rcdbg-artifacts", str(artifacts or "")),
+            # With `=`, since pytest would look for its configuration also where the kernel is.
+            *(*suite, f"--rcdbg-kernel={kernel}", f"--rcdbg-artifacts={artifacts or ''}"),
             *("--junitxml", str(junit), "-v", "--tb=short", "-n0", "-p", "no:cacheprovider"),
             *("--basetemp", str(folder / "tmp"), "--color=no"),
         ]
@@ -149,12 +151,15 @@ def _read_junit(path: Path) -> Iterator[TestOutcome]:
         if found is None:
             yield TestOutcome(name, "passed", seconds, properties=properties)
         else:
-            cause, details = _first_line(found.get("message", "")), found.text or ""
+            details = found.text or ""
+            cause = _first_line(found.get("message", ""), details)
             yield TestOutcome(name, _OUTCOMES[found.tag], seconds, cause, details, properties)
 
 
-def _first_line(message: str) -> str:
-    """What a failure says in one line; pytest wraps a fixture's failure in words of its own."""
+def _first_line(message: str, details: str) -> str:
+    """What a failure says in one line; pytest wraps some failures in words of its own."""
+    if message == "collection failure":
+        message = next((e[1:] for e in reversed(_ERROR.findall(details))), message)
     text = re.sub(r'^failed on (?:setup|teardown) with "(.*)"$', r"\1", message, flags=re.DOTALL)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return _EXCEPTION.sub("", lines[0])[:_CAUSE_LENGTH] if lines else "no reason given"

@@ -43,7 +43,9 @@ class Invariant:
         try:
             found = self.check(run)
         except AssertionError as error:
-            return str(error) or "its assertion failed"
+            # Of pytest's explanation of an assertion, what the user has written himself.
+            said = str(error).splitlines()
+            return said[0] if said else "its assertion failed"
         return _words(found)
 
 
