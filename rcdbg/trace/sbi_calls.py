@@ -16,7 +16,7 @@ Told = tuple[str, dict[str, Any], tuple[str, ...]]
 """Kind, fields and marks of an event."""
 
 
-class Firmware:
+class SbiCalls:
     """What the kernel has asked the firmware for so far."""
 
     def __init__(self) -> None:
