@@ -67,6 +67,19 @@ def find_qemu(path: str | None = None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class LogConfig:
+    """What QEMU logs, into a pipe: `items` as for `-d`; states of the hart at `places` only.
+
+    QEMU waits when `pipe_bytes` (a power of two, a page at least) are unread, so nothing is lost,
+    and the smaller the pipe, the less the guest is ahead of the reader.
+    """
+
+    items: Sequence[str]
+    places: Sequence[int] = ()
+    pipe_bytes: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
 class QemuConfig:
     """What to boot, and how.
 
@@ -74,6 +87,7 @@ class QemuConfig:
     for `-bios`; `qemu` the program, or None to take it from PATH; `extra` further arguments.
     `sstc` is off by default, for with it the timer is lost by snapshots and by record/replay.
     `serial`: "socket" can be typed to; "output" cannot, but works under record/replay.
+    With a `log`, somebody has to read `Qemu.log` all the time, or else QEMU stands still.
     """
 
     kernel: Path
@@ -85,6 +99,7 @@ class QemuConfig:
     serial: Literal["socket", "output"] = "socket"
     qemu: str | None = None
     extra: Sequence[str] = ()
+    log: LogConfig | None = None
 
 
 class Qemu:
@@ -92,7 +107,8 @@ class Qemu:
 
     It waits before its first instruction unless `paused` is False. Attributes: `config`; `ram`, the
     guest's memory; `console`, its serial line; `gdb_socket` and `qmp_socket`, unix sockets that
-    wait for a debugger and for a further monitor; `directory`, private, which goes with it.
+    wait for a debugger and for a further monitor; `log`, the pipe to read its log from, or None;
+    `directory`, private, which goes with it.
 
     Raises MachineError if QEMU is missing or refuses to start; the message has QEMU's reason.
     """
@@ -123,17 +139,23 @@ class Qemu:
             monitor, monitor_given = socket.socketpair()
             undo.callback(monitor.close)
             given.callback(monitor_given.close)
+            self.log, log_given = _log_pipe(config.log, undo, given)
             gdb = _listen(session, "gdb.sock", given)
             qmp = _listen(session, "qmp.sock", given)
 
             arguments = _arguments(
                 config, program, self.ram, serial_given, gdb, qmp, monitor_given.fileno(), paused
             )
+            if config.log is not None:
+                arguments += _log_arguments(config.log, log_given[0])
             self._process = Process(
                 arguments,
                 session=session,
                 stderr=errors_given,
-                pass_fds=(self.ram.fd, serial_given, gdb, qmp, monitor_given.fileno()),
+                pass_fds=(
+                    *(self.ram.fd, serial_given, gdb, qmp, monitor_given.fileno()),
+                    *log_given,
+                ),
             )
             undo.callback(self._process.close)
             # Else we would hold the other ends of what QEMU writes to, and never see its end.
@@ -322,6 +344,30 @@ def _serial(config: QemuConfig, kept: ExitStack, given: ExitStack) -> tuple[int,
     kept.callback(os.close, read)
     given.callback(os.close, write)
     return read, write
+
+
+def _log_pipe(
+    config: LogConfig | None, kept: ExitStack, given: ExitStack
+) -> tuple[int | None, tuple[int, ...]]:
+    """The log's two ends: ours, and the one for QEMU; none without a log."""
+    if config is None:
+        return None, ()
+    read, write = os.pipe()
+    kept.callback(os.close, read)
+    given.callback(os.close, write)
+    # The host may not allow such a large one: then QEMU waits more often.
+    with suppress(OSError):
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, config.pipe_bytes)
+    return read, (write,)
+
+
+def _log_arguments(config: LogConfig, descriptor: int) -> list[str]:
+    """QEMU's options for the log ("QEMU manual, Invocation", `-d`, `-dfilter`, `-D`)."""
+    ranges = ",".join(f"{place:#x}+1" for place in config.places)
+    return [
+        *("-d", ",".join(config.items), "-D", f"/proc/self/fd/{descriptor}"),
+        *(("-dfilter", ranges) if ranges else ()),
+    ]
 
 
 def _listen(session: Session, name: str, given: ExitStack) -> int:
