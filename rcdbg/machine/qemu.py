@@ -86,7 +86,8 @@ class QemuConfig:
     `kernel` is an ELF or a raw image for QEMU's `-kernel`; `append` its command line; `bios` as
     for `-bios`; `qemu` the program, or None to take it from PATH; `extra` further arguments.
     `sstc` is off by default, for with it the timer is lost by snapshots and by record/replay.
-    `serial`: "socket" can be typed to; "output" cannot, but works under record/replay.
+    `serial`: "socket" can be typed to; "output" cannot, but works under record/replay; "pipe" can,
+    and takes so much text before somebody reads it that the guest never has to wait for the host.
     With a `log`, somebody has to read `Qemu.log` all the time, or else QEMU stands still.
     """
 
@@ -96,10 +97,15 @@ class QemuConfig:
     bios: str = "default"
     cpu: str = "rv64,sstc=off"
     harts: int = 1
-    serial: Literal["socket", "output"] = "socket"
+    serial: Literal["socket", "output", "pipe"] = "socket"
     qemu: str | None = None
     extra: Sequence[str] = ()
     log: LogConfig | None = None
+
+
+_SERIAL_NAME = "serial"
+_SERIAL_BYTES = 1 << 20
+"""What a pipe may hold at the most, unless the host's administrator said otherwise."""
 
 
 class Qemu:
@@ -132,7 +138,7 @@ class Qemu:
             self.ram: GuestRam = create_ram(memory)
             undo.callback(self.ram.close)
 
-            serial, serial_given = _serial(config, undo, given)
+            serial, keyboard, serial_given = _serial(config, session, undo, given)
             errors, errors_given = os.pipe()
             undo.callback(os.close, errors)
             given.callback(os.close, errors_given)
@@ -143,8 +149,9 @@ class Qemu:
             gdb = _listen(session, "gdb.sock", given)
             qmp = _listen(session, "qmp.sock", given)
 
+            device = _serial_device(config, session, serial_given)
             arguments = _arguments(
-                config, program, self.ram, serial_given, gdb, qmp, monitor_given.fileno(), paused
+                config, program, self.ram, device, gdb, qmp, monitor_given.fileno(), paused
             )
             if config.log is not None:
                 arguments += _log_arguments(config.log, log_given[0])
@@ -153,7 +160,7 @@ class Qemu:
                 session=session,
                 stderr=errors_given,
                 pass_fds=(
-                    *(self.ram.fd, serial_given, gdb, qmp, monitor_given.fileno()),
+                    *(self.ram.fd, *serial_given, gdb, qmp, monitor_given.fileno()),
                     *log_given,
                 ),
             )
@@ -161,7 +168,7 @@ class Qemu:
             # Else we would hold the other ends of what QEMU writes to, and never see its end.
             given.close()
             self._serial = serial
-            self.console = Console(serial if config.serial == "socket" else None)
+            self.console = Console(keyboard)
             self._reader = threading.Thread(
                 target=self._read, args=(serial, errors), name="rcdbg-console", daemon=True
             )
@@ -332,18 +339,42 @@ def _read_some(descriptor: int) -> bytes:
         return b""  # QEMU was killed with our typing unread: its end all the same
 
 
-def _serial(config: QemuConfig, kept: ExitStack, given: ExitStack) -> tuple[int, int]:
-    """The serial line's two ends: ours, and the one for QEMU."""
+def _serial(
+    config: QemuConfig, session: Session, kept: ExitStack, given: ExitStack
+) -> tuple[int, int | None, tuple[int, ...]]:
+    """The serial line: where to read, where to type, and what is handed to QEMU."""
     if config.serial == "socket":
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         kept.callback(ours.close)
         given.callback(theirs.close)
-        return ours.fileno(), theirs.fileno()
+        return ours.fileno(), ours.fileno(), (theirs.fileno(),)
+    if config.serial == "pipe":
+        # QEMU's `pipe` device wants two of them, under these names.
+        ends = []
+        for suffix, mode in ((".out", os.O_RDONLY), (".in", os.O_RDWR)):
+            path = session.socket_path(_SERIAL_NAME + suffix)
+            os.mkfifo(path, 0o600)
+            end = os.open(path, mode | os.O_NONBLOCK | os.O_CLOEXEC)
+            kept.callback(os.close, end)
+            ends.append(end)
+        with suppress(OSError):  # the host's limit may be lower: then it stays at 64 KiB
+            fcntl.fcntl(ends[0], fcntl.F_SETPIPE_SZ, _SERIAL_BYTES)
+        return ends[0], ends[1], ()
     read, write = os.pipe()
     kept.callback(os.close, read)
     given.callback(os.close, write)
-    return read, write
+    return read, None, (write,)
+
+
+def _serial_device(config: QemuConfig, session: Session, given: Sequence[int]) -> str:
+    """The serial line for QEMU's `-chardev`."""
+    if config.serial == "pipe":
+        return f"pipe,id=serial,path={session.socket_path(_SERIAL_NAME)}"
+    if config.serial == "socket":
+        return f"socket,id=serial,fd={given[0]}"
+    # A `file` device is the kind that replays; that this file is a pipe, QEMU never learns.
+    return f"file,id=serial,path=/proc/self/fd/{given[0]}"
 
 
 def _log_pipe(
@@ -383,18 +414,12 @@ def _arguments(
     config: QemuConfig,
     program: str,
     ram: GuestRam,
-    serial: int,
+    serial_device: str,
     gdb: int,
     qmp: int,
     monitor: int,
     paused: bool,
 ) -> list[str]:
-    serial_device = (
-        f"socket,id=serial,fd={serial}"
-        if config.serial == "socket"
-        # A `file` device is the kind that replays; that this file is a pipe, QEMU never learns.
-        else f"file,id=serial,path=/proc/self/fd/{serial}"
-    )
     return [
         program,
         *("-machine", "virt,memory-backend=ram"),

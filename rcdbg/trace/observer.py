@@ -337,6 +337,9 @@ class Observer:
             self._threads.remove(before)
         if after is not None:
             self._running = after
+            if after.is_sleeping:
+                after.is_sleeping = False
+                self._emit("wake", moment, {"id": after.id}, before, (INFERRED,))
 
     def _left_off(self, before: KnownThread | None, scause: int | None, moment: Moment) -> bool:
         """Finds out what no function told: that the thread sleeps, or has ended by a fault.

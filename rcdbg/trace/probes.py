@@ -183,8 +183,8 @@ class _Planner:
         # Where no function tells, the Thread says so itself once it has given up the hart.
         self._watch("sleep", profile.thread_sleep, ())
         # Whoever wakes a thread makes it ready: only where that cannot be seen, this is looked at.
-        if not ready and self._watch("wake", profile.thread_wake, ("wake",)):
-            self._plan.unseen.pop("wake", None)
+        if not ready:
+            self._watch("wake", profile.thread_wake, ("wake",))
         exits = self._symbol(profile.thread_exit)
         if exits is None:
             self._miss(("thread_exit",), f"no symbol {profile.thread_exit}")
