@@ -63,9 +63,10 @@ test-unit: $(PACKAGES) ## tests without QEMU
 test-integration: $(PACKAGES) kernel ## tests on the real kernel, in QEMU and with both gdbs
 	$(BIN)/pytest tests/integration tests/traces
 
-bench: $(PACKAGES) kernel ## what a user waits for, and what decoding takes, beside gdb and QEMU
+bench: $(PACKAGES) kernel ## what a user waits for, what decoding and tracing take, beside gdb and QEMU
 	$(PYTHON) -m tests.bench
 	$(PYTHON) -m tests.bench_engine
+	$(PYTHON) -m tests.bench_trace
 
 fuzz: $(PACKAGES) kernel ## 10,000 kernels with damaged memory: each must still be shown
 	$(PYTHON) -m tests.fuzz $(ARGS)

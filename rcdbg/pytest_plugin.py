@@ -124,9 +124,23 @@ def rcdbg_boot(
         runs.append(run)
         return run
 
-    yield start
+    yield _Named(start, f"boots {rcdbg_kernel.name}")
     for run in runs:
         run.close()
+
+
+class _Named:
+    """A function that says what it is: pytest shows it above each failure."""
+
+    def __init__(self, function: Any, name: str) -> None:
+        self._function = function
+        self._name = name
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self._function(*arguments, **named)
+
+    def __repr__(self) -> str:
+        return f"<{self._name}>"
 
 
 def _marked_invariants(node: pytest.Item) -> list["Invariant"]:

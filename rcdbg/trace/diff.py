@@ -133,20 +133,19 @@ def _take(events: Iterator[TraceEvent], most: int) -> tuple[TraceEvent, ...]:
 def _changes(
     a: TraceEvent, b: TraceEvent, ignored: tuple[str, ...], times: bool
 ) -> tuple[Change, ...]:
-    found = [] if a.kind == b.kind else [Change("kind", a.kind, b.kind)]
+    if a.kind != b.kind:
+        return (Change("kind", a.kind, b.kind),)
     names = ["thread", "hart", "place", *(("ticks", "instructions") if times else ())]
-    found += [
+    found = [
         Change(name, getattr(a, name), getattr(b, name))
         for name in names
         if getattr(a, name) != getattr(b, name)
     ]
-    if a.kind == b.kind:
-        fields = dict.fromkeys((*a.fields, *b.fields))
-        found += [
-            Change(name, a.fields.get(name), b.fields.get(name))
-            for name in fields
-            if name not in ignored and a.fields.get(name) != b.fields.get(name)
-        ]
+    found += [
+        Change(name, a.fields.get(name), b.fields.get(name))
+        for name in dict.fromkeys((*a.fields, *b.fields))
+        if name not in ignored and a.fields.get(name) != b.fields.get(name)
+    ]
     return tuple(found)
 
 

@@ -1,8 +1,9 @@
 """QEMU's log of `-d int,cpu,exec`, as it grows: traps, and the hart's state at chosen places.
 
 Sources: QEMU's `riscv_cpu_do_interrupt` (target/riscv/cpu_helper.c), `riscv_cpu_dump_state`
-(target/riscv/cpu.c) and `cpu_tb_exec` (accel/tcg/cpu-exec.c). All states that one QEMU writes have one layout; it is learned from the first
-one, and every other is compared with it, byte by byte, before its digits are read.
+(target/riscv/cpu.c) and `cpu_tb_exec` (accel/tcg/cpu-exec.c). All states that one QEMU writes have
+one layout; it is learned from the first one, and every other is compared with it, byte by byte,
+before its digits are read.
 """
 
 import re
@@ -20,7 +21,8 @@ _INTERRUPT = re.compile(
     rb"epc:0x([0-9a-f]{16}), tval:0x([0-9a-f]{16}), desc="
 )
 _STOPPED = re.compile(rb"Stopped execution of TB chain before \S+ \[([0-9a-f]{1,16})\]")
-_ANNOUNCEMENT = b"Trace "
+_ANNOUNCEMENTS = (b"Trace ", b"Linking TBs ")
+_BEGINNINGS = (b" V  ", b" pc  ")
 _REGISTER = re.compile(rb"([a-z][\w/]*) +([0-9a-f]{16})(?=[ \n])")
 _SPACE = 0x20
 _DIGITS = 16
@@ -48,10 +50,10 @@ class Layout:
 
     size: int
     names: tuple[str, ...]
-    _mask: int
-    _template: int
-    _digits: struct.Struct
-    _values: struct.Struct
+    _mask: int = field(repr=False)
+    _template: int = field(repr=False)
+    _digits: struct.Struct = field(repr=False, compare=False)
+    _values: struct.Struct = field(repr=False, compare=False)
 
     def decode(self, text: bytes) -> tuple[int, ...] | None:
         """The values in the order of `names`; None for text that is not of this layout."""
@@ -159,7 +161,7 @@ class LogParser:
             if len(text) - at <= MAX_STATE:
                 return -1
             end = len(text)
-        if text.startswith(_ANNOUNCEMENT, at):
+        if text.startswith(_ANNOUNCEMENTS, at):
             return end
         match = _INTERRUPT.match(text, at, end)
         stopped = _STOPPED.match(text, at, end)
@@ -188,7 +190,8 @@ class LogParser:
     def _unknown_state(self, text: bytes, at: int, items: list[Item]) -> int:
         """A state that is not complete, is the first of its layout, or none at all."""
         line = at
-        while True:
+        first = text.find(b"\n", at) + 1
+        while not first or text.startswith(_BEGINNINGS, at):
             end = text.find(b"\n", line) + 1
             if not end:
                 if len(text) - at <= MAX_STATE:
@@ -208,7 +211,7 @@ class LogParser:
             line = end
         # Only this line is given up: a state may begin with the next one.
         self.strange += 1
-        return text.find(b"\n", at) + 1 or len(text)
+        return first or len(text)
 
 
 _MAX_LAYOUTS = 4

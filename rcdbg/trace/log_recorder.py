@@ -18,7 +18,7 @@ from rcdbg.image.match import differs_from_memory
 from rcdbg.machine.qemu import LogConfig, Qemu
 from rcdbg.target.memory import RamTarget
 from rcdbg.target.protocol import Registers
-from rcdbg.trace.deterministic import replace_wfi
+from rcdbg.trace.deterministic import replace_wfi, unstopped
 from rcdbg.trace.firmware import Firmware, digest, discover, firmware, kernel_start
 from rcdbg.trace.log_format import LogParser
 from rcdbg.trace.log_moments import MomentMaker, Watched
@@ -72,6 +72,7 @@ class LogRecorder:
         self._changed = threading.Condition()
         self._reader: threading.Thread | None = None
         self._closed = False
+        self._ending = threading.Lock()
 
     @property
     def repeats(self) -> int:
@@ -93,6 +94,8 @@ class LogRecorder:
         if self._maker is not None:
             raise UsageError("a recorder watches one set of places: make another one")
         config = self._boot.config()
+        if self._boot.deterministic:
+            config = unstopped(config)
         known = firmware(config, self.image)
         self.qemu = Qemu(replace(config, log=self._log(places, known)))
         try:
@@ -148,10 +151,12 @@ class LogRecorder:
         self._closed = True
         with self._changed:
             self._changed.notify_all()
-        if hasattr(self, "qemu"):
-            self.qemu.close()
-        if self._reader is not None:
-            self._reader.join()
+        # A second caller has to find all of it gone.
+        with self._ending:
+            if hasattr(self, "qemu"):
+                self.qemu.close()
+            if self._reader is not None:
+                self._reader.join()
 
     def __enter__(self) -> Self:
         return self

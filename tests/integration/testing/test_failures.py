@@ -1,6 +1,7 @@
 """What a failed test tells: all that is needed to find the mistake, in order, on one screen."""
 
 import os
+import select
 import signal
 import subprocess
 from pathlib import Path
@@ -39,7 +40,8 @@ def test_a_failure_has_all_its_parts(run_suite: RunSuite, tmp_path: Path) -> Non
     assert "run.until(switch(to=7), ticks=1_000_000)" in failure
     assert "StoryError: expected switch:to=7 within 1,000,000 ticks (100 ms)" in failure
     assert titles(failure) == TITLES
-    assert "cause=supervisor timer" in failure
+    assert "trap_enter  supervisor timer interrupt from S spin_with_pattern" in failure
+    assert "switch      1 → 2 (timer)" in failure
     assert "preempt.rs" in failure, "the kernel's source"
     assert "▸" in failure, "the line where it stands, and the thread that runs"
     assert "thread 3 never yields" in failure, "the console"
@@ -162,8 +164,6 @@ def test_long(rcdbg_boot):
 
 def ended(pidfd: int, seconds: float) -> bool:
     """Whether a process ends in that time: pidfd_open(2), "readable"."""
-    import select
-
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(seconds * 1000))

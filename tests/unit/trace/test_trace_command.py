@@ -37,6 +37,11 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return trace
 
 
+@pytest.fixture(autouse=True)
+def _no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def numbers(listing: str) -> list[int]:
     words = [line.split() for line in listing.splitlines()]
     return [int(line[0]) for line in words if len(line) > 3 and line[0].isdigit()]
