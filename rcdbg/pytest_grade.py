@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rcdbg.machine.suite import Grade, TestOutcome, run_suite
+from rcdbg.machine.suite import Grade, CaseResult, run_suite
 
 SUFFIX = ".rcdbg-grade"
 _PROPERTY = "rcdbg-grade"
@@ -80,7 +80,7 @@ class Grades:
 
 
 def _grade(document: dict[str, Any]) -> Grade:
-    tests = tuple(TestOutcome(**test) for test in document.pop("tests"))
+    tests = tuple(CaseResult(**test) for test in document.pop("tests"))
     return Grade(**document, tests=tests)
 
 

@@ -1,5 +1,7 @@
 """What threads do in a kernel that preempts them: the example of docs/testing-your-kernel.md."""
 
+from itertools import pairwise
+
 import pytest
 
 from rcdbg.testing import exited, hit, switch, trap_enter
@@ -15,7 +17,7 @@ def test_threads_take_turns(rcdbg_boot):
 def test_timer_comes_in_time(rcdbg_boot):
     run = rcdbg_boot("preempt", THREE)
     ticks = run.collect(trap_enter(cause="timer"), count=5)
-    for before, after in zip(ticks, ticks[1:], strict=False):
+    for before, after in pairwise(ticks):
         assert 90_000 < after.ticks - before.ticks < 110_000
 
 

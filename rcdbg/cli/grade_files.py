@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from rcdbg.errors import UsageError
 
 if TYPE_CHECKING:
-    from rcdbg.machine.suite import Grade, TestOutcome
+    from rcdbg.machine.suite import Grade, CaseResult
 
 FORMAT = 1
 
@@ -56,7 +56,7 @@ def write_junit(path: Path, grades: Sequence["Grade"]) -> None:
     _write(path, ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n")
 
 
-def _case(suite: ElementTree.Element, kernel: str, test: "TestOutcome") -> None:
+def _case(suite: ElementTree.Element, kernel: str, test: "CaseResult") -> None:
     case = ElementTree.SubElement(
         suite, "testcase", classname=_clean(kernel), name=test.name, time=f"{test.seconds:.3f}"
     )

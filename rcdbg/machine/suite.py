@@ -32,7 +32,7 @@ _OUTCOMES: dict[str, Outcome] = {"failure": "failed", "error": "error", "skipped
 
 
 @dataclass(frozen=True, slots=True)
-class TestOutcome:
+class CaseResult:
     """What became of one test; `cause` is the first line of why it did not pass."""
 
     name: str
@@ -57,7 +57,7 @@ class Grade:
     exit_status: int | None
     seconds: float
     cause: str = ""
-    tests: tuple[TestOutcome, ...] = ()
+    tests: tuple[CaseResult, ...] = ()
 
     def count(self, *outcomes: Outcome) -> int:
         """How many tests ended so."""
@@ -107,7 +107,7 @@ def _grade(
     kernel: str,
     status: int | None,
     seconds: float,
-    tests: tuple[TestOutcome, ...],
+    tests: tuple[CaseResult, ...],
     said: str,
     timeout: float,
 ) -> Grade:
@@ -136,7 +136,7 @@ def _grade(
     return Grade(kernel, "error", status, seconds, cause, tests)
 
 
-def _read_junit(path: Path) -> Iterator[TestOutcome]:
+def _read_junit(path: Path) -> Iterator[CaseResult]:
     """The tests in pytest's report; none if it was not written to its end."""
     try:
         cases = list(ElementTree.parse(path).iter("testcase"))
@@ -149,11 +149,11 @@ def _read_junit(path: Path) -> Iterator[TestOutcome]:
         module = case.get("classname", "").rpartition(".")[2]
         name = "::".join(filter(None, (module, case.get("name", ""))))
         if found is None:
-            yield TestOutcome(name, "passed", seconds, properties=properties)
+            yield CaseResult(name, "passed", seconds, properties=properties)
         else:
             details = found.text or ""
             cause = _first_line(found.get("message", ""), details)
-            yield TestOutcome(name, _OUTCOMES[found.tag], seconds, cause, details, properties)
+            yield CaseResult(name, _OUTCOMES[found.tag], seconds, cause, details, properties)
 
 
 def _first_line(message: str, details: str) -> str:
