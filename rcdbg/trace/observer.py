@@ -79,19 +79,12 @@ class Observer:
         *,
         satp: int = 0,
     ) -> None:
-        made = plan(image, profile, kinds, hits)
-        self.places: tuple[Probe, ...] = tuple(made.probes)
-        self.unseen: Mapping[str, str] = made.unseen
         self.lost = 0
-        self._kinds = frozenset((*kinds, "hit") if hits else kinds)
         self._image = image
         self._profile = profile
         self._target = memory
         self._satp = satp
-        self._probes: dict[int, list[Probe]] = {}
-        for probe in self.places:
-            self._probes.setdefault(probe.address, []).append(probe)
-        self._watched = {probe.what for probe in self.places}
+        self.look_for(kinds, hits)
         self._seq = 0
         self._ticks: int | None = None
         self._threads = ThreadMap(profile)
@@ -122,6 +115,20 @@ class Observer:
             "ecall": self._on_ecall,
             "hit": self._on_hit,
         }
+
+    def look_for(self, kinds: Sequence[str], hits: Sequence[str]) -> None:
+        """From here on see these kinds and functions; what is known of the run stays known.
+
+        Raises UsageError for a function that does not exist, and then nothing has changed.
+        """
+        made = plan(self._image, self._profile, kinds, hits)
+        self.places: tuple[Probe, ...] = tuple(made.probes)
+        self.unseen: Mapping[str, str] = made.unseen
+        self._kinds = frozenset((*kinds, "hit") if hits else kinds)
+        self._probes: dict[int, list[Probe]] = {}
+        for probe in self.places:
+            self._probes.setdefault(probe.address, []).append(probe)
+        self._watched = {probe.what for probe in self.places}
 
     @property
     def addresses(self) -> tuple[int, ...]:

@@ -107,6 +107,11 @@ def plan(image: Image, profile: Profile, kinds: Sequence[str], hits: Sequence[st
     return _Planner(image, profile, kinds).plan(hits)
 
 
+def needed(kind: str) -> tuple[What, ...]:
+    """What has to be looked at for events of a kind, beside what always is."""
+    return _NEEDS.get(kind, ())
+
+
 class _Planner:
     def __init__(self, image: Image, profile: Profile, kinds: Sequence[str]) -> None:
         self._image = image

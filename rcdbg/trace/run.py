@@ -16,6 +16,7 @@ from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState, Place
 from rcdbg.riscv import code
 from rcdbg.target.memory import RamTarget
+from rcdbg.target.snapshot import Machine
 from rcdbg.trace.events import Event, Exited
 from rcdbg.trace.scan import scan
 
@@ -169,6 +170,14 @@ class Run:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def machine_of(run: Run) -> Machine:
+    """What a snapshot keeps of a kernel that stands, beside its memory."""
+    now = run.target.registers()
+    others = {n: v for n, v in run.stub.every_register().items() if n not in now.csrs}
+    image = run.image
+    return Machine(now, run.target.ram, image.data, image.path.name, run.console, others)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from rcdbg.cli import subject_options
-from rcdbg.cli.snapshot import machine_of
 from rcdbg.machine.monitor import Monitor
 from rcdbg.machine.oracles import Run as Mapped
 from rcdbg.machine.oracles import parse_info_mem
@@ -21,7 +20,7 @@ from rcdbg.pytest_plugin import BootKernel
 from rcdbg.riscv import sv39
 from rcdbg.target.snapshot import write_snapshot
 from rcdbg.trace.events import Event, reached, trap
-from rcdbg.trace.run import Run
+from rcdbg.trace.run import Run, machine_of
 from tests.integration.test_cli import one_line, rcdbg
 
 pytestmark = pytest.mark.every_kernel
