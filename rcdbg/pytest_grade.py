@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rcdbg.machine.suite import Grade, CaseResult, run_suite
+from rcdbg.machine.suite import CaseResult, Grade, run_suite
 
 SUFFIX = ".rcdbg-grade"
 _PROPERTY = "rcdbg-grade"

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from rcdbg.errors import UsageError
 
 if TYPE_CHECKING:
-    from rcdbg.machine.suite import Grade, CaseResult
+    from rcdbg.machine.suite import CaseResult, Grade
 
 FORMAT = 1
 
