@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self, TypeGuard, overload
 
+from rcdbg.errors import MachineError
 from rcdbg.image.elf import Image
 from rcdbg.machine.deadline import Deadline
 from rcdbg.model.call_stacks import HartStack, read_hart_stack
@@ -351,6 +352,8 @@ class Story(Run):
             if raw:
                 raise
             overdue = error
+        finally:
+            self._unbreak()
         self._fail(f"{expected} {self._overdue_words(overdue, limit, begun)}")
 
     def _end_of_time(self, now: int, ticks: int | None) -> int:
@@ -420,6 +423,14 @@ class Story(Run):
             self.stub.remove_breakpoint(self._breakpoints.pop(address))
         for address in wanted - set(self._breakpoints):
             self._breakpoints[address] = self.stub.insert_breakpoint(address)
+
+    def _unbreak(self) -> None:
+        """Whoever lets the machine run by other means is not to be stopped by a story."""
+        numbers, self._breakpoints = self._breakpoints, {}
+        if self.exit_status is None and self.qemu.alive and not self.stub.running:
+            with contextlib.suppress(MachineError):
+                for number in numbers.values():
+                    self.stub.remove_breakpoint(number)
 
     def _settle(self) -> None:
         self.qemu.settle()
