@@ -12,6 +12,7 @@ from rcdbg.model.call_stacks import read_call_stacks
 from rcdbg.model.memory_set import MemorySet, process_root, read_memory_sets
 from rcdbg.model.page_table import read_page_table, translate
 from rcdbg.pytest_plugin import BootKernel
+from rcdbg.model.value import DecodeError
 from rcdbg.riscv import sv39
 from rcdbg.trace.events import trap
 from rcdbg.trace.run import Run
@@ -101,8 +102,23 @@ def test_the_books_of_all_processes_agree_with_their_tables(stopped: Run) -> Non
     assert [s.active for s in found.sets].count(True) == 1
     places = {s.threads: [g.rights for g in s.segments if g.start == PLACE] for s in found.sets}
     assert places == {(0,): [], (1,): ["rw-u"], (2,): ["rw-u"], (3,): ["rw-u"]}
-    for number, item in enumerate(found.sets):
-        assert process_root(stopped.kernel(), number).ppn == item.root_ppn
+    for item in found.sets:
+        assert process_root(stopped.kernel(), item.number).ppn == item.root_ppn
+
+
+@pytest.mark.parametrize("current", THREADS)
+def test_a_number_means_the_same_process_at_every_stop(stopped: Run, current: int) -> None:
+    """The kernel's own first, then as the kernel counts them itself, whoever runs."""
+    run_to_thread(stopped, current)
+    found = read_memory_sets(stopped.kernel())
+    assert [s.number for s in found.sets] == [0, *THREADS]
+    roots = printed_roots(stopped)
+    for number in THREADS:
+        assert process_root(stopped.kernel(), number).ppn << 12 == roots[number]
+    assert roots.keys() == set(THREADS)
+    assert process_root(stopped.kernel(), 0).ppn << 12 not in roots.values()
+    with pytest.raises(DecodeError, match="there are 0, 1, 2, 3"):
+        process_root(stopped.kernel(), 4)
 
 
 def test_threads_are_known_by_process_and_mode(stopped: Run) -> None:
