@@ -108,7 +108,7 @@ def _parked(number: int) -> parked.Parked | None:
     except RcdbgError as error:
         raise gdb.GdbError(f"rcdbg: {error}") from error
     if thread.context is not None:
-        shown: parked.Parked = _unwinding().parked(kernel, number, thread.context)
+        shown: parked.Parked = _unwinding().parked(kernel, thread, thread.context)
         return shown
     if thread.status in ("running", "dead"):
         return None

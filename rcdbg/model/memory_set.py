@@ -312,8 +312,8 @@ def _read(kernel: Kernel, found: _Found, number: int) -> MemorySet:
     address = found.value.address
     if located is None:
         return MemorySet(
-            found.name, address, number, user, found.threads, None, False, (), (), None, (), None, "",
-            tuple(problems),
+            found.name, address, number, user, found.threads, None, False, (), (), None, (), None,
+            "", tuple(problems),
         )  # fmt: skip
     memory_set, locked = located
     ppn = attempt(lambda: _root(memory_set))

@@ -10,8 +10,8 @@ from rcdbg.model import memory_set as ms
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory_set import Segment
 from rcdbg.model.page_table import read_page_table
-from rcdbg.model.state import MappedRange
 from rcdbg.model.profile import Profile
+from rcdbg.model.state import MappedRange
 from rcdbg.riscv import sv39
 from tests.unit.model.tables import PAGE, Tables
 from tests.unit.model.world import World
