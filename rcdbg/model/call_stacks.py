@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from rcdbg.errors import MemoryReadError, UsageError
+from rcdbg.model.inlined import with_inlined
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.state import Backtrace, Processor, Stack, Thread, Trap
 from rcdbg.model.thread_memory import ThreadMemory
@@ -47,7 +48,7 @@ class HartStack:
 
 def read_hart_stack(kernel: Kernel) -> HartStack:
     """The call stack of the hart, through traps into the interrupted code; never fails."""
-    return HartStack(backtrace_now(kernel), read_trap(kernel))
+    return HartStack(with_inlined(kernel, backtrace_now(kernel)), read_trap(kernel))
 
 
 def read_threads(kernel: Kernel) -> Processor:
@@ -84,9 +85,9 @@ def find_thread(kernel: Kernel, number: int) -> Thread:
 
 def _call_stack(kernel: Kernel, thread: Thread) -> CallStack:
     if thread.context is not None:
-        return CallStack(thread, backtrace_of(kernel, thread.context))
+        return CallStack(thread, with_inlined(kernel, backtrace_of(kernel, thread.context)))
     if thread.status in ("running", "dead"):
-        return CallStack(thread, backtrace_now(kernel))
+        return CallStack(thread, with_inlined(kernel, backtrace_now(kernel)))
     return CallStack(thread, None)
 
 
