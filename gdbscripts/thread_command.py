@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import gdb
 
-from gdbscripts.commands import answer, current_kernel, take_json
+from gdbscripts.answers import answer, take_json
+from gdbscripts.kernel import current_kernel
 from rcdbg.errors import RcdbgError
 
 if TYPE_CHECKING:
