@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-import json
-import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import gdb
 
-from gdbscripts import functions, printers, stepping
+from gdbscripts import functions, printers, profile_command, stepping, thread_command
+from gdbscripts.answers import answer, take_json
 from gdbscripts.framework import JSON, completions, one_line_errors
-from gdbscripts.kernel import current_image, current_kernel, follow_changes, fresh_kernel
+from gdbscripts.kernel import current_image, current_kernel, follow_changes
+from gdbscripts.print_command import Print
+from gdbscripts.snapshot_command import Snapshot
 from rcdbg.cli import subject_options
 from rcdbg.errors import RcdbgError, UsageError
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     # Imported by the first command that needs them: `source` stays quick.
     from rcdbg.model.kernel import Kernel
     from rcdbg.views.subjects import Answer
-
-__all__ = ["current_image", "current_kernel", "register"]
-
-_DEFAULT_WIDTH = 120
 
 
 class _Shown(Protocol):
@@ -205,35 +201,6 @@ def _split(argument: str) -> list[str]:
         return gdb.string_to_argv(argument)
 
 
-def take_json(words: list[str]) -> bool:
-    """Whether --json is among the words, which then have it no more."""
-    found = JSON in words
-    words[:] = [w for w in words if w != JSON]
-    return found
-
-
-def answer(ask: Callable[[Kernel], Answer], as_json: bool) -> None:
-    """Print what `ask` says of the kernel at this stop."""
-    with one_line_errors():
-        found = ask(fresh_kernel())
-    if as_json:
-        gdb.write(json.dumps(found.document, indent=2) + "\n")
-        return
-    from rcdbg.views.render import render_text
-
-    width = int(gdb.parameter("width") or _terminal_width())
-    color = bool(gdb.parameter("style enabled"))
-    gdb.write(render_text(found.view, width=width, color=color))
-
-
-def _terminal_width() -> int:
-    """Columns, where gdb itself sets no limit. Not from $COLUMNS, which gdb makes up."""
-    try:
-        return os.get_terminal_size(1).columns
-    except OSError:
-        return _DEFAULT_WIDTH
-
-
 @functools.cache
 def register() -> None:
     """Define the commands; once is enough, however often the script is sourced."""
@@ -245,11 +212,6 @@ def register() -> None:
     stepping.register()
     functions.register()
     printers.register()
-    # These modules use this one.
-    from gdbscripts import profile_command, thread_command
-    from gdbscripts.print_command import Print
-    from gdbscripts.snapshot_command import Snapshot
-
     thread_command.register()
     profile_command.register()
     Print()

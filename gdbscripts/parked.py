@@ -4,7 +4,8 @@ No register is written. While a thread is selected, gdb's frame 0 is the hart as
 unwinder says that it was called by the thread. Where the kernel's trap entry has call frame
 information, the way leads through a trap frame whose Context is the parked one, so that gdb takes
 the thread's pc for what it is: an instruction still to be executed. Else the thread's registers
-are handed over at once. Source: gdb manual, node "Unwinding Frames in Python".
+are handed over at once. Memory of the thread's process that satp does not show is lent to gdb.
+Source: gdb manual, node "Unwinding Frames in Python".
 """
 
 from collections.abc import Iterator
@@ -14,16 +15,19 @@ from typing import Any
 import gdb
 from gdb.unwinder import Unwinder, register_unwinder
 
+from gdbscripts.lent_memory import LentMemory, Pieces
 from rcdbg.errors import ImageError
 from rcdbg.image.cfi import How
 from rcdbg.image.forms import DwarfError
 from rcdbg.model.context import context_type, offset_of_sepc
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.state import Context
+from rcdbg.model.state import Context, Thread
+from rcdbg.model.thread_memory import elsewhere
 from rcdbg.model.value import DecodeError
 from rcdbg.riscv.registers import ABI_NAMES
 
 _BELOW = 16
+_MOST_LENT = 1 << 20
 # gdb calls s0 by its other name.
 _GPRS = tuple("fp" if name == "s0" else name for name in ABI_NAMES)
 
@@ -37,15 +41,30 @@ class Parked:
     """Of frame 1."""
     first: int
     """gdb's number for the thread's innermost stack frame."""
+    hart: int
+    """gdb's number for the hart's own stack frame: those before it are inlined in it."""
+    memory: Pieces
+    """Where its process's memory is not what satp shows."""
 
 
-def parked(kernel: Kernel, number: int, context: Context) -> Parked:
-    """How to show the thread with that id and that parked Context."""
+def parked(kernel: Kernel, thread: Thread, context: Context) -> Parked:
+    """How to show a thread with that parked Context."""
+    number, hart = thread.id or 0, _inlined_in_the_hart()
+    memory = elsewhere(kernel, thread, _MOST_LENT)
     entry = _trap_return_address(kernel)
     if entry is not None:
-        return Parked(number, {"pc": entry, "sp": context.address}, 2)
+        return Parked(number, {"pc": entry, "sp": context.address}, hart + 2, hart, memory)
     registers = dict(zip(_GPRS, context.x, strict=True))
-    return Parked(number, {**registers, "pc": context.sepc.address}, 1)
+    return Parked(number, {**registers, "pc": context.sepc.address}, hart + 1, hart, memory)
+
+
+def _inlined_in_the_hart() -> int:
+    """How many of gdb's innermost stack frames are inlined in the hart's own."""
+    count = 0
+    frame: gdb.Frame | None = gdb.newest_frame()
+    while frame is not None and frame.type() == gdb.INLINE_FRAME:
+        count, frame = count + 1, frame.older()
+    return count
 
 
 def _trap_return_address(kernel: Kernel) -> int | None:
@@ -86,16 +105,16 @@ def _value(number: int, kind: gdb.Type) -> gdb.Value:
 
 
 class _ParkedUnwinder(Unwinder):
-    """Claims frame 0 while a parked thread is selected."""
+    """Claims the hart's stack frame while a parked thread is selected."""
 
     def __init__(self) -> None:
         super().__init__("rcdbg-parked-thread")
         self.shown: Parked | None = None
 
     def __call__(self, pending_frame: Any) -> Any:
-        """The caller of frame 0; None while no parked thread is selected."""
+        """The caller of the hart's frame; None while no parked thread is selected."""
         shown = self.shown
-        if shown is None or pending_frame.level() != 0:
+        if shown is None or pending_frame.level() != shown.hart:
             return None
         sp, pc = pending_frame.read_register("sp"), pending_frame.read_register("pc")
         # gdb stops where the caller's frame lies below that of the called one.
@@ -128,6 +147,7 @@ class _WithoutTheHart:
 
 _unwinder = _ParkedUnwinder()
 _filter = _WithoutTheHart()
+_memory = LentMemory()
 
 
 def shown() -> Parked | None:
@@ -139,6 +159,8 @@ def show(thread: Parked | None) -> None:
     """Select a parked thread, or the hart again; gdb's frame 0 is selected afterwards."""
     if thread is None and _unwinder.shown is None:
         return
+    # gdb tells of a new file meanwhile, and then no thread is selected.
+    _memory.lend(() if thread is None else thread.memory)
     _unwinder.shown = thread
     _filter.enabled = thread is not None
     gdb.invalidate_cached_frames()
@@ -149,6 +171,7 @@ def forget(*_: object) -> None:
     """The machine runs, or is gone: gdb has a new stack, and no thread is selected any more."""
     _unwinder.shown = None
     _filter.enabled = False
+    _memory.suspend()
 
 
 def register() -> None:

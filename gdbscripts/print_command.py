@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import gdb
 
-from gdbscripts import commands
+from gdbscripts.answers import answer, take_json
 from gdbscripts.framework import completions
+from gdbscripts.kernel import current_image, current_kernel
 from rcdbg.errors import RcdbgError, UsageError
 
 if TYPE_CHECKING:
@@ -44,12 +45,12 @@ class Print(gdb.Command):
         if typed.startswith("-"):
             return completions(text, word, _OPTIONS)
         try:
-            image = commands.current_image()
+            image = current_image()
         except RcdbgError:
             return []
         kernel: Kernel | None
         try:
-            kernel = commands.current_kernel()
+            kernel = current_kernel()
         except RcdbgError:
             kernel = None
         from rcdbg.model.path import complete
@@ -60,7 +61,7 @@ class Print(gdb.Command):
         """Resolve, decode, print."""
         # Not gdb.string_to_argv, which would take the quotes of a key away.
         words = argument.split()
-        as_json = commands.take_json(words)
+        as_json = take_json(words)
         try:
             depth = _take_depth(words)
         except UsageError as error:
@@ -75,7 +76,7 @@ class Print(gdb.Command):
                 return statics_answer(kernel.image)
             return print_answer(kernel, path, Limits(depth=depth))
 
-        commands.answer(ask, as_json)
+        answer(ask, as_json)
 
 
 def _take_depth(words: list[str]) -> int:

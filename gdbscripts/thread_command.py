@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import gdb
 
-from gdbscripts.commands import answer, current_kernel, take_json
+from gdbscripts.answers import answer, take_json
+from gdbscripts.kernel import current_kernel
 from rcdbg.errors import RcdbgError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _parked(number: int) -> parked.Parked | None:
     except RcdbgError as error:
         raise gdb.GdbError(f"rcdbg: {error}") from error
     if thread.context is not None:
-        shown: parked.Parked = _unwinding().parked(kernel, number, thread.context)
+        shown: parked.Parked = _unwinding().parked(kernel, thread, thread.context)
         return shown
     if thread.status in ("running", "dead"):
         return None

@@ -67,7 +67,7 @@ def plain():
     plain_walk(read, root, 2, 0, found)
     return sum(size for _, _, size, _ in found)
 def ours():
-    from gdbscripts.commands import current_image
+    from gdbscripts.kernel import current_image
     from gdbscripts.target import GdbTarget
     from rcdbg.model.kernel import Kernel
     from rcdbg.model.page_table import read_page_table

@@ -25,7 +25,7 @@ from rcdbg.image.forms import DebugSections
 from rcdbg.image.lines import LineTable, read_lines
 from rcdbg.image.rows import Row, Rows, Tables
 
-FORMAT = 6
+FORMAT = 8
 """Goes up whenever the extraction or the layout of the file changes."""
 
 KEPT_FILES = 64
@@ -129,6 +129,18 @@ class StoredRows:
         return found
 
     @cached_property
+    def copies(self) -> Sequence[Row]:
+        """Rows of those copies."""
+        found: list[Row] = json.loads(self._parts["copies"])
+        return found
+
+    @cached_property
+    def texts(self) -> Sequence[str]:
+        """Paths and files of those rows."""
+        found: list[str] = json.loads(self._parts["texts"])
+        return found
+
+    @cached_property
     def vtables(self) -> Mapping[int, int]:
         """Address of a vtable -> type id."""
         return dict(json.loads(self._parts["vtables"]))
@@ -156,6 +168,8 @@ def _pack_tables(found: Tables) -> Parts:
         "lost": _json(found.lost),
         "functions": _json(found.functions),
         "inlined": _json(found.inlined),
+        "copies": _json(found.copies),
+        "texts": _json(found.texts),
         "vtables": _json(list(found.vtables.items())),
     }
 

@@ -53,7 +53,10 @@ _WANTED: Wanted = {
     | {dw.AT_LOW_PC, dw.AT_HIGH_PC, dw.AT_RANGES, dw.AT_SPECIFICATION, dw.AT_ABSTRACT_ORIGIN}
     | {dw.AT_TYPE, dw.AT_CALLING_CONVENTION},
     dw.TAG_FORMAL_PARAMETER: frozenset({dw.AT_NAME, dw.AT_TYPE, dw.AT_ABSTRACT_ORIGIN}),
-    dw.TAG_INLINED_SUBROUTINE: frozenset({dw.AT_ABSTRACT_ORIGIN}),
+    dw.TAG_INLINED_SUBROUTINE: frozenset(
+        {dw.AT_ABSTRACT_ORIGIN, dw.AT_LOW_PC, dw.AT_HIGH_PC, dw.AT_RANGES}
+    )
+    | {dw.AT_CALL_FILE, dw.AT_CALL_LINE},
 }
 
 _QUALIFIERS = (
@@ -77,6 +80,8 @@ class _Scope:
     in_function: bool = False
     function: int | None = None
     """The subprogram whose parameters the children may be."""
+    inlined: int = 0
+    """In how many inlined functions, one in the other, the children are."""
 
 
 _Handler = Callable[[int, int, "_Scope", Attributes], "_Scope"]
@@ -285,8 +290,8 @@ class _Extraction:
         return scope
 
     def _inlined(self, offset: int, tag: int, scope: _Scope, found: Attributes) -> _Scope:
-        self._named.inlined(found.get(dw.AT_ABSTRACT_ORIGIN, 0))
-        return _Scope(scope.prefix, in_function=True)
+        self._named.inlined(scope.inlined, found)
+        return _Scope(scope.prefix, in_function=True, inlined=scope.inlined + 1)
 
 
 def without_arguments(name: str) -> str:

@@ -17,6 +17,9 @@ from rcdbg.image.rows import Row, Tables
 
 _MAX_ORIGINS = 8
 
+MAX_INLINED = 128
+"""Functions that are inlined one in the other; more are damage."""
+
 
 @dataclass(slots=True)
 class _Named:
@@ -47,6 +50,7 @@ class NamedDies:
         self._parameters: dict[int, tuple[str, int, int]] = {}
         self._altered: set[int] = set()
         self._inlined: Counter[int] = Counter()
+        self._copies: list[tuple[int, int, list[Range], tuple[int, int], int | None]] = []
 
     def enter_unit(self, unit: Unit, root: Attributes) -> None:
         """From here on DIEs belong to that unit."""
@@ -89,9 +93,15 @@ class NamedDies:
         name, type_id = found.get(dw.AT_NAME, ""), found.get(dw.AT_TYPE, 0)
         self._parameters[offset] = name, type_id, found.get(dw.AT_ABSTRACT_ORIGIN, 0)
 
-    def inlined(self, origin: int) -> None:
-        """Takes note of a copy of the subprogram at `origin` inside of another one."""
+    def inlined(self, depth: int, found: Attributes) -> None:
+        """Takes note of a copy of a subprogram inside of another one, or of `depth` such copies."""
+        origin = found.get(dw.AT_ABSTRACT_ORIGIN, 0)
         self._inlined[origin] += 1
+        ranges = code_ranges(self._unit, self._root, found)
+        if ranges and depth < MAX_INLINED:
+            called_in = (self._root.get(dw.AT_STMT_LIST, -1), found.get(dw.AT_CALL_FILE, 0))
+            copy = (origin, depth, ranges, called_in, found.get(dw.AT_CALL_LINE))
+            self._copies.append(copy)
 
     def fill(self, tables: Tables) -> None:
         """Adds all statics, functions and vtables that have an address."""
@@ -112,10 +122,19 @@ class NamedDies:
             row += [self._parameters_of(offset), named.type, offset in self._altered]
             tables.functions.append(row)
         tables.functions.sort(key=lambda row: row[2][0])
+        paths: dict[int, str] = {}
         for offset, count in self._inlined.items():
             if offset in self._named:
-                path = self._describe(self._complete(offset))[0]
+                path = paths[offset] = self._describe(self._complete(offset))[0]
                 tables.inlined[path] = tables.inlined.get(path, 0) + count
+        texts: dict[str, int] = {}
+        for origin, depth, ranges, called_in, line in self._copies:
+            if origin in paths:
+                file = self._files.path(*called_in) if line is not None else None
+                words = (texts.setdefault(t, len(texts)) for t in (paths[origin], file or ""))
+                tables.copies.append([*words, line, depth, ranges])
+        tables.texts = list(texts)
+        tables.copies.sort(key=lambda row: (row[3], row[4][0]))
 
     def _note(self, offset: int, prefix: str, found: Attributes) -> str:
         name = found.get(dw.AT_NAME, "")

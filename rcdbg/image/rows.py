@@ -34,6 +34,14 @@ class Rows(Protocol):
         """Path of a function -> copies of it inside of other functions."""
 
     @property
+    def copies(self) -> Sequence[Row]:
+        """Rows of such copies, outer ones first."""
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """The paths and files of those rows."""
+
+    @property
     def vtables(self) -> Mapping[int, int]:
         """Address of a vtable -> type id."""
 
@@ -61,6 +69,11 @@ class Tables:
     parameters, type of the result, whether the calling convention was altered], by address."""
     inlined: dict[str, int] = field(default_factory=dict)
     """Path of a function -> how many copies of it are inside of other functions."""
+    copies: list[Row] = field(default_factory=list)
+    """[path, file and line of the call, depth, [[address, size], ...]] of each such copy that has
+    code, path and file by their numbers in `texts`; depth 0 is inlined in a function, 1 in a copy
+    of depth 0. By depth and address."""
+    texts: list[str] = field(default_factory=list)
     vtables: dict[int, int] = field(default_factory=dict)
     """Address of a trait object's vtable -> the type behind it."""
 

@@ -58,6 +58,15 @@ class Function:
         return self.ranges[0][1]
 
 
+@dataclass(frozen=True, slots=True)
+class InlinedCall:
+    """A function that the compiler put in the place of its call, at `file` and `line`."""
+
+    path: str
+    file: str | None
+    line: int | None
+
+
 class DebugTypes:
     """The `TypeTable` of an image; decodes a type when it is asked for."""
 
@@ -203,6 +212,26 @@ class Functions:
     def inlined(self, path: str) -> int:
         """How many copies of that function the compiler put inside of other functions."""
         return self._rows.inlined.get(path, 0)
+
+    def inlined_at(self, pc: int) -> list[InlinedCall]:
+        """The inlined calls whose code holds `pc`, the innermost first."""
+        found = []
+        for starts, pieces in self._copies:
+            index = bisect_right(starts, pc) - 1
+            if index >= 0 and pc < pieces[index][0] + pieces[index][1]:
+                path, file, line, *_ = self._rows.copies[pieces[index][2]]
+                texts = self._rows.texts
+                found.append(InlinedCall(texts[path], texts[file] or None, line))
+        return found[::-1]
+
+    @cached_property
+    def _copies(self) -> list[tuple[list[int], list[tuple[int, int, int]]]]:
+        """Starts and pieces by depth: those of one depth do not overlap."""
+        by_depth: dict[int, list[tuple[int, int, int]]] = {}
+        for number, row in enumerate(self._rows.copies):
+            by_depth.setdefault(row[3], []).extend((*piece, number) for piece in row[4])
+        levels = [sorted(by_depth[depth]) for depth in sorted(by_depth)]
+        return [([start for start, _, _ in pieces], pieces) for pieces in levels]
 
     @cached_property
     def _pieces(self) -> tuple[list[int], list[tuple[int, int, int]]]:

@@ -5,21 +5,20 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from rcdbg.errors import MemoryReadError, UsageError
+from rcdbg.model.inlined import with_inlined
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.memory_set import root_of
 from rcdbg.model.state import Backtrace, Processor, Stack, Thread, Trap
+from rcdbg.model.thread_memory import ThreadMemory
 from rcdbg.model.threads import read_processor
 from rcdbg.model.trap import read_trap
 from rcdbg.model.unwind import backtrace_now, backtrace_of
-from rcdbg.model.value import MAX_ELEMENTS, DecodeError
-from rcdbg.riscv.sv39 import MODE_SV39, PAGE_SIZE
-from rcdbg.target.virtual import VirtualMemory
+from rcdbg.model.value import MAX_ELEMENTS
+from rcdbg.riscv.sv39 import PAGE_SIZE
 
 MAX_SCANNED = 1 << 24
 """Bytes of stacks that are looked through for their deepest use: 32 stacks of 512 KiB."""
 
 _CHUNK = 16 * PAGE_SIZE
-_PPN_BITS = 44
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class HartStack:
 
 def read_hart_stack(kernel: Kernel) -> HartStack:
     """The call stack of the hart, through traps into the interrupted code; never fails."""
-    return HartStack(backtrace_now(kernel), read_trap(kernel))
+    return HartStack(with_inlined(kernel, backtrace_now(kernel)), read_trap(kernel))
 
 
 def read_threads(kernel: Kernel) -> Processor:
@@ -60,14 +59,14 @@ def read_threads(kernel: Kernel) -> Processor:
 def read_call_stacks(kernel: Kernel) -> CallStacks:
     """All threads with their call stacks; never fails."""
     processor = read_threads(kernel)
-    spaces = _Spaces(kernel)
+    spaces = ThreadMemory(kernel)
     return CallStacks(processor, tuple(_call_stack(spaces.of(t), t) for t in processor.threads))
 
 
 def read_thread(kernel: Kernel, number: int) -> CallStack:
     """The thread with that id in depth; raises UsageError without one."""
     thread = find_thread(kernel, number)
-    own = _Spaces(kernel).of(thread)
+    own = ThreadMemory(kernel).of(thread)
     return _call_stack(own, _with_deepest(own, thread))
 
 
@@ -84,44 +83,18 @@ def find_thread(kernel: Kernel, number: int) -> Thread:
     raise UsageError(f"no thread {number}: {why}")
 
 
-class _Spaces:
-    """The kernel as its threads see it: each has its stack in the address space of its process."""
-
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
-        self._of_process: dict[int, Kernel] = {}
-
-    def of(self, thread: Thread) -> Kernel:
-        """The kernel with the memory of the thread's process, if that can be found."""
-        if thread.process is None or self._kernel.memory.mode != MODE_SV39:
-            return self._kernel
-        if thread.process not in self._of_process:
-            self._of_process[thread.process] = self._within(thread.process)
-        return self._of_process[thread.process]
-
-    def _within(self, process: int) -> Kernel:
-        memory = self._kernel.memory
-        with suppress(DecodeError):
-            root_ppn = root_of(self._kernel, process)
-            if root_ppn != memory.root_ppn and root_ppn < 1 << _PPN_BITS:
-                satp = memory.satp & ~memory.root_ppn | root_ppn
-                own = VirtualMemory(self._kernel.target, satp, self._kernel.image.physical)
-                return replace(self._kernel, memory=own)
-        return self._kernel
-
-
 def _call_stack(kernel: Kernel, thread: Thread) -> CallStack:
     if thread.context is not None:
-        return CallStack(thread, backtrace_of(kernel, thread.context))
+        return CallStack(thread, with_inlined(kernel, backtrace_of(kernel, thread.context)))
     if thread.status in ("running", "dead"):
-        return CallStack(thread, backtrace_now(kernel))
+        return CallStack(thread, with_inlined(kernel, backtrace_now(kernel)))
     return CallStack(thread, None)
 
 
 def with_deepest_use(kernel: Kernel, processor: Processor) -> Processor:
     """The same threads with `stack_deepest`, as far as MAX_SCANNED bytes of stacks reach."""
     left = MAX_SCANNED
-    spaces = _Spaces(kernel)
+    spaces = ThreadMemory(kernel)
     known: dict[int, Thread] = {}
     for thread in processor.threads[:MAX_ELEMENTS]:
         size = 0 if thread.stack is None else thread.stack.end - thread.stack.start

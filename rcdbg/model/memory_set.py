@@ -6,6 +6,7 @@ threads. Its MemorySet has `segments` (`range`, `flags`, `map_type`) and a `mapp
 lacks is left out and said.
 """
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ MAX_SEGMENTS = 4096
 """Segments of one process that are compared."""
 MAX_DIFFERENCES = 16
 """Differences of one segment that are listed: neighbouring pages count as one."""
+_MAX_NAMED = 16
+
 MAX_UNEXPLAINED = 64
 _PAIR_FIELDS = 2
 
@@ -84,6 +87,8 @@ class MemorySet:
     """How it was found: the static's path, or the threads that are in it."""
     process: int
     """Address of the Process struct."""
+    number: int
+    """What `--process` takes: the same at every stop, as long as the same processes are there."""
     is_user: bool | None
     threads: tuple[int, ...]
     """Ids of its threads."""
@@ -110,7 +115,7 @@ class MemorySet:
 
 @dataclass(frozen=True, slots=True)
 class MemorySets:
-    """The address spaces of all processes that were found; their order is their number."""
+    """The address spaces of all processes that were found, by number."""
 
     sets: tuple[MemorySet, ...]
     note: str = ""
@@ -122,6 +127,8 @@ class _Found:
     name: str
     value: Value
     threads: tuple[int, ...]
+    is_static: bool
+    """Whether a static holds it: such as the kernel's own."""
 
 
 @lru_cache(maxsize=16)
@@ -157,7 +164,7 @@ def _held_process(data: Value, name: str) -> Value:
 
 
 def _processes(kernel: Kernel, problems: list[Problem]) -> tuple[list[_Found], str]:
-    """The processes, those that a static holds first; and a note if one is not there yet."""
+    """The processes, in no order; and a note if one is not there yet."""
     name = kernel.profile.process
     found: dict[int, _Found] = {}
     note = ""
@@ -169,7 +176,7 @@ def _processes(kernel: Kernel, problems: list[Problem]) -> tuple[list[_Found], s
                 note = f"{path} is {NOT_YET}"
                 continue
             process = _held_process(data, name)
-            found.setdefault(process.address, _Found(path, process, ()))
+            found.setdefault(process.address, _Found(path, process, (), True))
         except DecodeError as error:
             problems.append(error.problem)
     members: dict[int, list[int]] = {}
@@ -190,8 +197,28 @@ def _processes(kernel: Kernel, problems: list[Problem]) -> tuple[list[_Found], s
             problems.append(error.problem)
             continue
         words = known.name if known else "found through its threads"
-        found[address] = _Found(words, value, tuple(sorted(ids)))
+        found[address] = _Found(words, value, tuple(sorted(ids)), known is not None)
     return list(found.values()), note
+
+
+def _numbered(kernel: Kernel, found: list[_Found]) -> list[tuple[int, _Found]]:
+    """The processes by number: the one that the kernel gave them, if it gave each its own.
+
+    Else they are counted: those of a static first, then by their lowest thread id. Whichever
+    thread runs, and wherever the others wait, the numbers are the same.
+    """
+    try:
+        given = {item.value[kernel.profile.process_id].scalar(): item for item in found}
+        if len(given) == len(found):
+            return sorted(given.items())
+    except DecodeError:
+        pass  # as in most kernels of this kind: a Process has no id
+
+    def order(item: _Found) -> tuple[bool, float, int]:
+        lowest = item.threads[0] if item.threads else math.inf
+        return (not item.is_static, 0 if item.is_static else lowest, item.value.address)
+
+    return list(enumerate(sorted(found, key=order)))
 
 
 def _short(static: Static) -> str:
@@ -219,7 +246,7 @@ def read_memory_sets(kernel: Kernel) -> MemorySets:
         return MemorySets((), "", (error.problem,))
     if not found and not note and not problems:
         note = f"no static of the kernel and no thread holds a {kernel.profile.process}"
-    sets = tuple(_read(kernel, item) for item in found)
+    sets = tuple(_read(kernel, item, number) for number, item in _numbered(kernel, found))
     return MemorySets(sets, note, tuple(problems))
 
 
@@ -230,15 +257,17 @@ def process_root(kernel: Kernel, number: int) -> Root:
     """
     problems: list[Problem] = []
     found, note = _processes(kernel, problems)
-    for position, item in enumerate(found):
-        if number in (position, item.value.address):
+    numbered = _numbered(kernel, found)
+    for own, item in numbered:
+        if number in (own, item.value.address):
             memory_set, _ = _memory_set(kernel, item.value)
             ppn = _root(memory_set)
-            return Root(sv39.MODE_SV39, ppn, f"of process {position} ({item.name})")
+            return Root(sv39.MODE_SV39, ppn, f"of process {own} ({item.name})")
     reason = note or "; ".join(f"{p.where}: {p.why}" for p in problems)
-    last = len(found) - 1
-    known = (
-        f"there are 0 to {last}" if last > 0 else "there is only 0" if found else "there is none"
+    numbers = ", ".join(str(own) for own, _ in numbered[:_MAX_NAMED])
+    numbers += ", ..." * (len(numbered) > _MAX_NAMED)
+    known = {0: "there is none", 1: f"there is only {numbers}"}.get(
+        len(numbered), f"there are {numbers}"
     )
     raise DecodeError(f"process {number}", f"{known}{': ' if reason else ''}{reason}")
 
@@ -268,7 +297,7 @@ def _root(memory_set: Value) -> int:
     return ppn
 
 
-def _read(kernel: Kernel, found: _Found) -> MemorySet:
+def _read(kernel: Kernel, found: _Found, number: int) -> MemorySet:
     problems: list[Problem] = []
 
     def attempt(decode: Callable[[], _T]) -> _T | None:
@@ -283,8 +312,8 @@ def _read(kernel: Kernel, found: _Found) -> MemorySet:
     address = found.value.address
     if located is None:
         return MemorySet(
-            found.name, address, user, found.threads, None, False, (), (), None, (), None, "",
-            tuple(problems),
+            found.name, address, number, user, found.threads, None, False, (), (), None, (), None,
+            "", tuple(problems),
         )  # fmt: skip
     memory_set, locked = located
     ppn = attempt(lambda: _root(memory_set))
@@ -315,6 +344,7 @@ def _read(kernel: Kernel, found: _Found) -> MemorySet:
     return MemorySet(
         found.name,
         address,
+        number,
         user,
         found.threads,
         ppn,

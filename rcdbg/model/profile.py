@@ -51,6 +51,8 @@ class Profile:
     thread_sleeping: str = "sleeping"
     thread_dead: str = "dead"
     process_is_user: str = "is_user"
+    """A Process's field; so is the next one, which it need not have."""
+    process_id: str = "pid"
 
     thread_ready: str = "Scheduler::add_thread"
     """Functions at whose entry something has happened, as `Type::function` or `Trait::function`;

@@ -106,6 +106,7 @@ def backtrace(value: Backtrace | None) -> Json | None:
                 "trap": f.is_trap,
                 "context": _hex(f.context),
                 "guess": f.is_guess,
+                "inlined": f.is_inlined,
             }
             for f in value.frames
         ],

@@ -95,6 +95,7 @@ def _memory_set(value: MemorySet) -> Json:
     return {
         "name": value.name,
         "process": f"{value.process:#x}",
+        "number": value.number,
         "is_user": value.is_user,
         "threads": list(value.threads),
         "root_ppn": value.root_ppn,

@@ -97,6 +97,9 @@ class StackFrame:
     """Where a trap's Context lies."""
     is_guess: bool = False
     """Whether the caller was found by ra or by the function's instructions, for want of better."""
+    is_inlined: bool = False
+    """Whether this function's code is a part of that of the next stack frame, whose line is that of
+    the call. `pc`, `cfa` and `sp` are the same there."""
 
 
 @dataclass(frozen=True, slots=True)

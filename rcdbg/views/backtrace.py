@@ -111,7 +111,9 @@ def _frame(number: int, frame: StackFrame, number_width: int, width: int) -> Tex
     where = source(frame.pc)
     if where is not None:
         cells.append(where)
-    if frame.pc.symbol is not None:
+    if frame.is_inlined:
+        cells.append(styled("inlined", palette.NOTE))
+    elif frame.pc.symbol is not None:
         cells.append(address(frame.pc.address))
     if frame.is_trap:
         text = "trap: it interrupted what follows"

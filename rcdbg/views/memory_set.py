@@ -21,13 +21,13 @@ _COLUMNS = (
 def view(found: MemorySets) -> RenderableType:
     """Every process's segments, and every difference between them and the page table."""
     parts: list[RenderableType] = [note_line(found.note)] if found.note else []
-    for number, item in enumerate(found.sets):
-        parts += _set(number, item)
+    for item in found.sets:
+        parts += _set(item)
     return Group(*parts, *problem_lines(found.problems))
 
 
-def _set(number: int, item: MemorySet) -> list[RenderableType]:
-    head = styled(f"process {number} ", palette.HEADING)
+def _set(item: MemorySet) -> list[RenderableType]:
+    head = styled(f"process {item.number} ", palette.HEADING)
     head.append_text(guest(item.name, palette.SYMBOL)).append(" at ")
     head.append_text(address(item.process))
     if item.is_user is not None:

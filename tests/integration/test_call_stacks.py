@@ -4,6 +4,7 @@ import io
 import random
 import re
 import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from rcdbg.image.cfi import How
 from rcdbg.image.elf import Image
 from rcdbg.model import serial
 from rcdbg.model.call_stacks import read_call_stacks, read_hart_stack, read_threads
-from rcdbg.model.kernel import Kernel
+from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
+from rcdbg.model.profile import Profile
 from rcdbg.model.state import Backtrace, Context
 from rcdbg.model.unwind import MAX_FRAMES, backtrace_now
 from rcdbg.pytest_plugin import BootKernel
@@ -26,6 +28,7 @@ from rcdbg.views.backtrace import view_all
 from rcdbg.views.render import render_text
 from tests.support.frozen import Frozen, Seen
 from tests.support.in_gdb import PIP_GDB, InGdb
+from tests.support.names import last_part
 
 ROUNDS = 150
 
@@ -49,6 +52,12 @@ def walker(tmp_path: Path) -> str:
         "                seen.append(hex(frame.pc()))\n"
         "            frame = frame.older()\n"
         "        print('stack-of', words, *seen)\n"
+        "        frame = gdb.newest_frame()\n"
+        "        while frame is not None:\n"
+        "            line = frame.find_sal().line\n"
+        "            inlined = frame.type() == gdb.INLINE_FRAME\n"
+        "            print('named', words, int(inlined), line, frame.name())\n"
+        "            frame = frame.older()\n"
         "Walk()\n"
     )
     return f"source {script}"
@@ -64,9 +73,25 @@ def stacks_in(text: str) -> dict[str, list[int]]:
     return found
 
 
+Call = tuple[str, bool, int]
+"""A function's own name, whether it is inlined, and its line, or 0."""
+
+
+def calls_in(text: str) -> dict[str, list[Call]]:
+    """The stack frames that `walk-stack NAME` printed, inlined ones too, by name."""
+    found: dict[str, list[Call]] = {}
+    for who, inlined, line, name in re.findall(r"^named (\S+) ([01]) (\d+) (.*)$", text, re.M):
+        found.setdefault(who, []).append((last_part(name), inlined == "1", int(line)))
+    return found
+
+
+def calls(stack: Backtrace) -> list[Call]:
+    return [(last_part(f.pc.symbol or "None"), f.is_inlined, f.pc.line or 0) for f in stack.frames]
+
+
 def pcs(stack: Backtrace) -> list[int]:
     assert stack.problems == ()
-    return [frame.pc.address for frame in stack.frames]
+    return [frame.pc.address for frame in stack.frames if not frame.is_inlined]
 
 
 def sleepers_at_a_tick(boot: BootKernel) -> Run:
@@ -126,6 +151,95 @@ def test_parked_threads_in_gdb(gdb: str, rcdbg_boot: BootKernel, walker: str) ->
         assert len(said[str(number)]) == len(expected) + 2
     assert said["hart"] == pcs(backtrace_now(kernel))
     assert before.pc == said["hart"][0]
+
+
+def bottomless(stack: list[Call]) -> list[Call]:
+    """Without where a thread's function returns to, which gdb calls by the symbol before it."""
+    return (
+        stack[:-1] if stack and stack[-1][0] in ("kernel_thread_exit", "__thread_bottom") else stack
+    )
+
+
+def compare(ours: list[Call], theirs: list[Call]) -> None:
+    """Equal, except that gdb gives a line to code to which the line table gives line 0."""
+    assert [call[:2] for call in ours] == [call[:2] for call in theirs]
+    lines = [(own, line) for (*_, own), (*_, line) in zip(ours, theirs, strict=True)]
+    assert lines[0][0] in (lines[0][1], 0)
+    assert all(own == line for own, line in lines[1:])
+
+
+def test_inlined_calls_are_stack_frames_as_in_gdb(
+    gdb: str, rcdbg_boot: BootKernel, walker: str
+) -> None:
+    """Names, order, lines; for the hart in the middle of a handler, and for parked threads."""
+    run = sleepers_at_a_tick(rcdbg_boot)
+    run.until(reached("set_next_timeout"))
+    kernel = run.kernel()
+    parked = [s for s in read_call_stacks(kernel).stacks if s.thread.context]
+    stacks = {str(s.thread.id): s.backtrace for s in parked}
+    commands = [walker, "walk-stack hart"]
+    for number in stacks:
+        commands += [f"rc thread {number} frame 0", f"walk-stack {number}", "rc thread off"]
+    said = calls_in(InGdb(gdb, run)(*commands))
+    for name, stack in (("hart", read_hart_stack(kernel).backtrace), *stacks.items()):
+        assert stack is not None
+        ours, theirs = bottomless(calls(stack)), bottomless(said[name])
+        assert ours
+        compare(ours, theirs[-len(ours) :])
+        assert len(theirs) == len(ours) or name != "hart"
+
+
+class AmidInlinedCalls:
+    """Until the hart is in the middle of code that is inlined twice or deeper."""
+
+    def __init__(self, image: Image) -> None:
+        self._places = list(self._of(image))
+
+    def _of(self, image: Image) -> Iterator[int]:
+        for function in image.functions:
+            address, end, outer = function.address, function.address + function.size, None
+            while address < end:
+                inner = image.functions.inlined_at(address)
+                # Where inlined code starts, gdb stands before its call.
+                if len(inner) >= 2 and inner == outer:
+                    yield address
+                    break
+                outer = inner
+                first = image.read(address, 1) or b"\0"
+                address += 4 if first[0] & 3 == 3 else 2
+
+    def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
+        return self._places
+
+    def happened(self, kernel: Kernel) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("stops", [1, 40])
+def test_the_hart_amid_inlined_calls(
+    gdb: str, rcdbg_boot: BootKernel, walker: str, stops: int
+) -> None:
+    """What gdb says of the hart; and `rc thread` leads past all of it to a parked thread."""
+    run = sleepers_at_a_tick(rcdbg_boot)
+    event = AmidInlinedCalls(run.image)
+    for _ in range(stops):
+        run.until(event)
+    kernel = run.kernel()
+    hart = calls(read_hart_stack(kernel).backtrace)
+    assert sum(is_inlined for _, is_inlined, _ in hart) >= 2
+    thread = next(s for s in read_call_stacks(kernel).stacks if s.thread.context)
+    assert thread.backtrace is not None
+    called = InGdb(gdb, run).call(  # it complains that it has no source of Rust's library
+        walker, "walk-stack hart", f"rc thread {thread.thread.id} frame 0", "walk-stack parked",
+        'printf "first %lx\\n", $pc',
+    )  # fmt: skip
+    text = called.stdout
+    said = calls_in(text)
+    compare(bottomless(hart), bottomless(said["hart"]))
+    parked = bottomless(calls(thread.backtrace))
+    compare(parked, bottomless(said["parked"])[-len(parked) :])
+    assert f"first {thread.backtrace.frames[0].pc.address:x}" in text
+    assert stacks_in(text)["parked"][-len(pcs(thread.backtrace)) :] == pcs(thread.backtrace)
 
 
 def test_backtrace_and_frame_of_a_parked_thread(gdb: str, rcdbg_boot: BootKernel) -> None:

@@ -1,6 +1,7 @@
 """Several address spaces: each process as rcdbg shows it, against QEMU while that process runs."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -11,11 +12,13 @@ from rcdbg.model import mappings
 from rcdbg.model.call_stacks import read_call_stacks
 from rcdbg.model.memory_set import MemorySet, process_root, read_memory_sets
 from rcdbg.model.page_table import read_page_table, translate
+from rcdbg.model.value import DecodeError
 from rcdbg.pytest_plugin import BootKernel
 from rcdbg.riscv import sv39
 from rcdbg.trace.events import trap
 from rcdbg.trace.run import Run
 from tests.integration.test_cli import rcdbg
+from tests.support.in_gdb import InGdb
 
 pytestmark = pytest.mark.every_kernel
 
@@ -101,8 +104,23 @@ def test_the_books_of_all_processes_agree_with_their_tables(stopped: Run) -> Non
     assert [s.active for s in found.sets].count(True) == 1
     places = {s.threads: [g.rights for g in s.segments if g.start == PLACE] for s in found.sets}
     assert places == {(0,): [], (1,): ["rw-u"], (2,): ["rw-u"], (3,): ["rw-u"]}
-    for number, item in enumerate(found.sets):
-        assert process_root(stopped.kernel(), number).ppn == item.root_ppn
+    for item in found.sets:
+        assert process_root(stopped.kernel(), item.number).ppn == item.root_ppn
+
+
+@pytest.mark.parametrize("current", THREADS)
+def test_a_number_means_the_same_process_at_every_stop(stopped: Run, current: int) -> None:
+    """The kernel's own first, then as the kernel counts them itself, whoever runs."""
+    run_to_thread(stopped, current)
+    found = read_memory_sets(stopped.kernel())
+    assert [s.number for s in found.sets] == [0, *THREADS]
+    roots = printed_roots(stopped)
+    for number in THREADS:
+        assert process_root(stopped.kernel(), number).ppn << 12 == roots[number]
+    assert roots.keys() == set(THREADS)
+    assert process_root(stopped.kernel(), 0).ppn << 12 not in roots.values()
+    with pytest.raises(DecodeError, match="there are 0, 1, 2, 3"):
+        process_root(stopped.kernel(), 4)
 
 
 def test_threads_are_known_by_process_and_mode(stopped: Run) -> None:
@@ -162,3 +180,89 @@ def test_on_the_command_line(rcdbg_kernel: object) -> None:
         assert "maps a 4 KiB page" in rcdbg("walk", hex(PLACE), "--process", number, *place).stdout
     walk = rcdbg("walk", hex(PLACE), "--process", "0", *place).stdout
     assert "no translation" in walk
+
+
+LOOK = """
+define look-around
+  printf "at %lx %lx\\n", $pc, $sp
+  info locals
+  python print(gdb.selected_frame().name())
+end
+"""
+
+
+def test_a_parked_threads_stack_frames_in_gdb(gdb: str, stopped: Run, tmp_path: Path) -> None:
+    """What gdb shows of a parked thread is what it showed while that thread's process ran."""
+    script = tmp_path / "look.gdb"
+    script.write_text(LOOK)
+    around = ["look-around", "up", "look-around", "up", "look-around"]
+    stack_of = "python print(gdb.selected_inferior().read_memory({}, 64).tobytes().hex())"
+    called = InGdb(gdb, stopped).call(  # it complains that it has no source of Rust's library
+        f"source {script}",
+        "set debuginfod enabled off",
+        "set language c",
+        "echo @\\n",
+        "bt",
+        "echo @\\n",
+        "frame 2",
+        "set $stack = $sp",
+        *around,
+        "echo @\\n",
+        "frame 0",
+        "tbreak *handle_interrupt",
+        "continue",
+        "echo @\\n",
+        "output $rc_current().id",
+        "echo @\\n",
+        "rc thread 1 bt",
+        "echo @\\n",
+        "rc thread 1 frame 0",
+        *around,
+        "echo @\\n",
+        stack_of.format("int(gdb.parse_and_eval('$stack'))"),
+        "rc thread off",
+        stack_of.format("int(gdb.parse_and_eval('$stack'))"),
+        "rc thread 1 frame 0",
+        "tbreak *handle_interrupt",
+        "continue",
+        "show trust-readonly-sections",
+        "show may-write-memory",
+        "info files",
+    )
+    _, witness, its_frames, _, current, bt, frames, rest = called.stdout.split("@\n")
+    assert int(current) in (2, USER)
+    witness = witness[witness.index("#2 ") :]
+    assert "kernel_part" in witness
+    assert unnumbered(bt) == unnumbered(witness)
+    assert frames.count("at ffffffff") >= 3
+    assert unnumbered(frames) == unnumbered(its_frames)
+    threads, satps = rest.splitlines()[:2]
+    assert threads != satps, "another thread's stack is at the same address"
+    assert rest.count(" is off.") == rest.count(" is on.") == 1
+    assert "rcdbg-thread" not in rest.split("info files")[-1]
+
+
+def unnumbered(text: str) -> str:
+    """gdb's words without the numbers of stack frames, and without the lines of Rust's library."""
+    text = re.sub(r"^(warning: )?\d+\t.*/library/.*\n", "", text, flags=re.MULTILINE)
+    return re.sub(r"^#\d+ +", "", text, flags=re.MULTILINE).strip()
+
+
+def test_memory_lent_to_gdb_is_not_written(gdb: str, stopped: Run) -> None:
+    """A write would go to the process in satp; without a thread selected it is the user's own."""
+    run_to_thread(stopped, 2)
+    word = "*($stack as *mut u32)"
+    called = InGdb(gdb, stopped).call(
+        "rc thread 1 frame 0",
+        "set $stack = $sp",
+        f"set var {word} = 77",
+        f'printf "@%d\\n", {word}',
+        "rc thread off",
+        f'printf "@%d\\n", {word}',
+        f"set var {word} = 78",
+        f'printf "@%d\\n", {word}',
+    )
+    assert called.stderr.count("Writing to memory is not allowed") == 1
+    lent, before, after = re.findall(r"@(-?\d+)", called.stdout)
+    assert "77" not in (lent, before)
+    assert after == "78"

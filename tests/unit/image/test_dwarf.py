@@ -343,6 +343,37 @@ def test_vtables_name_the_type_behind_a_trait_object(load: Load) -> None:
     assert list(image.types.statics()) == []
 
 
+def test_inlined_calls(load: Load) -> None:
+    """Nested ones, one in two pieces, one that the linker discarded, and a lexical block."""
+
+    def call(origin: Die, line: int, *place: tuple[int, int, build.Value], inside: Die) -> Die:
+        what = (0x31, build.REF4, origin), (0x59, build.DATA1, line)
+        return Die(0x1D, *what, *place, children=[inside])
+
+    leaf = Die(0x2E, (0x03, build.STRP, "leaf"), (0x20, build.DATA1, 1))
+    middle = Die(0x2E, (0x03, build.STRP, "middle"), (0x20, build.DATA1, 1))
+    pieces = words(BASE + 8, BASE + 12, BASE + 20, BASE + 24, 0, 0)
+    nothing = Die(0x0B)
+    discarded = call(leaf, 4, (0x11, build.ADDR, 0), (0x12, build.DATA4, 4), inside=nothing)
+    inner = call(leaf, 7, (0x55, build.SEC_OFFSET, 0), inside=discarded)
+    block = Die(0x0B, children=[inner])
+    outer = call(middle, 9, (0x11, build.ADDR, BASE + 4), (0x12, build.DATA4, 28), inside=block)
+    function = build.function("caller", BASE, 64)
+    function.children = [outer]
+    image = load(build.namespace("os", leaf, middle, function), extra={"ranges": pieces})
+    found = {
+        offset: [(c.path, c.file, c.line) for c in image.functions.inlined_at(BASE + offset)]
+        for offset in (0, 4, 8, 11, 12, 20, 24, 31, 32)
+    }
+    one, two = ("os::leaf", None, 7), ("os::middle", None, 9)
+    assert found == {
+        0: [], 4: [two], 8: [one, two], 11: [one, two], 12: [two], 20: [one, two], 24: [two],
+        31: [two], 32: [],
+    }  # fmt: skip
+    assert (image.functions.inlined("os::leaf"), image.functions.inlined("os::middle")) == (2, 1)
+    assert image.functions.inlined_at(0) == image.functions.inlined_at((1 << 64) - 1) == []
+
+
 def test_functions(load: Load) -> None:
     high_pc_is_an_address = Die(
         0x2E,

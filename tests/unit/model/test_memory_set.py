@@ -1,14 +1,20 @@
 """Segments against page tables, page by page."""
 
+from types import SimpleNamespace
+from typing import cast
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rcdbg.model import memory_set as ms
+from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory_set import Segment
 from rcdbg.model.page_table import read_page_table
+from rcdbg.model.profile import Profile
 from rcdbg.model.state import MappedRange
 from rcdbg.riscv import sv39
 from tests.unit.model.tables import PAGE, Tables
+from tests.unit.model.world import World
 
 R, W, X, U = sv39.R, sv39.W, sv39.X, sv39.U
 OFFSET = 0x1000_0000
@@ -113,3 +119,26 @@ def test_a_segment_within_pages_takes_them_whole() -> None:
     (found,) = ms._compare([segment], ranges_of(mapped), {}, 0x1000 - 0x9000_0000)
     assert found.differences == ()
     assert list(ms._unexplained([segment], ranges_of(mapped), [])) == []
+
+
+def numbers(pids: list[int], profile: Profile) -> list[tuple[int, str]]:
+    """Processes a, b, c: c is the kernel's, b has the lowest thread."""
+    world = World()
+    process = world.struct("os::Process", [("pid", world.u64)])
+    found = []
+    for name, pid, thread in zip("abc", pids, (5, 2, 9), strict=True):
+        value = world.new(process)
+        world.set(value, "pid", pid)
+        found.append(ms._Found(name, value, (thread,), name == "c"))
+    kernel = cast(Kernel, SimpleNamespace(profile=profile))
+    return [(number, item.name) for number, item in ms._numbered(kernel, found)]
+
+
+def test_processes_have_the_numbers_that_the_kernel_gave_them() -> None:
+    assert numbers([30, 10, 20], Profile()) == [(10, "b"), (20, "c"), (30, "a")]
+
+
+def test_processes_without_numbers_of_their_own_are_counted() -> None:
+    counted = [(0, "c"), (1, "b"), (2, "a")]
+    assert numbers([7, 7, 8], Profile()) == counted, "two with the same number"
+    assert numbers([3, 2, 1], Profile(process_id="number")) == counted, "no such field"

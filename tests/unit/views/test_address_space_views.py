@@ -31,13 +31,16 @@ SEGMENT = Segment(
 )
 PROBLEM = (Problem(HOSTILE, HOSTILE),)
 SET = MemorySet(
-    HOSTILE, 0x8040_0000, True, (1, 2), 0x80268, False, (SEGMENT,), (RANGE,), 3,
+    HOSTILE, 0x8040_0000, 7, True, (1, 2), 0x80268, False, (SEGMENT,), (RANGE,), 3,
     (Difference("stray-frame", 0x9000, 0x1000, HOSTILE),), True, "the lock is held", PROBLEM,
 )  # fmt: skip
 MAPPED = (Mapped(0x1000, "rw---", 4096), Mapped(0x4000_0000, "r----", 0x20_0000))
 
 VIEWS: list[tuple[RenderableType, list[str]]] = [
-    (memory_set.view(MemorySets((SET,), "", PROBLEM)), ["unmapped", "innosegment", "stray-frame"]),
+    (
+        memory_set.view(MemorySets((SET,), "", PROBLEM)),
+        ["process7", "unmapped", "innosegment", "stray-frame"],
+    ),
     (memory_set.view(MemorySets((), "not there yet")), ["notthereyet"]),
     (mappings.reverse(Reverse(0x8030_0000, MAPPED)), ["0x80300000", "0x40000000", "2Mpage"]),
     (

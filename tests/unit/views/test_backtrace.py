@@ -28,6 +28,15 @@ def test_every_frame_is_there(width: int) -> None:
     assert max(len(line) for line in text.splitlines()) <= width
 
 
+def test_inlined_calls_are_marked() -> None:
+    frames = (StackFrame(samples.PARK, 1, 1, is_inlined=True), StackFrame(samples.SPIN, 1, 1))
+    lines = render_text(backtrace.view(Backtrace(frames, "end")), width=140).splitlines()
+    assert "inlined" in lines[0]
+    assert hex(samples.PARK.address) not in lines[0]
+    assert "inlined" not in lines[1]
+    assert hex(samples.SPIN.address) in lines[1]
+
+
 def test_the_middle_of_a_long_one_is_left_out() -> None:
     frames = tuple(StackFrame(samples.SPIN, n, n) for n in range(500))
     text = render_text(backtrace.view(Backtrace(frames, "end")), width=100)
