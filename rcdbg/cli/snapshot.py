@@ -15,7 +15,7 @@ from rcdbg.target.protocol import Ram
 from rcdbg.target.snapshot import Machine, ReadPhys, write_snapshot
 
 if TYPE_CHECKING:
-    from rcdbg.trace.run import Run
+    pass
 
 
 def add_to(commands: Any) -> None:
@@ -45,7 +45,7 @@ def _run(arguments: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _booted(arguments: argparse.Namespace) -> Iterator[tuple[Machine, ReadPhys]]:
     from rcdbg.trace.events import place
-    from rcdbg.trace.run import Run
+    from rcdbg.trace.run import Run, machine_of
 
     options = common(arguments)
     image = load_image(options.kernel)
@@ -53,13 +53,6 @@ def _booted(arguments: argparse.Namespace) -> Iterator[tuple[Machine, ReadPhys]]
     with Run(options.boot, image) as run:
         run.until(event, arguments.timeout)
         yield machine_of(run), run.target.read_phys
-
-
-def machine_of(run: "Run") -> Machine:
-    """What a snapshot keeps of a kernel that stands, beside its memory."""
-    now = run.stub.registers()
-    others = {n: v for n, v in run.stub.every_register().items() if n not in now.csrs}
-    return _machine(run.image, now, run.target.ram, others, run.console)
 
 
 def _machine(image: Image, now: Any, ram: Ram, others: dict[str, int], console: Any) -> Machine:

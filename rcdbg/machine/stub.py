@@ -192,6 +192,10 @@ class StubClient:
         if address not in self._breakpoints.values():
             self._demand_ok(b"z0,%x,4" % address)
 
+    def has_breakpoint(self, address: int | None) -> bool:
+        """Whether one of our breakpoints is there."""
+        return address in self._breakpoints.values()
+
     def set_step_mode(self, mode: int) -> None:
         """What a step holds back: `STEP_ALONE`, or `STEP_WITH_INTERRUPTS` to enter handlers."""
         self._demand_ok(b"Qqemu.sstep=%x" % mode)

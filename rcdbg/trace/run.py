@@ -15,6 +15,7 @@ from rcdbg.model.profile import Profile
 from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState, Place
 from rcdbg.target.memory import RamTarget
+from rcdbg.target.snapshot import Machine
 from rcdbg.trace.events import Event, Exited
 
 DEFAULT_SECONDS = 30.0
@@ -148,6 +149,14 @@ class Run:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def machine_of(run: Run) -> Machine:
+    """What a snapshot keeps of a kernel that stands, beside its memory."""
+    now = run.stub.registers()
+    others = {n: v for n, v in run.stub.every_register().items() if n not in now.csrs}
+    image = run.image
+    return Machine(now, run.target.ram, image.data, image.path.name, run.console, others)
 
 
 def describe(place: Place) -> str:

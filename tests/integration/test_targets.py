@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from rcdbg.cli.snapshot import machine_of
 from rcdbg.errors import MachineError
 from rcdbg.image.elf import image_of, load_image
 from rcdbg.machine import live
@@ -22,7 +21,7 @@ from rcdbg.target.protocol import Target
 from rcdbg.target.snapshot import Snapshot, pack, read_snapshot
 from rcdbg.trace.events import exited, trap
 from rcdbg.trace.live import running_guest, sample
-from rcdbg.trace.run import Run
+from rcdbg.trace.run import Run, machine_of
 from rcdbg.views.subjects import SUBJECTS, subject, walk_answer
 from tests.integration.test_gdb_commands import PIP_GDB, SCRIPT, documents
 

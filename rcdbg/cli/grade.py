@@ -1,0 +1,129 @@
+"""`rcdbg grade SUITE KERNEL...`: a suite of tests over many kernels at once."""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rcdbg.errors import UsageError
+
+if TYPE_CHECKING:
+    from rcdbg.machine.suite import Grade
+
+_INTERRUPTED = 130
+_SECONDS = 600.0
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to a parser's subparsers."""
+    parser = commands.add_parser(
+        "grade",
+        help="run a suite of pytest tests over many kernels at once",
+        description="Run the tests in SUITE over each KERNEL, each in a pytest process of its own,"
+        " and print a row for each. Exit status: 0 if all passed, 1 if not, 2 for what cannot be"
+        " graded at all.",
+    )
+    parser.add_argument("suite", metavar="SUITE", type=Path, help="a folder or file of tests")
+    parser.add_argument("kernels", metavar="KERNEL", nargs="+", help="ELFs to test")
+    parser.add_argument(
+        "-n", type=int, metavar="N", dest="workers", help="at once (default: one for each core)"
+    )
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the grades as JSON")
+    parser.add_argument("--junit", metavar="FILE", type=Path, help="write the grades as JUnit XML")
+    parser.add_argument(
+        "--artifacts", metavar="DIR", type=Path, help="keep failed tests' snapshots and traces"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        default=_SECONDS,
+        help=f"of host time for each kernel (default: {_SECONDS:g})",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from rcdbg.cli.grade_files import write_json, write_junit
+    from rcdbg.machine.suite import Grade
+    from rcdbg.views.grade import view
+    from rcdbg.views.render import show
+
+    _check(arguments)
+    kernels: list[str] = arguments.kernels
+    found, interrupted = _grade_all(arguments)
+    missing = "interrupted" if interrupted else "its worker ended without a word"
+    grades = [
+        found.get(number) or Grade(kernel, "error", None, 0.0, missing)
+        for number, kernel in enumerate(kernels)
+    ]
+    if arguments.json:
+        write_json(arguments.json, str(arguments.suite), grades)
+    if arguments.junit:
+        write_junit(arguments.junit, grades)
+    show(view(grades))
+    if interrupted:
+        return _INTERRUPTED
+    return 0 if all(grade.outcome == "passed" for grade in grades) else 1
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse what no kernel could be blamed for."""
+    if not arguments.suite.exists():
+        raise UsageError(f"no tests at {arguments.suite}: name a folder or a file of tests")
+    if arguments.timeout <= 0:
+        raise UsageError(f"--timeout {arguments.timeout:g}: more than 0 seconds")
+    if arguments.workers is not None and arguments.workers < 0:
+        raise UsageError(f"-n {arguments.workers}: not less than 0")
+    for file in filter(None, (arguments.json, arguments.junit)):
+        if not file.absolute().parent.is_dir():
+            raise UsageError(f"cannot write {file}: there is no folder {file.parent}")
+    if arguments.artifacts:
+        try:
+            arguments.artifacts.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot write to {arguments.artifacts}: {error.strerror}") from error
+
+
+def _grade_all(arguments: argparse.Namespace) -> tuple[dict[int, "Grade"], bool]:
+    """The grades by the number of the kernel, and whether the user broke it off."""
+    import json
+
+    import pytest
+
+    from rcdbg.pytest_grade import SUFFIX, Grades
+
+    kernels: list[str] = arguments.kernels
+    workers = len(os.sched_getaffinity(0)) if arguments.workers is None else arguments.workers
+    workers = min(workers, len(kernels))
+    done = 0
+
+    def tell(grade: "Grade") -> None:
+        nonlocal done
+        done += 1
+        said = f"[{done}/{len(kernels)}] {grade.kernel}: {grade.outcome}, {grade.seconds:.1f} s"
+        print(said, file=sys.stderr, flush=True)
+
+    grades = Grades(kernels, tell)
+    with tempfile.TemporaryDirectory(prefix="rcdbg-grade-") as folder:
+        order = Path(folder) / f"kernels{SUFFIX}"
+        artifacts = arguments.artifacts and str(arguments.artifacts.absolute())
+        document = {"suite": [str(arguments.suite)], "kernels": kernels,
+                    "timeout": arguments.timeout, "artifacts": artifacts}  # fmt: skip
+        order.write_text(json.dumps(document))
+        (Path(folder) / "pytest.ini").write_text("[pytest]\n")
+        options = [str(order), "-c", f"{folder}/pytest.ini", "--rootdir", folder, "--noconftest"]
+        options += [
+            "-p",
+            "rcdbg.pytest_grade",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:terminal",
+            "-p",
+            "no:asyncio",
+        ]
+        status = pytest.main([*options, "-n", str(workers)], plugins=[grades])
+    return grades.by_number, status == pytest.ExitCode.INTERRUPTED

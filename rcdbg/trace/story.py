@@ -1,0 +1,458 @@
+"""A kernel's story, told and judged: the vocabulary of tests over what a kernel does.
+
+    run.until(trap_enter(cause="timer"))             # it comes; the kernel stands there
+    run.collect(switch(), count=6)                   # these, in order
+    run.expect_order(sleep(1), wake(1))              # one after the other
+    run.never(thread_exit(), until=console("done"))  # does not come before that
+    run.eventually(switch(to=2), ticks=1_000_000)    # has come, or comes in time
+    with run.within(ticks=500_000): ...              # all of it in 50 ms of the guest's time
+
+What is awaited is an event of the trace (`rcdbg.trace.patterns`), or a condition of
+`rcdbg.trace.events`. The kernel stands at each event until the next word; its state, memory and
+registers can be read and changed there.
+"""
+
+import contextlib
+import dataclasses
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Self, TypeGuard, overload
+
+from rcdbg.image.elf import Image
+from rcdbg.machine.deadline import Deadline
+from rcdbg.model.call_stacks import HartStack, read_hart_stack
+from rcdbg.model.frame_owners import FrameOwners, read_frame_owners
+from rcdbg.model.heap import Heap, read_heap
+from rcdbg.model.kernel import Kernel
+from rcdbg.target.snapshot import write_snapshot
+from rcdbg.trace import faults
+from rcdbg.trace.events import Event, Exited
+from rcdbg.trace.invariants import Invariant
+from rcdbg.trace.kinds import parse_kinds
+from rcdbg.trace.patterns import Matcher
+from rcdbg.trace.record import TraceEvent
+from rcdbg.trace.run import Boot, EventMissedError, Run, describe, machine_of
+from rcdbg.trace.waiting import Limit, OverdueError, guest_ticks, wait_stop
+from rcdbg.trace.watching import Watch, kinds_of, one_line
+
+DEFAULT_TICKS = 200_000_000
+"""Guest time within which an event has to come unless the test says otherwise: 20 s."""
+
+HOST_SECONDS = 120.0
+"""For a guest whose own time does not go on."""
+
+DEFAULT_KINDS = parse_kinds("traps,threads,satp")
+"""What is recorded of every story: little enough to cost little, and what tests ask for."""
+
+MAX_HISTORY = 200_000
+_TICKS_PER_SECOND = 10_000_000
+_EXIT_SECONDS = 10.0
+
+Awaited = Event | Matcher
+
+
+class StoryError(EventMissedError):
+    """The story went another way than the test says; the first line says how."""
+
+
+StoryError.__module__ = "rcdbg.testing"  # from where tests have it, and shorter in their reports
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ended:
+    """The machine has ended, with this exit status."""
+
+    status: int
+
+    def __str__(self) -> str:
+        return f"the kernel ended with status {self.status}"
+
+
+Happening = TraceEvent | Event | Ended
+
+
+class Story(Run):
+    """A `Run` that knows what happened, and the words to say what should have.
+
+    `history` has the events so far, and the lines that the kernel printed among them.
+    """
+
+    def __init__(
+        self,
+        boot: Boot,
+        image: Image | None = None,
+        *,
+        kinds: Sequence[str] = DEFAULT_KINDS,
+        invariants: Iterable[Invariant] = (),
+    ) -> None:
+        super().__init__(boot, image)
+        self.boot = boot
+        self.history: deque[TraceEvent] = deque(maxlen=MAX_HISTORY)
+        self.memory = faults.Memory(self.stub, self.kernel)
+        self.registers = faults.RegisterFile(self.stub)
+        self.exit_status: int | None = None
+        self._watch = Watch(self.kernel, kinds)
+        self._invariants = list(invariants)
+        self._pending: deque[TraceEvent] = deque()
+        self._reached: list[Event] = []
+        self._breakpoints: dict[int, int] = {}
+        self._ticks = 0
+        self._within: int | None = None
+        self._printed = 0
+        self._entry = self.image.physical(self.image.entry)
+
+    # What is awaited
+
+    @overload
+    def until(
+        self, event: Matcher, seconds: float = ..., *, ticks: int | None = ...
+    ) -> TraceEvent: ...
+    @overload
+    def until(
+        self, event: Event, seconds: float = ..., *, ticks: int | None = ...
+    ) -> Kernel | None: ...
+
+    def until(
+        self, event: Awaited, seconds: float = HOST_SECONDS, *, ticks: int | None = None
+    ) -> TraceEvent | Kernel | None:
+        """Run to the next `event`; the kernel stands there afterwards.
+
+        Returns it, or for a condition the kernel at that moment; None after a shutdown that was
+        waited for. Raises StoryError if the machine ends first, or `ticks` of the guest's time
+        pass; UsageError for an event that this kernel cannot have.
+        """
+        __tracebackhide__ = True
+        times = getattr(event, "times", 1)
+        for found in self._happenings([event], f"expected {event}", ticks, seconds):
+            if isinstance(found, Ended):
+                self._demand_end(event, found)
+                return None
+            if not _is(found, event):
+                continue
+            times -= 1
+            if times < 1:
+                return found if isinstance(found, TraceEvent) else self.kernel()
+        raise AssertionError("happenings end only by an end")
+
+    def collect(
+        self,
+        event: Matcher,
+        *,
+        count: int | None = None,
+        until: Awaited | None = None,
+        ticks: int | None = None,
+    ) -> list[TraceEvent]:
+        """All such events from here on: `count` of them, or those before `until`, or in `ticks`.
+
+        Without a limit, up to the machine's end. Raises StoryError if `count` or `until` does not
+        come.
+        """
+        __tracebackhide__ = True
+        found: list[TraceEvent] = []
+        wanted = f"expected {count} x {event}" if count is not None else f"expected {until}"
+        awaited = [event, *([until] if until is not None else [])]
+        window = ticks if count is None and until is None else None
+        end = self.ticks + window if window is not None else None
+        try:
+            for one in self._happenings(awaited, wanted, ticks, raw=window is not None):
+                if isinstance(one, Ended):
+                    if (count is None and until is None) or _ends(until, one):
+                        return found
+                    got = f", after {len(found)} x {event}" if found else ""
+                    self._fail(f"{wanted}, but {self._end_words(one)}{got}")
+                if until is not None and _is(one, until):
+                    return found
+                if isinstance(one, TraceEvent) and event.matches(one):
+                    found.append(one)
+                    if len(found) == count:
+                        return found
+        except OverdueError:
+            if end is None:
+                raise
+        return found
+
+    def expect_order(self, *events: Matcher, ticks: int | None = None) -> list[TraceEvent]:
+        """These events come, one after the other, and none of them out of turn; returns them.
+
+        Other events may come between. Raises StoryError.
+        """
+        __tracebackhide__ = True
+        order = ", then ".join(map(str, events))
+        found: list[TraceEvent] = []
+        if not events:
+            return found
+        for one in self._happenings(list(events), f"expected {order}", ticks):
+            awaited = events[len(found)]
+            if isinstance(one, Ended):
+                self._fail(f"expected {order}, but {self._end_words(one)} before {awaited}")
+            if not isinstance(one, TraceEvent):
+                continue
+            if awaited.matches(one):
+                found.append(one)
+                if len(found) == len(events):
+                    return found
+            else:
+                early = next((e for e in events if e.matches(one)), None)
+                if early is not None:
+                    came = f"{early} came before {awaited}"
+                    self._fail(f"expected {order}, but {came}:\n{one_line(one)}")
+        return found
+
+    def never(
+        self, event: Matcher, *, until: Awaited | None = None, ticks: int | None = None
+    ) -> None:
+        """`event` does not come before `until`, in `ticks`, or at all; raises StoryError."""
+        __tracebackhide__ = True
+        limit = f" before {until}" if until is not None else f" in {_time(ticks)}" if ticks else ""
+        window = ticks is not None and until is None
+        awaited = [event, *([until] if until is not None else [])]
+        try:
+            for one in self._happenings(awaited, f"expected {until}", ticks, raw=window):
+                if isinstance(one, Ended):
+                    if until is None or _ends(until, one):
+                        return
+                    self._fail(f"expected {until}, but {self._end_words(one)}")
+                if isinstance(one, TraceEvent) and event.matches(one):
+                    self._fail(f"expected no {event}{limit}, but it came:\n{one_line(one)}")
+                if until is not None and _is(one, until):
+                    return
+        except OverdueError:
+            if not window:
+                raise
+
+    def eventually(self, event: Matcher, *, ticks: int | None = None) -> TraceEvent:
+        """`event` has come already, or comes within `ticks`; returns the first one."""
+        __tracebackhide__ = True
+        for old in self.history:
+            if event.matches(old):
+                return old
+        return self.until(event, ticks=ticks)
+
+    @contextlib.contextmanager
+    def within(self, *, ticks: int) -> Iterator[Self]:
+        """What is awaited inside has to come before `ticks` of the guest's time have passed."""
+        __tracebackhide__ = True
+        outer, end = self._within, self.ticks + ticks
+        self._within = end if outer is None else min(end, outer)
+        try:
+            yield self
+        finally:
+            self._within = outer
+        if self.ticks > end:
+            self._fail(f"expected all of it within {_time(ticks)}, "
+                       f"but it took {_time(self.ticks - end + ticks)}")  # fmt: skip
+
+    def always(self, *rules: Invariant) -> None:
+        """From here on these have to hold, at every event."""
+        self._invariants += rules
+
+    # What there is at a stop
+
+    @property
+    def ticks(self) -> int:
+        """The guest's time, in ticks of its timebase (10 MHz); at its end after it."""
+        if self.exit_status is None:
+            self._ticks = guest_ticks(self.stub)
+        return self._ticks
+
+    def backtrace(self) -> HartStack:
+        """The hart's call stack, through traps into the code that they interrupted."""
+        return read_hart_stack(self.kernel())
+
+    def heap(self) -> Heap:
+        """The kernel's heap."""
+        return read_heap(self.kernel())
+
+    def owners(self) -> FrameOwners:
+        """Who has each frame."""
+        return read_frame_owners(self.kernel())
+
+    def read(self, path: str) -> int:
+        """The number at a PATH, as `rcdbg print` has it: a static, or a field inside of it."""
+        return faults.value_at(self.kernel(), path)
+
+    def write(self, path: str, number: int) -> None:
+        """Change the number at a PATH."""
+        faults.write_at(self.kernel(), self.memory, path, number)
+
+    def type(self, text: str) -> None:
+        """Type to the kernel's console. The kernel gets it when it runs and reads."""
+        self.qemu.console.write(text.encode())
+
+    def save_snapshot(self, path: Path) -> int:
+        """Write a snapshot of the kernel as it stands; returns the file's size in bytes."""
+        return write_snapshot(path, machine_of(self), self.target.read_phys)
+
+    def save_trace(self, path: Path) -> None:
+        """Write the events so far as JSON Lines."""
+        path.write_text("".join(json.dumps(e.document()) + "\n" for e in self.history))
+
+    # How it goes on
+
+    def _happenings(
+        self,
+        awaited: Sequence[Awaited],
+        expected: str,
+        ticks: int | None,
+        seconds: float = HOST_SECONDS,
+        *,
+        raw: bool = False,
+    ) -> Iterator[Happening]:
+        """What happens from here on; the kernel stands at each until the next one is asked for.
+
+        An end is the last. When the time is over: OverdueError if `raw`, else StoryError.
+        """
+        __tracebackhide__ = True
+        conditions = [a for a in awaited if _is_condition(a)]
+        self._watch.widen(*kinds_of(awaited))
+        begun = self.ticks
+        limit = Limit(self._end_of_time(begun, ticks), Deadline(seconds))
+        self._break_at(conditions)
+        try:
+            while True:
+                yield from self._told(conditions, limit)
+                if self.exit_status is not None:
+                    yield Ended(self.exit_status)
+                    return
+                self._go_on(conditions, limit)
+        except OverdueError as error:
+            self._settle()
+            if raw:
+                raise
+            overdue = error
+        self._fail(f"{expected} {self._overdue_words(overdue, limit, begun)}")
+
+    def _end_of_time(self, now: int, ticks: int | None) -> int:
+        ends = [now + (DEFAULT_TICKS if ticks is None else ticks)]
+        if self._within is not None:
+            ends = [self._within] if ticks is None else [*ends, self._within]
+        return min(ends)
+
+    def _told(self, conditions: Sequence[Event], limit: Limit) -> Iterator[Happening]:
+        __tracebackhide__ = True
+        while self._pending:
+            event = self._pending[0]
+            if event.ticks is not None and event.ticks > limit.ticks:
+                raise OverdueError(event.ticks, by_host=False)
+            self._pending.popleft()
+            self.history.append(event)
+            self._check(event)
+            yield event
+        reached, self._reached = self._reached, []
+        for condition in reached:
+            if self._ticks > limit.ticks:
+                raise OverdueError(self._ticks, by_host=False)
+            yield condition
+
+    def _go_on(self, conditions: Sequence[Event], limit: Limit) -> None:
+        self.stub.resume()
+        stop = wait_stop(self.stub, limit)
+        if stop.reason == "exited":
+            self.exit_status = self.qemu.wait(_EXIT_SECONDS)
+            self._breakpoints.clear()
+            self._hear()
+            return
+        self.qemu.settle()
+        kernel = self.kernel()
+        now = self.ticks
+        if kernel.registers.pc == self._entry:
+            # What the firmware has printed is not the kernel's story.
+            self._printed = len(self.console)
+            self._entry = None
+            self._break_at(conditions)
+        self._hear()
+        for event in self._watch.events(kernel, now):
+            self._pending.append(self._numbered(event))
+        here = kernel.registers.pc
+        for condition in conditions:
+            places = condition.places(self.image, self.profile)
+            if here in places and condition.happened(kernel):
+                self._reached.append(condition)
+
+    def _break_at(self, conditions: Sequence[Event]) -> None:
+        wanted = {*self._watch.places, *([] if self._entry is None else [self._entry])}
+        for condition in conditions:
+            wanted.update(condition.places(self.image, self.profile))
+        if self.exit_status is not None:
+            return
+        for address in set(self._breakpoints) - wanted:
+            self.stub.remove_breakpoint(self._breakpoints.pop(address))
+        for address in wanted - set(self._breakpoints):
+            self._breakpoints[address] = self.stub.insert_breakpoint(address)
+
+    def _settle(self) -> None:
+        self.qemu.settle()
+        self._hear()
+
+    def _hear(self) -> None:
+        """Take the lines that were printed since the last stop into the history."""
+        if self._watch.has("console") or self._entry is not None:
+            return
+        text = self.console
+        end = text.rfind("\n") + 1
+        for line in text[self._printed : end].splitlines() if end > self._printed else ():
+            if line.strip():
+                heard = self._watch.heard(line.rstrip("\r"), self._ticks)
+                self.history.append(self._numbered(heard))
+        self._printed = max(end, self._printed)
+
+    def _numbered(self, event: TraceEvent) -> TraceEvent:
+        self._number = getattr(self, "_number", 0) + 1
+        return dataclasses.replace(event, seq=self._number)
+
+    def _check(self, event: TraceEvent) -> None:
+        __tracebackhide__ = True
+        for rule in self._invariants:
+            broken = rule.broken(self, event)
+            if broken is not None:
+                self._fail(f"{rule.name} is broken: {broken}; seen at\n{one_line(event)}")
+
+    # How it fails
+
+    def _demand_end(self, event: Awaited, end: Ended) -> None:
+        __tracebackhide__ = True
+        if not _ends(event, end):
+            self._fail(f"expected {event}, but {self._end_words(end)}")
+
+    def _end_words(self, end: Ended) -> str:
+        lines = [line for line in self.console.splitlines() if line.strip()]
+        return f"{end}; it said: {lines[-1].strip()}" if lines else str(end)
+
+    def _overdue_words(self, error: OverdueError, limit: Limit, begun: int) -> str:
+        where = describe(self.kernel().place(self.stub.registers().pc))
+        if error.by_host:
+            went = _time(error.ticks - begun)
+            return (f"within {limit.host.seconds:g} s of the host's time ({went} of the guest's); "
+                    f"the kernel is at {where}")  # fmt: skip
+        return f"within {_time(limit.ticks - begun)}; the kernel is at {where}"
+
+    def _fail(self, message: str) -> None:
+        __tracebackhide__ = True
+        raise StoryError(message)
+
+
+def _is_matcher(awaited: Awaited) -> TypeGuard[Matcher]:
+    return hasattr(awaited, "matches")
+
+
+def _is_condition(awaited: Awaited) -> TypeGuard[Event]:
+    return hasattr(awaited, "places")
+
+
+def _is(found: Happening, awaited: Awaited) -> bool:
+    if isinstance(found, TraceEvent):
+        return _is_matcher(awaited) and awaited.matches(found)
+    return found is awaited
+
+
+def _ends(awaited: Awaited | None, end: Ended) -> bool:
+    return isinstance(awaited, Exited) and awaited.status in (None, end.status)
+
+
+def _time(ticks: int) -> str:
+    """`1,000,000 ticks (100 ms)`."""
+    seconds = ticks / _TICKS_PER_SECOND
+    said = f"{seconds:g} s" if seconds >= 1 else f"{seconds * 1000:g} ms"
+    return f"{ticks:,} ticks ({said})"
