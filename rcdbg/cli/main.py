@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 
 from rcdbg import __version__
-from rcdbg.cli import attach, debug, gdb, grade, printing, show, snapshot, thread
+from rcdbg.cli import attach, debug, gdb, grade, printing, show, snapshot, thread, trace
 from rcdbg.cli.options import add_at, add_common
 from rcdbg.errors import RcdbgError
 
 USAGE_STATUS = 2
 
-_COMMANDS = (show, printing, thread, gdb, attach, snapshot, grade)
+_COMMANDS = (show, printing, thread, gdb, attach, snapshot, trace, grade)
 """Modules with `add_to(subparsers)`; what is heavy, they import when they run."""
 
 

@@ -25,7 +25,7 @@ from rcdbg.image.forms import DebugSections
 from rcdbg.image.lines import LineTable, read_lines
 from rcdbg.image.rows import Row, Rows, Tables
 
-FORMAT = 5
+FORMAT = 6
 """Goes up whenever the extraction or the layout of the file changes."""
 
 KEPT_FILES = 64
@@ -123,6 +123,12 @@ class StoredRows:
         return found
 
     @cached_property
+    def inlined(self) -> Mapping[str, int]:
+        """Path of a function -> copies of it inside of other functions."""
+        found: dict[str, int] = json.loads(self._parts["inlined"])
+        return found
+
+    @cached_property
     def vtables(self) -> Mapping[int, int]:
         """Address of a vtable -> type id."""
         return dict(json.loads(self._parts["vtables"]))
@@ -149,6 +155,7 @@ def _pack_tables(found: Tables) -> Parts:
         "statics": _json(found.statics),
         "lost": _json(found.lost),
         "functions": _json(found.functions),
+        "inlined": _json(found.inlined),
         "vtables": _json(list(found.vtables.items())),
     }
 

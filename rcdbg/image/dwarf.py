@@ -50,7 +50,10 @@ _WANTED: Wanted = {
     dw.TAG_VARIABLE: _PLACE
     | {dw.AT_TYPE, dw.AT_LOCATION, dw.AT_SPECIFICATION, dw.AT_ABSTRACT_ORIGIN},
     dw.TAG_SUBPROGRAM: _PLACE
-    | {dw.AT_LOW_PC, dw.AT_HIGH_PC, dw.AT_RANGES, dw.AT_SPECIFICATION, dw.AT_ABSTRACT_ORIGIN},
+    | {dw.AT_LOW_PC, dw.AT_HIGH_PC, dw.AT_RANGES, dw.AT_SPECIFICATION, dw.AT_ABSTRACT_ORIGIN}
+    | {dw.AT_TYPE, dw.AT_CALLING_CONVENTION},
+    dw.TAG_FORMAL_PARAMETER: frozenset({dw.AT_NAME, dw.AT_TYPE, dw.AT_ABSTRACT_ORIGIN}),
+    dw.TAG_INLINED_SUBROUTINE: frozenset({dw.AT_ABSTRACT_ORIGIN}),
 }
 
 _QUALIFIERS = (
@@ -72,6 +75,8 @@ class _Scope:
     discriminant: int = 0
     variant: Row | None = None
     in_function: bool = False
+    function: int | None = None
+    """The subprogram whose parameters the children may be."""
 
 
 _Handler = Callable[[int, int, "_Scope", Attributes], "_Scope"]
@@ -128,6 +133,8 @@ class _Extraction:
             dw.TAG_UNSPECIFIED_TYPE: self._opaque,
             dw.TAG_VARIABLE: self._variable,
             dw.TAG_SUBPROGRAM: self._subprogram,
+            dw.TAG_FORMAL_PARAMETER: self._argument,
+            dw.TAG_INLINED_SUBROUTINE: self._inlined,
             **dict.fromkeys(_QUALIFIERS, self._alias),
         }
         scanner = Scanner(self._sections, _WANTED)
@@ -270,7 +277,16 @@ class _Extraction:
 
     def _subprogram(self, offset: int, tag: int, scope: _Scope, found: Attributes) -> _Scope:
         path = self._named.subprogram(offset, scope.prefix, found)
-        return _Scope(f"{path}::" if path else scope.prefix, in_function=True)
+        return _Scope(f"{path}::" if path else scope.prefix, in_function=True, function=offset)
+
+    def _argument(self, offset: int, tag: int, scope: _Scope, found: Attributes) -> _Scope:
+        if scope.function is not None:
+            self._named.parameter(offset, scope.function, found)
+        return scope
+
+    def _inlined(self, offset: int, tag: int, scope: _Scope, found: Attributes) -> _Scope:
+        self._named.inlined(found.get(dw.AT_ABSTRACT_ORIGIN, 0))
+        return _Scope(scope.prefix, in_function=True)
 
 
 def without_arguments(name: str) -> str:

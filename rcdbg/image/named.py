@@ -4,6 +4,7 @@ Source of the format: DWARF 5, sections 3.3 (subprograms), 4.1 (variables), 2.13
 that another DIE completes) and 3.3.8.2 (out-of-line instances of inlined functions).
 """
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from rcdbg.image import constants as dw
@@ -12,7 +13,7 @@ from rcdbg.image.dies import Attributes, Unit
 from rcdbg.image.forms import DebugSections, uleb128
 from rcdbg.image.lines import FileTables
 from rcdbg.image.ranges import Range, code_ranges
-from rcdbg.image.rows import Tables
+from rcdbg.image.rows import Row, Tables
 
 _MAX_ORIGINS = 8
 
@@ -42,6 +43,10 @@ class NamedDies:
         self._code: dict[int, list[Range]] = {}
         self._containing: dict[int, int] = {}
         self._lost: dict[int, str] = {}
+        self._arguments: dict[int, list[int]] = {}
+        self._parameters: dict[int, tuple[str, int, int]] = {}
+        self._altered: set[int] = set()
+        self._inlined: Counter[int] = Counter()
 
     def enter_unit(self, unit: Unit, root: Attributes) -> None:
         """From here on DIEs belong to that unit."""
@@ -74,7 +79,19 @@ class NamedDies:
         ranges = code_ranges(self._unit, self._root, found)
         if ranges:
             self._code[offset] = ranges
+        if found.get(dw.AT_CALLING_CONVENTION) == dw.CC_NOCALL:
+            self._altered.add(offset)
         return self._note(offset, prefix, found)
+
+    def parameter(self, offset: int, function: int, found: Attributes) -> None:
+        """Takes note of a parameter of the subprogram at `function`."""
+        self._arguments.setdefault(function, []).append(offset)
+        name, type_id = found.get(dw.AT_NAME, ""), found.get(dw.AT_TYPE, 0)
+        self._parameters[offset] = name, type_id, found.get(dw.AT_ABSTRACT_ORIGIN, 0)
+
+    def inlined(self, origin: int) -> None:
+        """Takes note of a copy of the subprogram at `origin` inside of another one."""
+        self._inlined[origin] += 1
 
     def fill(self, tables: Tables) -> None:
         """Adds all statics, functions and vtables that have an address."""
@@ -89,9 +106,16 @@ class NamedDies:
         lost = (path for offset, path in self._lost.items() if offset not in kept)
         tables.lost = sorted(set(lost) - {row[0] for row in tables.statics})
         for offset, ranges in self._code.items():
-            path, linkage_name, file, line = self._describe(self._complete(offset))
-            tables.functions.append([path, linkage_name, ranges, file, line])
+            named = self._complete(offset)
+            row: Row = [*self._describe(named)]
+            row[2:2] = [ranges]
+            row += [self._parameters_of(offset), named.type, offset in self._altered]
+            tables.functions.append(row)
         tables.functions.sort(key=lambda row: row[2][0])
+        for offset, count in self._inlined.items():
+            if offset in self._named:
+                path = self._describe(self._complete(offset))[0]
+                tables.inlined[path] = tables.inlined.get(path, 0) + count
 
     def _note(self, offset: int, prefix: str, found: Attributes) -> str:
         name = found.get(dw.AT_NAME, "")
@@ -137,6 +161,30 @@ class NamedDies:
             named.type = named.type or origin.type
             named.origin = origin.origin
         return named
+
+    def _parameters_of(self, offset: int) -> list[Row]:
+        """Name and type of each parameter of a subprogram, in order.
+
+        An optimised copy may lack those that it does not use: then the origin has them all.
+        """
+        best: list[int] = []
+        for _ in range(_MAX_ORIGINS):
+            found = self._arguments.get(offset, [])
+            best = found if len(found) > len(best) else best
+            if offset not in self._named or not self._named[offset].origin:
+                break
+            offset = self._named[offset].origin
+        return [self._parameter(one) for one in best]
+
+    def _parameter(self, offset: int) -> Row:
+        name, type_id = "", 0
+        for _ in range(_MAX_ORIGINS):
+            own_name, own_type, origin = self._parameters.get(offset, ("", 0, 0))
+            name, type_id = name or own_name, type_id or own_type
+            if not origin:
+                break
+            offset = origin
+        return [name, type_id]
 
     def _describe(self, named: _Named) -> tuple[str, str, str | None, int | None]:
         path = named.path

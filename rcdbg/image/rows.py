@@ -30,6 +30,10 @@ class Rows(Protocol):
         """Rows of functions, by address."""
 
     @property
+    def inlined(self) -> Mapping[str, int]:
+        """Path of a function -> copies of it inside of other functions."""
+
+    @property
     def vtables(self) -> Mapping[int, int]:
         """Address of a vtable -> type id."""
 
@@ -53,7 +57,10 @@ class Tables:
     lost: list[str] = field(default_factory=list)
     """Paths of the statics that have no address."""
     functions: list[Row] = field(default_factory=list)
-    """[path, linkage name, [[address, size], ...], file, line], by address."""
+    """[path, linkage name, [[address, size], ...], file, line, [[name, type], ...] of the
+    parameters, type of the result, whether the calling convention was altered], by address."""
+    inlined: dict[str, int] = field(default_factory=dict)
+    """Path of a function -> how many copies of it are inside of other functions."""
     vtables: dict[int, int] = field(default_factory=dict)
     """Address of a trait object's vtable -> the type behind it."""
 

@@ -33,6 +33,9 @@ class Function:
 
     `ranges` are all its pieces as (address, size in bytes), the one with the entry first;
     `address` and `size` are those of that piece. `line` is that of the declaration.
+    `parameters` are the names and types of all that the source has; `result` is the type of what it
+    returns. With `is_altered` the compiler has changed how it is called: the registers at its entry
+    need not be those that the calling convention says.
     """
 
     path: str
@@ -40,6 +43,9 @@ class Function:
     ranges: tuple[tuple[int, int], ...]
     file: str | None = None
     line: int | None = None
+    parameters: tuple[tuple[str, TypeId], ...] = ()
+    result: TypeId = 0
+    is_altered: bool = False
 
     @property
     def address(self) -> int:
@@ -194,6 +200,10 @@ class Functions:
         start, size, row = pieces[index]
         return _function(self._rows.functions[row]) if pc < start + size else None
 
+    def inlined(self, path: str) -> int:
+        """How many copies of that function the compiler put inside of other functions."""
+        return self._rows.inlined.get(path, 0)
+
     @cached_property
     def _pieces(self) -> tuple[list[int], list[tuple[int, int, int]]]:
         pieces = sorted(
@@ -205,8 +215,11 @@ class Functions:
 
 
 def _function(row: Row) -> Function:
-    path, linkage_name, ranges, file, line = row
-    return Function(path, linkage_name, tuple((start, size) for start, size in ranges), file, line)
+    path, linkage_name, ranges, file, line, parameters, result, is_altered = row
+    pieces = tuple((start, size) for start, size in ranges)
+    return Function(
+        path, linkage_name, pieces, file, line, _parameters(parameters), result, is_altered
+    )
 
 
 def _members(rows: list[Row]) -> tuple[Member, ...]:

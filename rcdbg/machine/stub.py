@@ -8,7 +8,7 @@ import contextlib
 import itertools
 import re
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -62,7 +62,7 @@ class StubClient:
         self._socket = _connect(address)
         try:
             self._greet()
-            numbers = self._register_numbers()
+            self._all_numbers = numbers = self._register_numbers()
             self._pc_number = numbers["pc"]
             self._csr_numbers = {name: numbers[name] for name in csrs if name in numbers}
             self._privilege_number = numbers.get(PRIVILEGE_REGISTER)
@@ -79,7 +79,7 @@ class StubClient:
         numbers = dict(self._csr_numbers)
         if self._privilege_number is not None:
             numbers[PRIVILEGE_REGISTER] = self._privilege_number
-        general, *answers = self._exchange([b"g", *(b"p%x" % n for n in numbers.values())])
+        general, *answers = self._exchange([b"g", *_each(numbers.values())])
         words = _words(general)
         if len(words) <= _GPRS:
             raise StubError(f"the stub gave {len(words)} registers instead of 33")
@@ -92,16 +92,22 @@ class StubClient:
             privilege=None if privilege is None else privilege & 3,
         )
 
+    def csrs(self, names: Sequence[str]) -> dict[str, int]:
+        """Those of the named CSRs that the stub has, of any privilege level."""
+        numbers = {name: self._all_numbers[name] for name in names if name in self._all_numbers}
+        values = zip(numbers, map(_number, self._exchange(_each(numbers.values()))), strict=True)
+        return {name: value for name, value in values if value is not None}
+
     def every_register(self) -> dict[str, int]:
         """All that the stub has, by its own names: GPRs, CSRs of all levels, floating point."""
-        numbers = self._register_numbers()
-        answers = self._exchange([b"p%x" % number for number in numbers.values()])
+        numbers = self._all_numbers
+        answers = self._exchange(_each(numbers.values()))
         values = zip(numbers, map(_number, answers), strict=True)
         return {name: value for name, value in values if value is not None}
 
     def write_register(self, name: str, value: int) -> None:
         """Set a register by the name in the stub's description ("pc", "a0", "satp", ...)."""
-        number = self._register_numbers().get(name)
+        number = self._all_numbers.get(name)
         if number is None:
             raise StubError(f"the stub knows no register {name!r}")
         self._demand_ok(b"P%x=%b" % (number, value.to_bytes(8, "little").hex().encode()))
@@ -234,6 +240,37 @@ class StubClient:
             raise StubError("the guest has not run yet")
         return self._stop
 
+    def wait_stop_reading(
+        self, timeout: float, csrs: Sequence[str], physical: tuple[int, int] | None = None
+    ) -> tuple[Stop, Registers | None, bytes]:
+        """`wait_stop`, and in one exchange the registers, those CSRs, and physical memory.
+
+        `physical` is an address and a size in bytes. At the guest's end there are no registers.
+        """
+        if self._running:
+            answer = self._stop_reply(Deadline(timeout))
+            if answer[:1] in _ENDS:
+                self._stepping = False
+                self._stop = self._understand(answer, stepping=False)
+                return self._stop, None, b""
+        else:
+            answer = b"T05"
+        numbers = {name: self._all_numbers[name] for name in csrs if name in self._all_numbers}
+        packets = [b"g", *_each(numbers.values())]
+        if physical is not None:
+            read = b"m%x,%x" % physical
+            packets += [b"Qqemu.PhyMemMode:1", read, b"Qqemu.PhyMemMode:0"]
+        general, *answers = self._exchange(packets)
+        words = _words(general)
+        if len(words) <= _GPRS:
+            raise StubError(f"the stub gave {len(words)} registers instead of 33")
+        stepping, self._stepping = self._stepping, False
+        self._stop = self._stopped(_hexadecimal(answer[1:3]), words[_GPRS], stepping)
+        values = zip(numbers, map(_number, answers), strict=False)
+        known = {name: value for name, value in values if value is not None}
+        held = (_bytes(answers[-2]) or b"") if physical is not None else b""
+        return self._stop, Registers(words[_GPRS], tuple(words[:_GPRS]), known), held
+
     def close(self) -> None:
         """Take the breakpoints out and disconnect; the guest stays as it is."""
         if self._gone:
@@ -286,8 +323,9 @@ class StubClient:
             status = _hexadecimal(answer[1:3]) if answer[:1] == b"W" else None
             self._close_socket()
             return Stop("exited", exit_status=status)
-        number = _hexadecimal(answer[1:3])
-        pc = self._pc()
+        return self._stopped(_hexadecimal(answer[1:3]), self._pc(), stepping)
+
+    def _stopped(self, number: int | None, pc: int, stepping: bool) -> Stop:
         at = next((key for key, address in self._breakpoints.items() if address == pc), None)
         reason: StopReason = "signal"
         if number == _SIGINT:
@@ -451,6 +489,10 @@ def _connect(address: Path | str) -> socket.socket:
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise StubError(f"no gdb stub at {address}: {why}") from error
+
+
+def _each(numbers: Iterable[int]) -> list[bytes]:
+    return [b"p%x" % number for number in numbers]
 
 
 def _bytes(answer: bytes) -> bytes | None:

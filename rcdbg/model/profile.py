@@ -52,6 +52,17 @@ class Profile:
     thread_dead: str = "dead"
     process_is_user: str = "is_user"
 
+    thread_ready: str = "Scheduler::add_thread"
+    """Functions at whose entry something has happened, as `Type::function` or `Trait::function`;
+    of several names, with blanks between them, the first that the kernel has."""
+    thread_wake: str = "Processor::wake_thread"
+    thread_sleep: str = "Processor::mark_current_thread_sleeping Processor::sleep_current_thread"
+    thread_kill: str = "Processor::kill_current_thread"
+    frame_alloc: str = "FrameAllocator::alloc"
+    frame_dealloc: str = "FrameAllocator::dealloc"
+    map_page: str = "Mapping::map_one"
+    unmap_pages: str = "Mapping::unmap_pages Mapping::unmap_one Mapping::unmap"
+
 
 def load_profile(path: Path) -> Profile:
     """The default profile with the names that a TOML file overrides.

@@ -1,9 +1,58 @@
-"""Instructions in machine code, told apart by their length (unprivileged spec, section 1.5)."""
+"""Instructions in machine code: their lengths, and what the few that tracing looks for do.
+
+Sources: unprivileged spec, section 1.5 (lengths), chapter "RV32I" (jal, jalr, auipc), chapter "C"
+(compressed instructions), chapter "Zicsr"; privileged spec, section 3.3 (ecall, sret, wfi).
+"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 SRET = 0x1020_0073
 """The instruction that leaves a trap taken to S-mode (privileged spec, section 3.3.2)."""
+
+ECALL = 0x0000_0073
+"""The instruction that asks the next higher privilege for something (section 3.3.1)."""
+
+WFI = 0x1050_0073
+"""The instruction that waits for an interrupt; an implementation may do nothing (section 3.3.3)."""
+
+NOP = 0x0000_0013
+"""The instruction that does nothing: `addi x0, x0, 0`."""
+
+SATP = 0x180
+"""The number of the CSR satp."""
+
+_RA, _SP = 1, 2
+_SYSTEM, _JAL, _JALR, _AUIPC, _LOAD, _OP_IMM = 0x73, 0x6F, 0x67, 0x17, 0x03, 0x13
+_STORE, _BRANCH, _FENCE = 0x23, 0x63, 0x0F
+_MASK64 = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """A direct jump; with `links` a call, which returns behind `address` + `size`.
+
+    `address` and `size` are those of the last instruction of it, in bytes.
+    """
+
+    address: int
+    size: int
+    target: int
+    links: bool
+
+    @property
+    def returns_to(self) -> int:
+        """Where the function that is called returns to."""
+        return self.address + self.size
+
+
+@dataclass(frozen=True, slots=True)
+class SpSource:
+    """Where a stack pointer comes from: register `base` + `offset`, or what lies there."""
+
+    base: int
+    offset: int
+    in_memory: bool
 
 
 def instructions(code: bytes, address: int) -> Iterator[tuple[int, int]]:
@@ -14,8 +63,110 @@ def instructions(code: bytes, address: int) -> Iterator[tuple[int, int]]:
     """
     at = 0
     while at + 2 <= len(code):
-        length = 4 if code[at] & 0b11 == 0b11 else 2
+        length = size_of(code[at])
         if at + length > len(code):
             return
         yield address + at, int.from_bytes(code[at : at + length], "little")
         at += length
+
+
+def size_of(encoding: int) -> int:
+    """Bytes of the instruction whose encoding, or its lowest byte, that is."""
+    return 4 if encoding & 0b11 == 0b11 else 2
+
+
+def csr_written(encoding: int) -> int | None:
+    """The number of the CSR that the instruction writes; None for any other instruction."""
+    if encoding & 0x7F != _SYSTEM or size_of(encoding) != 4:
+        return None
+    function, source = encoding >> 12 & 7, encoding >> 15 & 31
+    if function in (1, 5):  # csrrw, csrrwi
+        return encoding >> 20
+    # The others, csrrs, csrrc and their immediate forms, write nothing with x0 or 0.
+    return encoding >> 20 if function in (2, 3, 6, 7) and source else None
+
+
+def is_return(encoding: int) -> bool:
+    """Whether it is `ret`: a jump to ra that links nothing."""
+    return encoding in (0x8082, 0x0000_8067)
+
+
+def jumps(code: bytes, address: int) -> Iterator[Jump]:
+    """The direct jumps and calls in `code`: `jal`, `c.j`, and `auipc` with the `jalr` after it."""
+    upper: tuple[int, int] | None = None
+    for at, encoding in instructions(code, address):
+        opcode, rd = encoding & 0x7F, encoding >> 7 & 31
+        before, upper = upper, None
+        if size_of(encoding) == 2:
+            if encoding & 0xE003 == 0xA001:  # c.j
+                yield Jump(at, 2, (at + _cj_offset(encoding)) & _MASK64, False)
+        elif opcode == _AUIPC:
+            upper = rd, at + _signed(encoding & 0xFFFF_F000, 32)
+        elif opcode == _JAL:
+            yield Jump(at, 4, (at + _jal_offset(encoding)) & _MASK64, rd == _RA)
+        elif opcode == _JALR and before is not None and encoding >> 15 & 31 == before[0]:
+            target = (before[1] + _signed(encoding >> 20, 12)) & _MASK64
+            yield Jump(at, 4, target, rd == _RA)
+
+
+def writes_sp(encoding: int) -> bool:
+    """Whether the instruction may give sp a new value."""
+    if encoding >> 7 & 31 != _SP:
+        return False
+    if size_of(encoding) == 4:
+        return encoding & 0x7F not in (_STORE, _BRANCH, _FENCE)
+    quadrant, function = encoding & 3, encoding >> 13 & 7
+    return (quadrant == 1 and function < 4) or (quadrant == 2 and function in (0, 2, 3, 4))
+
+
+def sp_source(encoding: int) -> SpSource | None:
+    """From where an instruction takes a new sp; None if it leaves sp, or in some other way.
+
+    Loads (`ld sp, n(r)`, `c.ldsp sp`) and copies (`mv sp, r`, `addi sp, r, n`) are known.
+    """
+    if size_of(encoding) == 2:
+        if encoding >> 7 & 31 != _SP:
+            return None
+        if encoding & 0xE003 == 0x6002:  # c.ldsp
+            offset = (encoding >> 12 & 1) << 5 | (encoding >> 5 & 3) << 3 | (encoding >> 2 & 7) << 6
+            return SpSource(_SP, offset, True)
+        if encoding & 0xF003 == 0x8002 and encoding >> 2 & 31:  # c.mv
+            return SpSource(encoding >> 2 & 31, 0, False)
+        return None
+    if encoding >> 7 & 31 != _SP:
+        return None
+    base, offset = encoding >> 15 & 31, _signed(encoding >> 20, 12)
+    opcode, function = encoding & 0x7F, encoding >> 12 & 7
+    if opcode == _LOAD and function == 3:
+        return SpSource(base, offset, True)
+    if opcode == _OP_IMM and function == 0:
+        return SpSource(base, offset, False)
+    return None
+
+
+def _signed(value: int, bits: int) -> int:
+    return value - (1 << bits) if value >> (bits - 1) & 1 else value
+
+
+def _jal_offset(encoding: int) -> int:
+    offset = (
+        (encoding >> 31 & 1) << 20
+        | (encoding >> 12 & 0xFF) << 12
+        | (encoding >> 20 & 1) << 11
+        | (encoding >> 21 & 0x3FF) << 1
+    )
+    return _signed(offset, 21)
+
+
+def _cj_offset(encoding: int) -> int:
+    offset = (
+        (encoding >> 12 & 1) << 11
+        | (encoding >> 11 & 1) << 4
+        | (encoding >> 9 & 3) << 8
+        | (encoding >> 8 & 1) << 10
+        | (encoding >> 7 & 1) << 6
+        | (encoding >> 6 & 1) << 7
+        | (encoding >> 3 & 7) << 1
+        | (encoding >> 2 & 1) << 5
+    )
+    return _signed(offset, 12)

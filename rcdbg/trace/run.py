@@ -14,15 +14,23 @@ from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
 from rcdbg.model.profile import Profile
 from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState, Place
+from rcdbg.riscv import code
 from rcdbg.target.memory import RamTarget
 from rcdbg.target.snapshot import Machine
 from rcdbg.trace.events import Event, Exited
+from rcdbg.trace.scan import scan
 
 DEFAULT_SECONDS = 30.0
 """Deadline for one event; a kernel of this kind needs well under one second."""
 
 _INSTRUCTION_CLOCK = "shift=3"
 """QEMU's -icount: 8 ns for each instruction. With sleep=off, each stop would let a timer expire."""
+
+NANOSECONDS_PER_INSTRUCTION = 8
+"""Of such a machine. Its `mcycle` counts nanoseconds of guest time."""
+
+NANOSECONDS_PER_TICK = 100
+"""The timebase of QEMU's `virt` has 10 MHz."""
 
 _EXIT_SECONDS = 10.0
 _CONSOLE_LINES = 3
@@ -37,7 +45,8 @@ class Boot:
     """What to boot: `kernel` is an ELF; `append` the kernel's command line.
 
     A `deterministic` machine counts time in instructions: however busy the host is, the same
-    things happen at the same guest time. It is two to three times slower.
+    things happen at the same guest time. It is two to three times slower. Its `wfi` instructions
+    do nothing (see `Run.replaced`).
     """
 
     kernel: Path
@@ -70,17 +79,24 @@ class Run:
     """A booted kernel, stopped before its first instruction; a context manager that ends it.
 
     Raises ImageError for an unusable ELF and MachineError if QEMU cannot be started.
+    `replaced` are the instructions in memory that are not those of the ELF: on a deterministic
+    machine each `wfi`, which QEMU would wait in by the host's clock, is a `nop`. The specification
+    allows a wfi to be just that (privileged spec, section 3.3.3).
     """
+
+    replaced: tuple["Replaced", ...]
 
     def __init__(self, boot: Boot, image: Image | None = None) -> None:
         self.image = image or load_image(boot.kernel)
         self.profile = boot.profile
+        self.deterministic = boot.deterministic
         self.qemu = Qemu(boot.config())
         try:
             self.stub = StubClient(self.qemu.gdb_socket)
             self.target = RamTarget(self.qemu.ram.memory, self.qemu.ram.base, self.stub.registers)
             if why := differs_from_memory(self.image, self.target.read_phys):
                 raise MachineError(why)
+            self.replaced = _without_waiting(self) if boot.deterministic else ()
         except BaseException:
             self.qemu.close()
             raise
@@ -157,6 +173,30 @@ def machine_of(run: Run) -> Machine:
     others = {n: v for n, v in run.stub.every_register().items() if n not in now.csrs}
     image = run.image
     return Machine(now, run.target.ram, image.data, image.path.name, run.console, others)
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """An instruction that was changed in the guest's memory: its virtual address, and both."""
+
+    address: int
+    original: int
+    now: int
+
+
+def _without_waiting(run: Run) -> tuple[Replaced, ...]:
+    """Makes each wfi of the kernel a nop, and says where that was."""
+    found = []
+    for address in scan(run.image).waits:
+        physical = run.image.physical(address)
+        if physical is None:
+            continue
+        expected = code.WFI.to_bytes(4, "little")
+        if run.target.read_phys(physical, 4) == expected:
+            offset = physical - run.qemu.ram.base
+            run.qemu.ram.memory[offset : offset + 4] = code.NOP.to_bytes(4, "little")
+            found.append(Replaced(address, code.WFI, code.NOP))
+    return tuple(found)
 
 
 def describe(place: Place) -> str:

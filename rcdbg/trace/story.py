@@ -26,16 +26,26 @@ from rcdbg.model.call_stacks import HartStack, read_hart_stack
 from rcdbg.model.frame_owners import FrameOwners, read_frame_owners
 from rcdbg.model.heap import Heap, read_heap
 from rcdbg.model.kernel import Kernel
+from rcdbg.target.protocol import Registers
 from rcdbg.target.snapshot import write_snapshot
 from rcdbg.trace import faults
 from rcdbg.trace.events import Event, Exited
 from rcdbg.trace.invariants import Invariant
 from rcdbg.trace.kinds import parse_kinds
+from rcdbg.trace.moment import Moment
 from rcdbg.trace.patterns import Matcher
 from rcdbg.trace.record import TraceEvent
-from rcdbg.trace.run import Boot, EventMissedError, Run, describe, machine_of
+from rcdbg.trace.run import (
+    NANOSECONDS_PER_INSTRUCTION,
+    NANOSECONDS_PER_TICK,
+    Boot,
+    EventMissedError,
+    Run,
+    describe,
+    machine_of,
+)
 from rcdbg.trace.waiting import Limit, OverdueError, guest_ticks, wait_stop
-from rcdbg.trace.watching import Watch, kinds_of, one_line
+from rcdbg.trace.watching import Watch, one_line
 
 DEFAULT_TICKS = 200_000_000
 """Guest time within which an event has to come unless the test says otherwise: 20 s."""
@@ -93,12 +103,14 @@ class Story(Run):
         self.memory = faults.Memory(self.stub, self.kernel)
         self.registers = faults.RegisterFile(self.stub)
         self.exit_status: int | None = None
-        self._watch = Watch(self.kernel, kinds)
+        self._watch = Watch(self.image, self.profile, self.target, kinds)
         self._invariants = list(invariants)
         self._pending: deque[TraceEvent] = deque()
         self._reached: list[Event] = []
         self._breakpoints: dict[int, int] = {}
         self._ticks = 0
+        self._told_events = 0
+        self._last_stop: tuple[Registers, int] | None = None
         self._within: int | None = None
         self._printed = 0
         self._entry = self.image.physical(self.image.entry)
@@ -306,7 +318,7 @@ class Story(Run):
         """
         __tracebackhide__ = True
         conditions = [a for a in awaited if _is_condition(a)]
-        self._watch.widen(*kinds_of(awaited))
+        self._watch.demand(awaited)
         begun = self.ticks
         limit = Limit(self._end_of_time(begun, ticks), Deadline(seconds))
         self._break_at(conditions)
@@ -336,8 +348,7 @@ class Story(Run):
             event = self._pending[0]
             if event.ticks is not None and event.ticks > limit.ticks:
                 raise OverdueError(event.ticks, by_host=False)
-            self._pending.popleft()
-            self.history.append(event)
+            event = self._tell(self._pending.popleft())
             self._check(event)
             yield event
         reached, self._reached = self._reached, []
@@ -352,24 +363,35 @@ class Story(Run):
         if stop.reason == "exited":
             self.exit_status = self.qemu.wait(_EXIT_SECONDS)
             self._breakpoints.clear()
+            self._take(self._watch.rest())
             self._hear()
             return
         self.qemu.settle()
         kernel = self.kernel()
-        now = self.ticks
-        if kernel.registers.pc == self._entry:
+        here, now = kernel.registers.pc, self.ticks
+        if self._last_stop == (kernel.registers, now):
+            return  # not executed the last time, since QEMU looked for timers first
+        self._last_stop = kernel.registers, now
+        if here == self._entry:
             # What the firmware has printed is not the kernel's story.
             self._printed = len(self.console)
             self._entry = None
             self._break_at(conditions)
         self._hear()
-        for event in self._watch.events(kernel, now):
-            self._pending.append(self._numbered(event))
-        here = kernel.registers.pc
+        self._take(self._watch.events(Moment(kernel.registers, now, self._instructions(now))))
         for condition in conditions:
             places = condition.places(self.image, self.profile)
             if here in places and condition.happened(kernel):
                 self._reached.append(condition)
+
+    def _instructions(self, ticks: int) -> int | None:
+        """How many the hart has executed; under QEMU's -icount the clock is made of them."""
+        if not self.deterministic:
+            return None
+        return ticks * NANOSECONDS_PER_TICK // NANOSECONDS_PER_INSTRUCTION
+
+    def _take(self, events: Iterable[TraceEvent]) -> None:
+        self._pending.extend(events)
 
     def _break_at(self, conditions: Sequence[Event]) -> None:
         wanted = {*self._watch.places, *([] if self._entry is None else [self._entry])}
@@ -388,19 +410,21 @@ class Story(Run):
 
     def _hear(self) -> None:
         """Take the lines that were printed since the last stop into the history."""
-        if self._watch.has("console") or self._entry is not None:
+        if "console" in self._watch.kinds or self._entry is not None:
             return
         text = self.console
         end = text.rfind("\n") + 1
         for line in text[self._printed : end].splitlines() if end > self._printed else ():
             if line.strip():
-                heard = self._watch.heard(line.rstrip("\r"), self._ticks)
-                self.history.append(self._numbered(heard))
+                self._tell(_heard(line.rstrip("\r"), self._ticks))
         self._printed = max(end, self._printed)
 
-    def _numbered(self, event: TraceEvent) -> TraceEvent:
-        self._number = getattr(self, "_number", 0) + 1
-        return dataclasses.replace(event, seq=self._number)
+    def _tell(self, event: TraceEvent) -> TraceEvent:
+        """Put an event into the history, under the next number."""
+        self._told_events += 1
+        told = dataclasses.replace(event, seq=self._told_events)
+        self.history.append(told)
+        return told
 
     def _check(self, event: TraceEvent) -> None:
         __tracebackhide__ = True
@@ -449,6 +473,12 @@ def _is(found: Happening, awaited: Awaited) -> bool:
 
 def _ends(awaited: Awaited | None, end: Ended) -> bool:
     return isinstance(awaited, Exited) and awaited.status in (None, end.status)
+
+
+def _heard(line: str, ticks: int) -> TraceEvent:
+    """A line that was printed some time before the present stop."""
+    fields = {"text": line}
+    return TraceEvent(0, "console", ticks, None, 0, None, 0, "", fields, ("heard at this stop",))
 
 
 def _time(ticks: int) -> str:

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from rcdbg.machine.control import Stop
 from rcdbg.machine.deadline import Deadline, DeadlineError
 from rcdbg.machine.stub import StubClient
-
-MTIME = 0x0200_BFF8
-"""The timer's counter on QEMU's `virt` (hw/riscv/virt.c, VIRT_CLINT; RISC-V ACLINT spec, 2.1)."""
+from rcdbg.trace.stub_recorder import MTIME
 
 _FIRST_LOOK_SECONDS = 0.1
 _LONGEST_SLICE_SECONDS = 1.0

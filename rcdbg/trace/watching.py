@@ -1,78 +1,71 @@
 """What a story watches: the events that its test has asked for, and those that are always told."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rcdbg.image.resolve import resolve
-from rcdbg.model.kernel import Kernel
-from rcdbg.model.threads import read_processor
-from rcdbg.riscv import causes
+from rcdbg.errors import UsageError
+from rcdbg.image.elf import Image
+from rcdbg.model.profile import Profile
+from rcdbg.target.protocol import Target
+from rcdbg.trace.moment import Moment
+from rcdbg.trace.observer import Observer
 from rcdbg.trace.patterns import Either, Pattern
+from rcdbg.trace.probes import needed
 from rcdbg.trace.record import TraceEvent
 
 _NOT_SHOWN = ("scause", "interrupt", "stack")
 
 
 class Watch:
-    """INTERIM."""
+    """An observer that is told to look for more as the test asks for it."""
 
-    def __init__(self, now: Callable[[], Kernel], kinds: Sequence[str]) -> None:
-        self._now = now
-        self.kinds: set[str] = set(kinds)
-        self.hits: set[str] = set()
-        self._thread: int | None = None
-        self._set()
+    def __init__(
+        self, image: Image, profile: Profile, memory: Target, kinds: Sequence[str]
+    ) -> None:
+        self._kinds = list(dict.fromkeys(kinds))
+        self._hits: list[str] = []
+        self._observer = Observer(image, profile, self._kinds, self._hits, memory)
+        self.places = self._observer.addresses
 
-    def has(self, kind: str) -> bool:
-        return kind in self.kinds
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of events that are told now."""
+        return tuple(self._kinds)
 
-    def widen(self, kinds: Iterable[str], hits: Iterable[str]) -> None:
-        self.kinds |= set(kinds)
-        self.hits |= set(hits)
-        self._set()
+    @property
+    def hits(self) -> tuple[str, ...]:
+        """The functions whose entries are told now."""
+        return tuple(self._hits)
 
-    def _set(self) -> None:
-        kernel = self._now()
-        image, profile = kernel.image, kernel.profile
-        self._enter = resolve(image, profile.trap_entry)
-        self._leave = resolve(image, profile.trap_return)
-        self._hits = {resolve(image, hit): hit for hit in self.hits}
-        self.places = {self._enter, self._leave, *self._hits}
+    def demand(self, awaited: Iterable[Any]) -> None:
+        """Look for these from here on.
 
-    def events(self, kernel: Kernel, ticks: int | None) -> Iterator[TraceEvent]:
-        pc = kernel.registers.pc
-        if pc == self._enter:
-            c = kernel.csr("scause") or 0
-            word = causes.describe(c)
-            yield self._event(
-                "trap_enter",
-                kernel,
-                ticks,
-                cause=word,
-                sepc=kernel.csr("sepc"),
-                stval=kernel.csr("stval"),
-            )
-        elif pc == self._leave:
-            yield self._event("trap_leave", kernel, ticks)
-            now = read_processor(kernel).current
-            number = now.id if now else None
-            if number != self._thread:
-                before, self._thread = self._thread, number
-                yield self._event(
-                    "switch", kernel, ticks, **{"from": before, "to": number, "why": "unknown"}
-                )
-        if pc in self._hits:
-            yield self._event("hit", kernel, ticks, symbol=self._hits[pc], arguments={})
+        Raises UsageError for a function that does not exist, and for events that cannot be seen in
+        this kernel: waiting for them would be in vain.
+        """
+        kinds, hits = kinds_of(awaited)
+        more = [*self._kinds, *(kind for kind in kinds if kind not in self._kinds)]
+        functions = [*self._hits, *(hit for hit in hits if hit not in self._hits)]
+        if (more, functions) != (self._kinds, self._hits):
+            self._observer.look_for([k for k in more if k != "hit" or functions], functions)
+            self._kinds, self._hits = more, functions
+            self.places = self._observer.addresses
+        for kind in kinds:
+            why = self._observer.unseen.get(kind)
+            if why is not None and not self._is_seen_somewhere(kind):
+                raise UsageError(f"{kind} events cannot be seen in this kernel: {why}")
 
-    def _event(self, kind: str, kernel: Kernel, ticks: int | None, **fields: Any) -> TraceEvent:
-        p = kernel.place(kernel.registers.pc)
-        return TraceEvent(
-            0, kind, ticks, None, 0, self._thread, p.address, f"{p.symbol}+{p.offset:#x}", fields
-        )
+    def _is_seen_somewhere(self, kind: str) -> bool:
+        """Whether some of them are seen, though not all."""
+        return any(probe.what in needed(kind) for probe in self._observer.places)
 
-    def heard(self, line: str, ticks: int | None) -> TraceEvent:
-        """A line that was printed before the machine's present stop."""
-        return TraceEvent(0, "console", ticks, None, 0, self._thread, 0, "", {"text": line})
+    def events(self, moment: Moment) -> list[TraceEvent]:
+        """What has happened by this moment."""
+        return self._observer.feed(moment)
+
+    def rest(self) -> list[TraceEvent]:
+        """What was open when the machine ended."""
+        return self._observer.finish()
 
 
 def kinds_of(awaited: Iterable[Any]) -> tuple[set[str], set[str]]:

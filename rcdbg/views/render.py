@@ -6,6 +6,9 @@ import sys
 from io import StringIO
 
 from rich.console import Console, RenderableType
+from rich.text import Text
+
+from rcdbg.views.layout import hanging
 
 PLAIN_WIDTH = 120
 """Columns where there is no terminal to ask."""
@@ -45,3 +48,35 @@ def show(renderable: RenderableType) -> None:
                        color=terminal)  # fmt: skip
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
+
+
+class Printer:
+    """Prints one thing after the other to stdout, many of them fast, each as soon as it comes.
+
+    On a terminal in colour and at its width; else plain, and then single lines are not wrapped, so
+    that `grep` finds them whole. COLUMNS in the environment sets the width of both.
+    """
+
+    def __init__(self) -> None:
+        self._terminal = sys.stdout.isatty()
+        asked = "COLUMNS" in os.environ
+        columns = shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns
+        self._width = columns if self._terminal or asked else None
+        self._encoding = sys.stdout.encoding or "utf-8"
+
+    def line(self, text: Text, indent: int) -> None:
+        """Print a line; where it has to be wrapped, it continues `indent` columns further in."""
+        if self._width is None or (not self._terminal and text.cell_len <= self._width):
+            self._write(text.plain.rstrip() + "\n")
+        else:
+            self.show(hanging(text, self._width, min(indent, self._width // 2)))
+
+    def show(self, renderable: RenderableType) -> None:
+        """Print anything."""
+        width = self._width or PLAIN_WIDTH
+        self._write(render_text(renderable, width, color=self._terminal))
+
+    def _write(self, text: str) -> None:
+        sys.stdout.write(text.encode(self._encoding, "replace").decode(self._encoding))
+        if self._terminal:
+            sys.stdout.flush()

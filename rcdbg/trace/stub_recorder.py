@@ -1,0 +1,187 @@
+"""Recording with exact state at each event: QEMU's gdb stub, spoken to directly.
+
+At each moment the guest stands still for as long as whoever asked holds it, so everything may be
+looked at. It takes three round trips over a socket: on, to the next place; its registers, and the
+time, in one burst; and the step over the breakpoint.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Self
+
+from rcdbg.errors import MachineError
+from rcdbg.machine.deadline import Deadline, DeadlineError
+from rcdbg.machine.stub import StubClient
+from rcdbg.target.protocol import Registers
+from rcdbg.trace.moment import Clock, Moment
+from rcdbg.trace.run import (
+    NANOSECONDS_PER_INSTRUCTION,
+    NANOSECONDS_PER_TICK,
+    Boot,
+    Run,
+)
+
+MTIME = 0x200_BFF8
+"""Where the clock of QEMU's `virt` machine is: the CLINT at 0x2000000, register mtime."""
+
+_CSRS = ("satp", "sstatus", "sepc", "scause", "stval")
+_CYCLES = "mcycle"
+_SLICE_SECONDS = 0.5
+_STOP_SECONDS = 10.0
+
+
+class _StopCsrs(Mapping[str, int]):
+    """The CSRs at a stop, asked for at once when the first of them is wanted."""
+
+    def __init__(self, stub: StubClient, known: Mapping[str, int]) -> None:
+        self._stub: StubClient | None = stub
+        self._known = dict(known)
+        self._complete = False
+
+    def _fill(self) -> None:
+        if self._complete:
+            return
+        if self._stub is None:
+            raise MachineError("the guest has gone on: the CSRs of that moment are not known")
+        self._known.update(self._stub.csrs(_CSRS))
+        self._complete = True
+
+    def expire(self) -> None:
+        """The guest goes on: from now on only what was asked for is known."""
+        self._stub = None
+
+    def __getitem__(self, name: str) -> int:
+        if name not in self._known and name in _CSRS:
+            self._fill()
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self._fill()
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        self._fill()
+        return len(self._known)
+
+
+class StubRecorder:
+    """A `Recorder` that stops the guest at each moment, on a machine of its own or on a `Run`.
+
+    A Run that was given stays open, and may be looked at and changed at every moment; one from a
+    Boot is ended with the recorder. `limit_ticks` ends `moments` when the guest's clock reaches it,
+    though nothing happens; `ended` then says why there are no more. `timeout` is the host's time
+    in seconds that the guest may take to the next moment, None for any; DeadlineError is raised
+    when it is over, with the guest stopped.
+    """
+
+    name = "stub"
+    clock: Clock = "exact"
+
+    def __init__(
+        self,
+        run: Run | Boot,
+        *,
+        limit_ticks: int | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        self._owns = isinstance(run, Boot)
+        self.run = Run(run) if isinstance(run, Boot) else run
+        self.lost = 0
+        self.repeats = 0
+        self.ended = ""
+        self.exit_status: int | None = None
+        self.limit_ticks = limit_ticks
+        self.timeout = timeout
+        self._breakpoints: list[int] = []
+        self._counts = self._clock_is_counter()
+
+    def watch(self, places: Sequence[int]) -> None:
+        """Stop at these virtual addresses, and only there."""
+        self._forget()
+        for place in places:
+            self._breakpoints.append(self.run.stub.insert_breakpoint(place))
+
+    def moments(self) -> Iterator[Moment]:
+        """The moments; at each the guest stands still until the next one is asked for."""
+        stub = self.run.stub
+        not_executed: tuple[Registers, int] | None = None
+        while True:
+            stub.resume()
+            found = self._next()
+            if found is None:
+                return
+            registers, cycles, ticks = found
+            if not_executed is not None and not_executed == (registers, cycles):
+                self.repeats += 1
+                continue
+            not_executed = registers, cycles
+            csrs = _StopCsrs(stub, registers.csrs)
+            seen = Registers(registers.pc, registers.x, csrs)
+            instructions = cycles // NANOSECONDS_PER_INSTRUCTION if self._counts else None
+            try:
+                yield Moment(seen, ticks, instructions)
+            finally:
+                csrs.expire()
+
+    def _next(self) -> tuple[Registers, int, int] | None:
+        """Registers, cycle counter and clock at the next place; None at the end, or at a limit."""
+        stub = self.run.stub
+        deadline = Deadline(self.timeout) if self.timeout is not None else None
+        clock = None if self._counts else (MTIME, 8)
+        while True:
+            remaining = _SLICE_SECONDS if deadline is None else deadline.remaining
+            try:
+                stop, registers, data = stub.wait_stop_reading(
+                    min(remaining, _SLICE_SECONDS), (_CYCLES,), clock
+                )
+            except DeadlineError:
+                if deadline is None and self.limit_ticks is None:
+                    continue
+                stub.interrupt()
+                stop, registers, data = stub.wait_stop_reading(_STOP_SECONDS, (_CYCLES,), clock)
+            if registers is None:
+                self.ended = "the machine was shut down"
+                self.exit_status = self.run.qemu.wait(_STOP_SECONDS)
+                return None
+            cycles = registers.csrs.get(_CYCLES, 0)
+            ticks = (
+                cycles // NANOSECONDS_PER_TICK if self._counts else int.from_bytes(data, "little")
+            )
+            if self.limit_ticks is not None and ticks >= self.limit_ticks:
+                self.ended = "the time was over"
+                return None
+            if stop.reason == "breakpoint":
+                return registers, cycles, ticks
+            if deadline is not None and deadline.remaining <= 0:
+                seconds = self.timeout or 0
+                raise DeadlineError(f"nothing that is watched happened for {seconds:g} s")
+            stub.resume()
+
+    def _clock_is_counter(self) -> bool:
+        """Whether the cycle counter tells the time: then one question answers for both."""
+        if not self.run.deterministic:
+            return False
+        cycles = self.run.stub.csrs((_CYCLES,)).get(_CYCLES)
+        now = int.from_bytes(self.run.stub.read_phys(MTIME, 8), "little")
+        return cycles is not None and cycles // NANOSECONDS_PER_TICK == now
+
+    def _forget(self) -> None:
+        for number in self._breakpoints:
+            if self.run.qemu.alive and not self.run.stub.running:
+                self.run.stub.remove_breakpoint(number)
+        self._breakpoints.clear()
+
+    def close(self) -> None:
+        """Take the breakpoints out of a Run that was given, or end the machine."""
+        if self._owns:
+            self.run.close()
+            return
+        if self.run.stub.running:
+            self.run.stub.interrupt()
+            self.run.stub.wait_stop(_STOP_SECONDS)
+        self._forget()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
