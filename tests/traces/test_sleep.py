@@ -1,0 +1,65 @@
+"""Sleeping: out of the ready queue until someone wakes the thread, and then back in it."""
+
+import re
+
+import pytest
+
+from rcdbg.testing import BootKernel, exited, sleep, switch, trap_enter, wake
+from tests.traces.words import FAST, SOON
+
+pytestmark = pytest.mark.every_kernel
+
+
+def test_a_thread_that_sleeps_does_not_run(rcdbg_boot: BootKernel) -> None:
+    run = rcdbg_boot("sleepers", FAST)
+    asleep: set[int] = set()
+    for event in run.collect(sleep() | wake() | switch(), until=exited(), ticks=SOON):
+        if event.kind == "sleep":
+            asleep.add(event.fields["id"])
+        elif event.kind == "wake":
+            asleep.discard(event.fields["id"])
+        else:
+            to = event.fields["to"]
+            assert to not in asleep, f"thread {to} ran while it slept: nobody had woken it"
+    assert not asleep, f"threads {sorted(asleep)} still slept at the end"
+
+
+def test_a_thread_that_is_woken_runs_again(rcdbg_boot: BootKernel) -> None:
+    run = rcdbg_boot("sleepers", FAST)
+    woken: set[int] = set()
+    count = 0
+    for event in run.collect(wake() | switch(), until=exited(), ticks=SOON):
+        if event.kind == "wake":
+            woken.add(event.fields["id"])
+            count += 1
+        else:
+            woken.discard(event.fields["to"])
+    assert not woken, f"thread {min(woken)} was woken and never ran"
+    assert count == 5, "three sleepers, the notifier, and the one that it notifies"
+
+
+def test_sleeping_threads_are_where_they_belong(rcdbg_boot: BootKernel) -> None:
+    run = rcdbg_boot("sleepers", FAST)
+    seen: set[int | None] = set()
+    while len(seen) < 3:
+        run.until(trap_enter(cause="timer"), ticks=SOON)
+        processor = run.state().processor
+        ready = {t.id for t in processor.ready}
+        for thread in processor.sleeping:
+            assert thread.id not in ready, f"thread {thread.id} sleeps and is ready"
+            assert thread.sleeping is True
+            assert thread.context is not None, f"thread {thread.id} sleeps without a Context"
+            seen.add(thread.id)
+
+
+def test_a_thread_wakes_at_the_tick_it_asked_for(rcdbg_boot: BootKernel) -> None:
+    run = rcdbg_boot("sleepers", FAST)
+    run.until(exited(), ticks=SOON)
+    asked = dict(re.findall(r"thread (\d+) sleeps until tick (\d+)", run.console))
+    woke = dict(re.findall(r"thread (\d+) woke at tick (\d+)", run.console))
+    for thread, tick in asked.items():
+        assert woke.get(thread) == tick, (
+            f"thread {thread} wanted to sleep until tick {tick} and woke at tick"
+            f" {woke.get(thread, 'none')}"
+        )
+    assert run.exit_status == 0
