@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rcdbg.errors import RcdbgError
 from rcdbg.image.lines import source_path
+from rcdbg.image.symbols import simplified
 from rcdbg.model.state import Place, StackFrame
+from rcdbg.trace.record import TraceEvent
 from rcdbg.trace.run import describe
 from rcdbg.trace.story import Story
-from rcdbg.trace.watching import one_line
 
 WIDTH = 100
+_EVENT_WIDTH = 160
 _EVENTS = 10
 _CONSOLE_LINES = 4
 _CALLS = 8
@@ -78,9 +80,24 @@ def _events_title(story: Story) -> str:
 
 
 def _events(story: Story) -> Iterator[str]:
-    yield from (one_line(event) for event in list(story.history)[-_EVENTS:])
+    from rcdbg.views.render import render_text
+    from rcdbg.views.trace_listing import event_line
+
+    for event in list(story.history)[-_EVENTS:]:
+        line = event_line(_with_symbol(story, event), story.header)
+        yield render_text(line, _EVENT_WIDTH).splitlines()[0].removeprefix("  ")
     if not story.history:
         yield "none of those that were watched"
+
+
+def _with_symbol(story: Story, event: TraceEvent) -> TraceEvent:
+    """The event with the name of the place that it interrupted, and without small print."""
+    sepc = event.fields.get("sepc")
+    found = story.image.symbols.at(sepc) if isinstance(sepc, int) else None
+    if found is None:
+        return replace(event, marks=())
+    place = f"{simplified(found[0])}+{found[1]:#x}" if found[1] else simplified(found[0])
+    return replace(event, marks=(), fields={**event.fields, "sepc_place": place})
 
 
 def _place(story: Story) -> Iterator[str]:

@@ -141,7 +141,9 @@ def _draw(arguments: argparse.Namespace) -> int:
     from rcdbg.trace.timeline import timeline
 
     with TraceReader(arguments.file) as reader:
-        drawn = timeline(reader.header, _chosen(reader, arguments), arguments.by)
+        events = _chosen(reader, arguments)
+        whole = arguments.after is not None
+        drawn = timeline(reader.header, events, arguments.by, whole=whole)
         cut_off = reader.cut_off
     if arguments.svg is None:
         from rcdbg.views.render import show

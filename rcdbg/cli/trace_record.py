@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -13,13 +13,15 @@ from rcdbg.errors import RcdbgError, UsageError
 from rcdbg.trace.chrome import ChromeTrace
 from rcdbg.trace.files import JsonLines, Sink, TraceFileError
 from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
-from rcdbg.trace.until import Until
+from rcdbg.trace.until import Ending
 
 if TYPE_CHECKING:
     from rcdbg.trace.run import Boot
 
 _INTERRUPTED = 128 + signal.SIGINT
 _PROGRESS_SECONDS = 0.2
+MISSED = 1
+"""Exit status where the event of --until did not come."""
 BY_USER = "Ctrl-C"
 """Why a recording ended that the user ended."""
 
@@ -34,7 +36,7 @@ class Request:
     boot: "Boot"
     kinds: tuple[str, ...]
     hits: tuple[str, ...]
-    until: Until | None
+    until: Ending | None
     backend: str
 
 
@@ -44,10 +46,6 @@ class Recording(Protocol):
     @property
     def header(self) -> TraceHeader:
         """What it is made of."""
-
-    @property
-    def lost(self) -> int:
-        """Events that had to be dropped so far."""
 
     @property
     def end(self) -> TraceEnd | None:
@@ -188,23 +186,25 @@ class Progress:
 
 def record_to(request: Request, output: Output) -> int:
     """Record, and say what was kept; returns the exit status. Raises RcdbgError."""
-    from rcdbg.trace.recording import recording  # type: ignore[import-not-found]
+    from rcdbg.trace.recording import Until, Wanted, record
 
+    until = request.until
+    limits = Until() if until is None else Until(ticks=until.after_ticks, matches=until.reached)
+    wanted = Wanted(request.kinds, request.hits)
     with (
         _Interrupts() as interrupts,
-        recording(
-            request.boot,
-            request.kinds,
-            request.hits,
-            backend=request.backend,
-            until=request.until,
-        ) as going_on,
+        record(request.boot, wanted, backend=request.backend, until=limits) as recording,
     ):
-        end = keep(going_on, output, interrupts)
+        end = keep(recording, output, interrupts)
     _say(end, output)
     # Where there is a file, Ctrl-C is how a recording without --until is meant to end.
-    meant = output[1] is not None and request.until is None
-    return _INTERRUPTED if interrupts.asked and not meant else 0
+    meant = output[1] is not None and until is None
+    if interrupts.asked:
+        return 0 if meant else _INTERRUPTED
+    if until is not None and until.matcher is not None and not until.came:
+        print(f"rcdbg: {until.text} did not come", file=sys.stderr)
+        return MISSED
+    return 0
 
 
 def keep(recording: Recording, output: Output, interrupts: Any = None) -> TraceEnd:
@@ -225,13 +225,15 @@ def keep(recording: Recording, output: Output, interrupts: Any = None) -> TraceE
                 count += 1
                 progress.events(count, event.ticks, header.timebase_hz)
         except RcdbgError as error:
-            sink.end(TraceEnd(str(error), count, recording.lost))
+            sink.end(TraceEnd(str(error), count))
             raise
         finally:
             progress.clear()
         end = recording.end
-        if end is None or interrupts.asked:
-            end = TraceEnd(BY_USER, count, recording.lost)
+        if end is None or end.events != count:
+            end = TraceEnd(BY_USER, count)
+        elif interrupts.asked:
+            end = replace(end, why=BY_USER)
         sink.end(end)
     return end
 

@@ -100,6 +100,8 @@ class Console:
         while data:
             if self._keyboard is None:
                 raise MachineError(self._refusal)
+            if self._ended:
+                raise MachineError("cannot type to the guest: the machine has ended")
             try:
                 data = data[os.write(self._keyboard, data) :]
             except BlockingIOError:

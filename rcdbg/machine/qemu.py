@@ -67,13 +67,28 @@ def find_qemu(path: str | None = None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class LogConfig:
+    """What QEMU logs, into a pipe: `items` as for `-d`; states of the hart at `places` only.
+
+    QEMU waits when `pipe_bytes` (a power of two, a page at least) are unread, so nothing is lost,
+    and the smaller the pipe, the less the guest is ahead of the reader.
+    """
+
+    items: Sequence[str]
+    places: Sequence[int] = ()
+    pipe_bytes: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
 class QemuConfig:
     """What to boot, and how.
 
     `kernel` is an ELF or a raw image for QEMU's `-kernel`; `append` its command line; `bios` as
     for `-bios`; `qemu` the program, or None to take it from PATH; `extra` further arguments.
     `sstc` is off by default, for with it the timer is lost by snapshots and by record/replay.
-    `serial`: "socket" can be typed to; "output" cannot, but works under record/replay.
+    `serial`: "socket" can be typed to; "output" cannot, but works under record/replay; "pipe" can,
+    and takes so much text before somebody reads it that the guest never has to wait for the host.
+    With a `log`, somebody has to read `Qemu.log` all the time, or else QEMU stands still.
     """
 
     kernel: Path
@@ -82,9 +97,15 @@ class QemuConfig:
     bios: str = "default"
     cpu: str = "rv64,sstc=off"
     harts: int = 1
-    serial: Literal["socket", "output"] = "socket"
+    serial: Literal["socket", "output", "pipe"] = "socket"
     qemu: str | None = None
     extra: Sequence[str] = ()
+    log: LogConfig | None = None
+
+
+_SERIAL_NAME = "serial"
+_SERIAL_BYTES = 1 << 20
+"""What a pipe may hold at the most, unless the host's administrator said otherwise."""
 
 
 class Qemu:
@@ -92,7 +113,8 @@ class Qemu:
 
     It waits before its first instruction unless `paused` is False. Attributes: `config`; `ram`, the
     guest's memory; `console`, its serial line; `gdb_socket` and `qmp_socket`, unix sockets that
-    wait for a debugger and for a further monitor; `directory`, private, which goes with it.
+    wait for a debugger and for a further monitor; `log`, the pipe to read its log from, or None;
+    `directory`, private, which goes with it.
 
     Raises MachineError if QEMU is missing or refuses to start; the message has QEMU's reason.
     """
@@ -116,30 +138,37 @@ class Qemu:
             self.ram: GuestRam = create_ram(memory)
             undo.callback(self.ram.close)
 
-            serial, serial_given = _serial(config, undo, given)
+            serial, keyboard, serial_given = _serial(config, session, undo, given)
             errors, errors_given = os.pipe()
             undo.callback(os.close, errors)
             given.callback(os.close, errors_given)
             monitor, monitor_given = socket.socketpair()
             undo.callback(monitor.close)
             given.callback(monitor_given.close)
+            self.log, log_given = _log_pipe(config.log, undo, given)
             gdb = _listen(session, "gdb.sock", given)
             qmp = _listen(session, "qmp.sock", given)
 
+            device = _serial_device(config, session, serial_given)
             arguments = _arguments(
-                config, program, self.ram, serial_given, gdb, qmp, monitor_given.fileno(), paused
+                config, program, self.ram, device, gdb, qmp, monitor_given.fileno(), paused
             )
+            if config.log is not None:
+                arguments += _log_arguments(config.log, log_given[0])
             self._process = Process(
                 arguments,
                 session=session,
                 stderr=errors_given,
-                pass_fds=(self.ram.fd, serial_given, gdb, qmp, monitor_given.fileno()),
+                pass_fds=(
+                    *(self.ram.fd, *serial_given, gdb, qmp, monitor_given.fileno()),
+                    *log_given,
+                ),
             )
             undo.callback(self._process.close)
             # Else we would hold the other ends of what QEMU writes to, and never see its end.
             given.close()
             self._serial = serial
-            self.console = Console(serial if config.serial == "socket" else None)
+            self.console = Console(keyboard)
             self._reader = threading.Thread(
                 target=self._read, args=(serial, errors), name="rcdbg-console", daemon=True
             )
@@ -310,18 +339,66 @@ def _read_some(descriptor: int) -> bytes:
         return b""  # QEMU was killed with our typing unread: its end all the same
 
 
-def _serial(config: QemuConfig, kept: ExitStack, given: ExitStack) -> tuple[int, int]:
-    """The serial line's two ends: ours, and the one for QEMU."""
+def _serial(
+    config: QemuConfig, session: Session, kept: ExitStack, given: ExitStack
+) -> tuple[int, int | None, tuple[int, ...]]:
+    """The serial line: where to read, where to type, and what is handed to QEMU."""
     if config.serial == "socket":
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         kept.callback(ours.close)
         given.callback(theirs.close)
-        return ours.fileno(), theirs.fileno()
+        return ours.fileno(), ours.fileno(), (theirs.fileno(),)
+    if config.serial == "pipe":
+        # QEMU's `pipe` device wants two of them, under these names.
+        ends = []
+        for suffix, mode in ((".out", os.O_RDONLY), (".in", os.O_RDWR)):
+            path = session.socket_path(_SERIAL_NAME + suffix)
+            os.mkfifo(path, 0o600)
+            end = os.open(path, mode | os.O_NONBLOCK | os.O_CLOEXEC)
+            kept.callback(os.close, end)
+            ends.append(end)
+        with suppress(OSError):  # the host's limit may be lower: then it stays at 64 KiB
+            fcntl.fcntl(ends[0], fcntl.F_SETPIPE_SZ, _SERIAL_BYTES)
+        return ends[0], ends[1], ()
     read, write = os.pipe()
     kept.callback(os.close, read)
     given.callback(os.close, write)
-    return read, write
+    return read, None, (write,)
+
+
+def _serial_device(config: QemuConfig, session: Session, given: Sequence[int]) -> str:
+    """The serial line for QEMU's `-chardev`."""
+    if config.serial == "pipe":
+        return f"pipe,id=serial,path={session.socket_path(_SERIAL_NAME)}"
+    if config.serial == "socket":
+        return f"socket,id=serial,fd={given[0]}"
+    # A `file` device is the kind that replays; that this file is a pipe, QEMU never learns.
+    return f"file,id=serial,path=/proc/self/fd/{given[0]}"
+
+
+def _log_pipe(
+    config: LogConfig | None, kept: ExitStack, given: ExitStack
+) -> tuple[int | None, tuple[int, ...]]:
+    """The log's two ends: ours, and the one for QEMU; none without a log."""
+    if config is None:
+        return None, ()
+    read, write = os.pipe()
+    kept.callback(os.close, read)
+    given.callback(os.close, write)
+    # The host may not allow such a large one: then QEMU waits more often.
+    with suppress(OSError):
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, config.pipe_bytes)
+    return read, (write,)
+
+
+def _log_arguments(config: LogConfig, descriptor: int) -> list[str]:
+    """QEMU's options for the log ("QEMU manual, Invocation", `-d`, `-dfilter`, `-D`)."""
+    ranges = ",".join(f"{place:#x}+1" for place in config.places)
+    return [
+        *("-d", ",".join(config.items), "-D", f"/proc/self/fd/{descriptor}"),
+        *(("-dfilter", ranges) if ranges else ()),
+    ]
 
 
 def _listen(session: Session, name: str, given: ExitStack) -> int:
@@ -337,18 +414,12 @@ def _arguments(
     config: QemuConfig,
     program: str,
     ram: GuestRam,
-    serial: int,
+    serial_device: str,
     gdb: int,
     qmp: int,
     monitor: int,
     paused: bool,
 ) -> list[str]:
-    serial_device = (
-        f"socket,id=serial,fd={serial}"
-        if config.serial == "socket"
-        # A `file` device is the kind that replays; that this file is a pipe, QEMU never learns.
-        else f"file,id=serial,path=/proc/self/fd/{serial}"
-    )
     return [
         program,
         *("-machine", "virt,memory-backend=ram"),

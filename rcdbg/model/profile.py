@@ -58,8 +58,11 @@ class Profile:
     thread_wake: str = "Processor::wake_thread"
     thread_sleep: str = "Processor::mark_current_thread_sleeping Processor::sleep_current_thread"
     thread_kill: str = "Processor::kill_current_thread"
-    frame_alloc: str = "FrameAllocator::alloc"
-    frame_dealloc: str = "FrameAllocator::dealloc"
+    frame_alloc: str = "FrameAllocator::alloc Allocator::alloc"
+    """The first whose result comes back in registers. A function whose type is not
+    `frame_allocator` deals in indices, counted from that type's `frame_start`."""
+    frame_dealloc: str = "FrameAllocator::dealloc Allocator::dealloc"
+    frame_start: str = "start_ppn"
     map_page: str = "Mapping::map_one"
     unmap_pages: str = "Mapping::unmap_pages Mapping::unmap_one Mapping::unmap"
 

@@ -1,8 +1,9 @@
 """What a function is called with and what it returns, typed: registers, the ABI and the DWARF.
 
 Source: RISC-V calling conventions (psABI, chapter "Integer calling convention") for a0 to a7 and
-the stack behind them; rustc passes what it lays out as one or two scalars in a register each, other
-values of up to 16 bytes in registers word by word, and larger ones by reference.
+the stack behind them. What rustc lays out as one or two scalars is passed in a register each
+(rustc_abi, `BackendRepr::Scalar` and `ScalarPair`), other values of up to 8 bytes in one register,
+and larger ones by reference.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,9 +24,6 @@ from rcdbg.image.types import (
 from rcdbg.model.value import MAX_DEPTH, DecodeError, Space, Value
 
 WORD = 8
-MAX_BY_VALUE = 2 * WORD
-"""Bytes of the largest value that is passed or returned in registers."""
-
 _A0, _REGISTERS, _SP = 10, 8, 2
 _MADE_UP = 0x4000_0000_0000_0000
 """Where values out of registers pretend to lie: no virtual address of Sv39, Sv48 or Sv57."""
@@ -53,27 +51,45 @@ def parts(types: TypeTable, type_id: TypeId) -> Scalars | None:
     scalars = _scalars(types, type_id, 0)
     if scalars is not None and all(width <= WORD for _, width in scalars):
         return scalars
-    if size > MAX_BY_VALUE:
-        return None
-    return tuple((at, min(WORD, size - at)) for at in range(0, size, WORD))
+    return ((0, size),) if size <= WORD else None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """How a function is called: for each parameter its name, its type, and its `parts`.
+
+    `hidden` tells that the result is written to where a first argument, not in the source, says.
+    """
+
+    parameters: tuple[tuple[str, TypeId, Scalars | None], ...]
+    result: TypeId
+    hidden: bool
+
+
+def signature(function: Function, types: TypeTable) -> Signature:
+    """How `function` is called, as far as its types tell."""
+    return Signature(
+        tuple((name, type_id, parts(types, type_id)) for name, type_id in function.parameters),
+        function.result,
+        parts(types, function.result) is None,
+    )
 
 
 def arguments(
-    function: Function, types: TypeTable, x: Sequence[int], read: Read
+    how: Signature, types: TypeTable, x: Sequence[int], read: Read
 ) -> tuple[Argument, ...]:
-    """The arguments at the entry of `function`, where the registers are `x`.
+    """The arguments at the entry of a function, where the registers are `x`.
 
     `read` reads virtual memory: arguments on the stack, and later what values refer to.
     """
-    # Results that fit in no registers are written to where a hidden first argument says.
-    used = 1 if parts(types, function.result) is None else 0
+    used = 1 if how.hidden else 0
     found = []
-    for position, (name, type_id) in enumerate(function.parameters):
-        spread = parts(types, type_id)
+    for position, (name, type_id, spread) in enumerate(how.parameters):
         words = 1 if spread is None else len(spread)
         try:
             values = [_word(x, read, used + number) for number in range(words)]
-            found.append(Argument(name, _value(types, read, position, name, type_id, values)))
+            value = _value(types, read, position, name, type_id, spread, values)
+            found.append(Argument(name, value))
         except MemoryReadError as error:
             found.append(Argument(name, None, str(error)))
         used += words
@@ -81,14 +97,14 @@ def arguments(
 
 
 def returned(
-    function: Function, types: TypeTable, x: Sequence[int], read: Read, entry_a0: int
+    how: Signature, types: TypeTable, x: Sequence[int], read: Read, entry_a0: int
 ) -> Value:
-    """What `function` has returned, right behind its call; `entry_a0` is a0 at its entry."""
-    spread = parts(types, function.result)
-    if spread is None:
-        return Value(Space(types, read), function.result, entry_a0, "result")
-    values = [x[_A0 + number] for number in range(len(spread))]
-    return _value(types, read, 0, "result", function.result, values)
+    """What a function has returned, right behind its call; `entry_a0` is a0 at its entry."""
+    if how.hidden:
+        return Value(Space(types, read), how.result, entry_a0, "result")
+    spread = parts(types, how.result)
+    values = x[_A0 : _A0 + len(spread or ())]
+    return _value(types, read, 0, "result", how.result, spread, values)
 
 
 def in_registers(function: Function, types: TypeTable) -> bool:
@@ -103,9 +119,14 @@ def _word(x: Sequence[int], read: Read, number: int) -> int:
 
 
 def _value(
-    types: TypeTable, read: Read, position: int, name: str, type_id: TypeId, words: Sequence[int]
+    types: TypeTable,
+    read: Read,
+    position: int,
+    name: str,
+    type_id: TypeId,
+    spread: Scalars | None,
+    words: Sequence[int],
 ) -> Value:
-    spread = parts(types, type_id)
     if spread is None:
         return Value(Space(types, read), type_id, words[0], name)
     data = bytearray(types.type(type_id).size)
@@ -152,21 +173,24 @@ def _scalars(types: TypeTable, type_id: TypeId, depth: int) -> Scalars | None:
 
 
 def _of_enum(types: TypeTable, kind: EnumType, depth: int) -> Scalars | None:
-    places: set[tuple[int, int]] = set()
-    if kind.discriminant is not None:
-        places.add((kind.discriminant.offset, types.type(kind.discriminant.type).size))
+    inside: list[Scalars] = []
     for variant in kind.variants:
-        if types.type(variant.body.type).size:
-            found = _scalars(types, variant.body.type, depth + 1)
-            if found is None:
-                return None
-            places.update((variant.body.offset + at, size) for at, size in found)
-    ordered = sorted(places)
-    if len(ordered) > 2:
-        return None
-    if len(ordered) == 2 and sum(ordered[0]) > ordered[1][0]:
-        return None
-    return tuple(ordered)
+        found = _scalars(types, variant.body.type, depth + 1)
+        if found is None:
+            return None
+        inside.append(tuple((variant.body.offset + at, size) for at, size in found))
+    tag = kind.discriminant
+    if tag is None:
+        return inside[0] if inside else ()
+    filled = [scalars for scalars in inside if scalars]
+    if any(not variant.discriminants for variant in kind.variants):
+        # The tag is a niche of one variant: it all is that variant, if the others hold nothing.
+        return filled[0] if len(filled) == 1 else None
+    place = (tag.offset, types.type(tag.type).size)
+    if not filled:
+        return (place,)
+    same = len(set(filled)) == 1 and len(filled[0]) == 1
+    return (place, filled[0][0]) if same else None
 
 
 def number_in(value: Value) -> int:

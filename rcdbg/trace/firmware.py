@@ -1,85 +1,130 @@
-"""Calls of the firmware as events: lines on the console, timers, and all the rest."""
+"""Where the firmware takes its traps: found once by a short boot, then remembered.
 
-from collections.abc import Callable, Iterator
-from typing import Any
+QEMU has to be told before it starts which places to log, and the kernel's calls of the firmware are
+seen at the firmware's trap vector, whose address nobody but the firmware knows.
+"""
 
-from rcdbg.errors import MemoryReadError
-from rcdbg.riscv import sbi
-from rcdbg.trace.moment import Moment
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
-MAX_LINE = 4096
-"""Bytes of a line before it is told without its end."""
+from rcdbg.errors import MachineError
+from rcdbg.image import cache
+from rcdbg.image.elf import Image
+from rcdbg.machine.qemu import Qemu, QemuConfig, find_qemu
+from rcdbg.machine.ram import RAM_BASE, GuestRam
+from rcdbg.machine.stub import StubClient
 
-_A0, _A6, _A7 = 10, 16, 17
+_FORMAT = 1
+_FILE = "firmware.json"
+_KEPT = 32
+_BOOT_SECONDS = 20.0
+_CSRS = ("mtvec", "medeleg", "mideleg")
 
-Told = tuple[str, dict[str, Any], tuple[str, ...]]
-"""Kind, fields and marks of an event."""
 
-
+@dataclass(frozen=True, slots=True)
 class Firmware:
-    """What the kernel has asked the firmware for so far."""
+    """What the firmware has set up when it enters the kernel, and the SHA-256 of its code.
 
-    def __init__(self) -> None:
-        self._line = bytearray()
-        self._last: tuple[Moment, int | None] | None = None
+    `mtvec` is its trap vector, `medeleg` and `mideleg` say which traps go to the kernel directly.
+    """
 
-    def called(
-        self, moment: Moment, read_physical: Callable[[int, int], bytes], thread: int | None
-    ) -> Iterator[Told]:
-        """The events of one call, whose registers `moment` has."""
-        x = moment.registers.x
-        extension, function = x[_A7], x[_A6]
-        if extension == sbi.LEGACY_SET_TIMER or (extension, function) == (sbi.TIME, 0):
-            yield "timer_set", {"deadline": x[_A0]}, ()
-        elif extension == sbi.LEGACY_PUTCHAR:
-            yield from self._written(moment, bytes((x[_A0] & 0xFF,)), thread)
-        elif extension == sbi.DEBUG_CONSOLE:
-            yield from self._debug_console(moment, read_physical, thread)
-        elif extension != sbi.LEGACY_GETCHAR:
-            legacy = extension <= sbi.LAST_LEGACY
-            fields = {
-                "extension": extension,
-                "function": None if legacy else function,
-                "name": sbi.name(extension, function),
-                "arguments": list(x[_A0 : _A0 + 3]),
-            }
-            yield "sbi", fields, ()
+    mtvec: int
+    medeleg: int
+    mideleg: int
+    digest: str
 
-    def rest(self) -> tuple[Moment, str, int | None] | None:
-        """What was written after the last end of a line, if anything was, and by whom."""
-        if not self._line or self._last is None:
-            return None
-        moment, thread = self._last
-        return moment, self._take(), thread
 
-    def _debug_console(
-        self, moment: Moment, read_physical: Callable[[int, int], bytes], thread: int | None
-    ) -> Iterator[Told]:
-        x = moment.registers.x
-        if x[_A6] == sbi.DBCN_WRITE_BYTE:
-            yield from self._written(moment, bytes((x[_A0] & 0xFF,)), thread)
-        elif x[_A6] == sbi.DBCN_WRITE:
-            try:
-                data = read_physical(x[_A0 + 1] | x[_A0 + 2] << 64, min(x[_A0], MAX_LINE))
-            except MemoryReadError as error:
-                yield "console", {"text": ""}, (str(error),)
-                return
-            current = moment.memory_is_current()
-            marks = () if current else ("read from memory that may have changed since",)
-            for kind, fields, more in self._written(moment, data, thread):
-                yield kind, fields, (*more, *marks)
+_known: dict[str, Firmware] = {}
 
-    def _written(self, moment: Moment, data: bytes, thread: int | None) -> Iterator[Told]:
-        self._last = moment, thread
-        for byte in data:
-            if byte == 0x0A:
-                yield "console", {"text": self._take()}, ()
-                continue
-            self._line.append(byte)
-            if len(self._line) >= MAX_LINE:
-                yield "console", {"text": self._take()}, ("the line has no end",)
 
-    def _take(self) -> str:
-        text = self._line.decode("utf-8", "replace").rstrip("\r")
-        self._line.clear()
-        return text
+def firmware(config: QemuConfig, image: Image) -> Firmware:
+    """What is known of the firmware that this machine has, else what a short boot shows.
+
+    The machine that is then booted has to be compared by `digest`: the firmware may have been
+    changed since. Raises MachineError if it never enters the kernel.
+    """
+    key = _key(config)
+    return _known.get(key) or _known.setdefault(key, _load().get(key) or discover(config, image))
+
+
+def discover(config: QemuConfig, image: Image) -> Firmware:
+    """Boot the machine up to the kernel's first instruction and look; remembers what it finds."""
+    entry = image.physical(image.entry)
+    plain = replace(config, log=None)
+    with Qemu(plain) as qemu, StubClient(qemu.gdb_socket, csrs=_CSRS) as stub:
+        code = digest(qemu.ram, image)
+        stub.insert_breakpoint(image.entry if entry is None else entry)
+        stub.resume()
+        if stub.wait_stop(_BOOT_SECONDS).reason == "exited":
+            raise MachineError("the machine ended before the firmware entered the kernel")
+        csrs = stub.registers().csrs
+    found = Firmware(csrs["mtvec"] & ~3, csrs["medeleg"], csrs["mideleg"], code)
+    _known[_key(config)] = found
+    _store(_key(config), found)
+    return found
+
+
+def digest(ram: GuestRam, image: Image) -> str:
+    """The SHA-256 of RAM below the kernel, in a machine that has not run yet."""
+    end = kernel_start(image) - RAM_BASE
+    return hashlib.sha256(ram.memory[: max(end, 0)]).hexdigest()
+
+
+def kernel_start(image: Image) -> int:
+    """The lowest physical address of the kernel: what is below belongs to the firmware."""
+    starts = (image.physical(s.vaddr) for s in image.segments if s.memory_size)
+    return min((start for start in starts if start is not None), default=RAM_BASE)
+
+
+def _key(config: QemuConfig) -> str:
+    """What tells machines with other firmware apart, as far as it can be told before a start."""
+    program = Path(find_qemu(config.qemu)).resolve()
+    facts: list[object] = [config.cpu, config.bios]
+    for path in (program, Path(config.bios)):
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            facts += [str(path), status.st_size, status.st_mtime_ns]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def _load() -> dict[str, Firmware]:
+    folder = cache.directory()
+    if folder is None:
+        return {}
+    try:
+        document = json.loads((folder / _FILE).read_text("ascii"))
+        if document["format"] != _FORMAT:
+            return {}
+        return {
+            str(key): Firmware(
+                int(row["mtvec"]), int(row["medeleg"]), int(row["mideleg"]), str(row["digest"])
+            )
+            for key, row in document["machines"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        # The file only saves time: without it the machine is looked at again.
+        return {}
+
+
+def _store(key: str, found: Firmware) -> None:
+    folder = cache.directory()
+    if folder is None:
+        return
+    rows = {**_load(), key: found}
+    kept = dict(list(rows.items())[-_KEPT:])
+    document = {"format": _FORMAT, "machines": {k: asdict(row) for k, row in kept.items()}}
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=_FILE, dir=folder)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                json.dump(document, file)
+            Path(name).replace(folder / _FILE)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise

@@ -12,6 +12,8 @@ from typing import Any
 from rcdbg.errors import MemoryReadError, RcdbgError
 from rcdbg.image.elf import Image
 from rcdbg.image.symbols import simplified
+from rcdbg.image.types import EnumType
+from rcdbg.model.containers import dig, find_struct, lazy, mutex
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.profile import Profile
 from rcdbg.model.trap import kernel_stack
@@ -21,15 +23,20 @@ from rcdbg.riscv.registers import MASK64, PRIVILEGES, unsigned
 from rcdbg.target.protocol import Registers, Target
 from rcdbg.target.virtual import VirtualMemory
 from rcdbg.trace import arguments as abi
-from rcdbg.trace.firmware import Firmware
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.plain import Plain, plain
 from rcdbg.trace.probes import Probe, What, plan
 from rcdbg.trace.record import TraceEvent
+from rcdbg.trace.sbi_calls import SbiCalls
 from rcdbg.trace.thread_map import KnownThread, ThreadMap
 
 STALE = "read from memory that may have changed since"
 ASTRAY = "its sp is outside of its stack"
+
+INFERRED = "from what came of it: no function told"
+
+_ASKED_FOR = frozenset({3, 8, 9})
+"""Exceptions by which code gives up the hart of itself: ebreak, and ecalls."""
 
 _MAX_PENDING_CALLS = 64
 _RA, _SP, _A0, _A6, _A7 = 1, 2, 10, 16, 17
@@ -85,7 +92,9 @@ class Observer:
         self._traps: list[_Trap] = []
         self._leaving: _Leaving | None = None
         self._calls: list[tuple[int, int, int]] = []
-        self._firmware = Firmware()
+        self._frame_start: int | None = None
+        self._firmware = SbiCalls()
+        self._signatures: dict[int, abi.Signature] = {}
         self._names: dict[int, str] = {}
         self._events: list[TraceEvent] = []
         self._trap_stack = self._find_trap_stack()
@@ -119,6 +128,7 @@ class Observer:
         self._probes: dict[int, list[Probe]] = {}
         for probe in self.places:
             self._probes.setdefault(probe.address, []).append(probe)
+        self._watched = {probe.what for probe in self.places}
 
     @property
     def addresses(self) -> tuple[int, ...]:
@@ -238,7 +248,11 @@ class Observer:
         return f"{name}+{found[1]:#x}" if found[1] else name
 
     def _arguments(self, moment: Moment, probe: Probe) -> "_Call":
-        return _Call(self._image, self._kernel(moment), moment, probe)
+        how = self._signatures.get(probe.symbol)
+        if how is None and probe.function is not None:
+            how = abi.signature(probe.function, self._image.types)
+            self._signatures[probe.symbol] = how
+        return _Call(self._image, self._kernel(moment), moment, probe, how)
 
     # What has happened.
 
@@ -315,13 +329,42 @@ class Observer:
         self._threads.something_changed()
         after = self._by_stack(sp, moment)
         if after is not None and after is not before:
-            why = _why(before, scause)
+            known = self._left_off(before, scause, moment)
+            why = _why(before, scause) if known else "unknown"
             names = {"from": before.id if before else None, "to": after.id, "why": why}
             self._emit("switch", moment, names, before)
         if before is not None and before is not after and before.ended:
             self._threads.remove(before)
         if after is not None:
             self._running = after
+            if after.is_sleeping:
+                after.is_sleeping = False
+                self._emit("wake", moment, {"id": after.id}, before, (INFERRED,))
+
+    def _left_off(self, before: KnownThread | None, scause: int | None, moment: Moment) -> bool:
+        """Finds out what no function told: that the thread sleeps, or has ended by a fault.
+
+        Returns False where it cannot be known why the thread gave up the hart.
+        """
+        if before is None or before.ended or before.is_sleeping or scause is None:
+            return True
+        if causes.is_interrupt(scause):
+            return True
+        if causes.code(scause) not in _ASKED_FOR:
+            if "kill" not in self._watched:
+                before.ended = "fault"
+                fields = {"id": before.id, "why": "fault"}
+                self._emit("thread_exit", moment, fields, before, (INFERRED,))
+            return True
+        if "sleep" in self._watched:
+            return True
+        sleeps = self._threads.sleeps(before, self._kernel(moment))
+        if sleeps is None or not moment.memory_is_current():
+            return False
+        if sleeps:
+            before.is_sleeping = True
+            self._emit("sleep", moment, {"id": before.id}, before)
+        return True
 
     def _on_ready(self, moment: Moment, probe: Probe) -> None:
         self._made_ready(moment, probe, is_wake=False)
@@ -382,14 +425,27 @@ class Observer:
         thread = self._thread(moment)
         try:
             held = call.result(entry_a0)
-            ppn = None if held is None else held.scalar()
+            ppn = None if held is None else held.scalar() + self._first_frame(moment, probe)
             self._emit("frame_alloc", moment, {"ppn": ppn}, thread, call.marks())
         except DecodeError as error:
             self._emit("frame_alloc", moment, {"ppn": None}, thread, (str(error),))
 
+    def _first_frame(self, moment: Moment, probe: Probe) -> int:
+        """What to add to the numbers of that function: none, or that of the frame with index 0."""
+        name = self._profile.frame_allocator
+        if probe.function is None or name in simplified(probe.function.path).split("::"):
+            return 0
+        if self._frame_start is None:
+            data = lazy(self._kernel(moment).static_holding(name))
+            if data is None:
+                raise DecodeError(name, "not initialised yet")
+            owner = find_struct(mutex(data).value, name)
+            self._frame_start = owner[self._profile.frame_start].scalar()
+        return self._frame_start
+
     def _on_frame_free(self, moment: Moment, probe: Probe) -> None:
         def fields(call: _Call) -> dict[str, Any]:
-            return {"ppn": abi.number_in(call.value(1))}
+            return {"ppn": abi.number_in(call.value(1)) + self._first_frame(moment, probe)}
 
         self._told("frame_free", moment, probe, fields, {"ppn": None})
 
@@ -446,8 +502,16 @@ class Observer:
 class _Call:
     """A function at its entry, or behind its call: its arguments, decoded when asked for."""
 
-    def __init__(self, image: Image, kernel: Kernel, moment: Moment, probe: Probe) -> None:
+    def __init__(
+        self,
+        image: Image,
+        kernel: Kernel,
+        moment: Moment,
+        probe: Probe,
+        how: abi.Signature | None,
+    ) -> None:
         self._types = image.types
+        self._how = how
         self._kernel = kernel
         self._moment = moment
         self._probe = probe
@@ -473,16 +537,13 @@ class _Call:
 
     def result(self, entry_a0: int) -> Value | None:
         """What the function returned: the inside of an Option or a Result; None for neither."""
-        function = self._probe.function
-        if function is None:
+        if self._how is None:
             raise DecodeError("result", "the function is not in the debug info")
         x = self._moment.registers.x
-        return _held(abi.returned(function, self._types, x, self._read, entry_a0))
+        return _held(abi.returned(self._how, self._types, x, self._read, entry_a0))
 
     def pages(self, position: int) -> tuple[int, int]:
         """First address and number of pages of a range of pages, a segment, or one page."""
-        from rcdbg.model.containers import dig
-
         value = self.value(position)
         target = getattr(value.type, "target", None)
         if target is not None:
@@ -512,16 +573,13 @@ class _Call:
         return found
 
     def _arguments(self) -> tuple[abi.Argument, ...]:
-        function = self._probe.function
-        if function is None:
+        if self._how is None:
             return ()
-        return abi.arguments(function, self._types, self._moment.registers.x, self._read)
+        return abi.arguments(self._how, self._types, self._moment.registers.x, self._read)
 
 
 def _held(value: Value) -> Value | None:
     """The inside of an Option or a Result, None for None or Err; any other value itself."""
-    from rcdbg.image.types import EnumType
-
     if not isinstance(value.type, EnumType):
         return value
     name, inside = value.variant()

@@ -17,6 +17,7 @@ from rcdbg.image.tables import Function
 from rcdbg.model.profile import Profile
 from rcdbg.riscv import code
 from rcdbg.riscv.code import SpSource
+from rcdbg.trace.arguments import in_registers
 from rcdbg.trace.scan import body, scan
 
 What = Literal[
@@ -179,10 +180,11 @@ class _Planner:
     def _functions(self) -> None:
         profile = self._profile
         ready = self._watch("ready", profile.thread_ready, ("thread_add",))
-        self._watch("sleep", profile.thread_sleep, ("sleep",))
+        # Where no function tells, the Thread says so itself once it has given up the hart.
+        self._watch("sleep", profile.thread_sleep, ())
         # Whoever wakes a thread makes it ready: only where that cannot be seen, this is looked at.
-        if not ready and self._watch("wake", profile.thread_wake, ("wake",)):
-            self._plan.unseen.pop("wake", None)
+        if not ready:
+            self._watch("wake", profile.thread_wake, ("wake",))
         exits = self._symbol(profile.thread_exit)
         if exits is None:
             self._miss(("thread_exit",), f"no symbol {profile.thread_exit}")
@@ -219,7 +221,14 @@ class _Planner:
         return []
 
     def _allocations(self) -> None:
-        for function in self._first(self._profile.frame_alloc, ("frame_alloc",)):
+        names, types = self._profile.frame_alloc.split(), self._image.types
+        simple = [
+            name
+            for name in names
+            if (found := functions_named(self._image, name))
+            and all(in_registers(function, types) for function in found)
+        ]
+        for function in self._first(" ".join((*simple, *names)), ("frame_alloc",)):
             to_it = [j for j in scan(self._image).jumps if j.target == function.address]
             for jump in to_it:
                 if jump.links:

@@ -14,7 +14,6 @@ registers can be read and changed there.
 
 import contextlib
 import dataclasses
-import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -30,11 +29,12 @@ from rcdbg.target.protocol import Registers
 from rcdbg.target.snapshot import write_snapshot
 from rcdbg.trace import faults
 from rcdbg.trace.events import Event, Exited
+from rcdbg.trace.files import write_trace
 from rcdbg.trace.invariants import Invariant
 from rcdbg.trace.kinds import parse_kinds
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.patterns import Matcher
-from rcdbg.trace.record import TraceEvent
+from rcdbg.trace.record import Trace, TraceEnd, TraceEvent, TraceHeader
 from rcdbg.trace.run import (
     NANOSECONDS_PER_INSTRUCTION,
     NANOSECONDS_PER_TICK,
@@ -45,7 +45,7 @@ from rcdbg.trace.run import (
     machine_of,
 )
 from rcdbg.trace.waiting import Limit, OverdueError, guest_ticks, wait_stop
-from rcdbg.trace.watching import Watch, one_line
+from rcdbg.trace.watching import Watch
 
 DEFAULT_TICKS = 200_000_000
 """Guest time within which an event has to come unless the test says otherwise: 20 s."""
@@ -58,6 +58,7 @@ DEFAULT_KINDS = parse_kinds("traps,threads,satp")
 
 MAX_HISTORY = 200_000
 _TICKS_PER_SECOND = 10_000_000
+_TICKS_PER_MS = _TICKS_PER_SECOND // 1000
 _EXIT_SECONDS = 10.0
 
 Awaited = Event | Matcher
@@ -209,7 +210,7 @@ class Story(Run):
                 early = next((e for e in events if e.matches(one)), None)
                 if early is not None:
                     came = f"{early} came before {awaited}"
-                    self._fail(f"expected {order}, but {came}:\n{one_line(one)}")
+                    self._fail(f"expected {order}, but {came}, {_when(one)}")
         return found
 
     def never(
@@ -227,7 +228,7 @@ class Story(Run):
                         return
                     self._fail(f"expected {until}, but {self._end_words(one)}")
                 if isinstance(one, TraceEvent) and event.matches(one):
-                    self._fail(f"expected no {event}{limit}, but it came:\n{one_line(one)}")
+                    self._fail(f"expected no {event}{limit}, but it came {_when(one)}")
                 if until is not None and _is(one, until):
                     return
         except OverdueError:
@@ -297,9 +298,25 @@ class Story(Run):
         """Write a snapshot of the kernel as it stands; returns the file's size in bytes."""
         return write_snapshot(path, machine_of(self), self.target.read_phys)
 
+    @property
+    def header(self) -> TraceHeader:
+        """What the history is made of, as for a recording."""
+        return TraceHeader(
+            backend="story",
+            clock="exact",
+            deterministic=self.deterministic,
+            kinds=self._watch.kinds,
+            hits=self._watch.hits,
+            kernel=self.image.path.name,
+            build_id=self.image.build_id or "",
+            append=self.boot.append,
+        )
+
     def save_trace(self, path: Path) -> None:
-        """Write the events so far as JSON Lines."""
-        path.write_text("".join(json.dumps(e.document()) + "\n" for e in self.history))
+        """Write the events so far, for `rcdbg trace`; raises TraceFileError."""
+        why = "the test failed" if self.exit_status is None else "the machine was shut down"
+        end = TraceEnd(why, len(self.history), exit_status=self.exit_status)
+        write_trace(path, Trace(self.header, tuple(self.history), end))
 
     # How it goes on
 
@@ -431,7 +448,7 @@ class Story(Run):
         for rule in self._invariants:
             broken = rule.broken(self, event)
             if broken is not None:
-                self._fail(f"{rule.name} is broken: {broken}; seen at\n{one_line(event)}")
+                self._fail(f"{rule.name} is broken: {broken}; seen {_when(event)}")
 
     # How it fails
 
@@ -473,6 +490,13 @@ def _is(found: Happening, awaited: Awaited) -> bool:
 
 def _ends(awaited: Awaited | None, end: Ended) -> bool:
     return isinstance(awaited, Exited) and awaited.status in (None, end.status)
+
+
+def _when(event: TraceEvent) -> str:
+    """`at 598.905 ms, in thread 2, as event 9 (switch)`."""
+    time = "" if event.ticks is None else f"at {event.ticks / _TICKS_PER_MS:.3f} ms, "
+    whose = "in no thread" if event.thread is None else f"in thread {event.thread}"
+    return f"{time}{whose}, as event {event.seq} ({event.kind})"
 
 
 def _heard(line: str, ticks: int) -> TraceEvent:

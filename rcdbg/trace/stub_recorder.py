@@ -11,7 +11,7 @@ from typing import Self
 from rcdbg.errors import MachineError
 from rcdbg.machine.deadline import Deadline, DeadlineError
 from rcdbg.machine.stub import StubClient
-from rcdbg.target.protocol import Registers
+from rcdbg.target.protocol import Registers, Target
 from rcdbg.trace.moment import Clock, Moment
 from rcdbg.trace.run import (
     NANOSECONDS_PER_INSTRUCTION,
@@ -67,10 +67,10 @@ class StubRecorder:
     """A `Recorder` that stops the guest at each moment, on a machine of its own or on a `Run`.
 
     A Run that was given stays open, and may be looked at and changed at every moment; one from a
-    Boot is ended with the recorder. `limit_ticks` ends `moments` when the guest's clock reaches it,
-    though nothing happens; `ended` then says why there are no more. `timeout` is the host's time
-    in seconds that the guest may take to the next moment, None for any; DeadlineError is raised
-    when it is over, with the guest stopped.
+    Boot, or that it `owns`, is ended with the recorder. `limit_ticks` ends `moments` when the
+    guest's clock reaches it, though nothing happens; `ended` then says why there are no more.
+    `timeout` is the host's time in seconds that the guest may take to the next moment, None for
+    any; DeadlineError is raised when it is over, with the guest stopped.
     """
 
     name = "stub"
@@ -82,8 +82,9 @@ class StubRecorder:
         *,
         limit_ticks: int | None = None,
         timeout: float | None = None,
+        owns: bool = False,
     ) -> None:
-        self._owns = isinstance(run, Boot)
+        self._owns = owns or isinstance(run, Boot)
         self.run = Run(run) if isinstance(run, Boot) else run
         self.lost = 0
         self.repeats = 0
@@ -93,6 +94,11 @@ class StubRecorder:
         self.timeout = timeout
         self._breakpoints: list[int] = []
         self._counts = self._clock_is_counter()
+
+    @property
+    def target(self) -> Target:
+        """The guest's memory."""
+        return self.run.target
 
     def watch(self, places: Sequence[int]) -> None:
         """Stop at these virtual addresses, and only there."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rcdbg.model.containers import arc, base_name, dig, find_struct
+from rcdbg.model.containers import arc, base_name, dig, find_struct, mutex
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.profile import Profile
 from rcdbg.model.threads import read_processor
@@ -71,6 +71,17 @@ class ThreadMap:
             return None
         self._insert(holding[0])
         return holding[0]
+
+    def sleeps(self, thread: KnownThread, kernel: Kernel) -> bool | None:
+        """Whether the Thread says of itself that it sleeps; None if that cannot be read."""
+        names = self._profile
+        try:
+            kind = kernel.struct_named(names.thread, (names.thread_id, names.thread_inner))
+            value = Value(kernel.space, kind, thread.address, names.thread)
+            flag = dig(mutex(value[names.thread_inner]).value, names.thread_sleeping).scalar()
+        except DecodeError:
+            return None
+        return bool(flag) if flag in (0, 1) else None
 
     def remove(self, thread: KnownThread) -> None:
         """Forget a thread that is gone: its stack and its address will be used again."""

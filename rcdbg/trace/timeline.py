@@ -10,6 +10,9 @@ Doing = Literal["run", "ready", "asleep"]
 Axis = Literal["ticks", "events"]
 """What is to the right: guest time, or one event after the other."""
 
+_LONG_BOOT = 1 / 8
+"""Of the whole time: then the rest would have too little room."""
+
 MAX_EVENTS = 2_000_000
 """More are not drawn: a picture of them would show nothing."""
 
@@ -101,9 +104,16 @@ class _Thread:
 
 
 def timeline(
-    header: TraceHeader, events: Iterable[TraceEvent], axis: Axis | None = None
+    header: TraceHeader,
+    events: Iterable[TraceEvent],
+    axis: Axis | None = None,
+    *,
+    whole: bool = True,
 ) -> Timeline:
-    """The timeline of these events; without `axis`, the one that tells more."""
+    """The timeline of these events; without `axis`, the one that tells more.
+
+    Unless the `whole` is wanted, a long boot, in which there are no threads yet, is left out.
+    """
     kept: list[TraceEvent] = []
     notes = []
     for event in events:
@@ -115,8 +125,11 @@ def timeline(
         kept.append(event)
     if axis is None:
         axis = _telling_axis(header, kept)
-        if axis == "events" and kept:
-            notes.append("each event takes the same room: there is no exact clock")
+        if axis == "events" and len(kept) > 1:
+            notes.append("each event takes the same room: their times are not known well enough")
+    if not whole and (late := _without_boot(kept, axis)):
+        kept = late
+        notes.append("the boot before is not drawn: --from 1 shows it")
     threads = _follow(kept, axis)
     start, end = _bounds(kept, axis)
     ordered = sorted(threads.items(), key=lambda item: -1 if item[0] is None else item[0])
@@ -127,6 +140,16 @@ def timeline(
 def _telling_axis(header: TraceHeader, events: list[TraceEvent]) -> Axis:
     times = {event.ticks for event in events if event.ticks is not None}
     return "ticks" if header.clock != "bound" and len(times) > 1 else "events"
+
+
+def _without_boot(events: list[TraceEvent], axis: Axis) -> list[TraceEvent]:
+    """The events from the first that is about a thread; none if there is little before it."""
+    first = next((n for n, e in enumerate(events) if e.kind in (*_LIFE, "switch")), 0)
+    late = events[first:]
+    if not first or len(late) < 2:
+        return []
+    start, end = _bounds(events, axis)
+    return late if _bounds(late, axis)[0] - start > (end - start) * _LONG_BOOT else []
 
 
 def _bounds(events: list[TraceEvent], axis: Axis) -> tuple[int, int]:

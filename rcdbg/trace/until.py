@@ -15,7 +15,7 @@ DEFAULT_TIMEBASE_HZ = 10_000_000
 
 
 @dataclass(slots=True)
-class Until:
+class Ending:
     """The end of a recording; asked about each event in turn, it remembers what it has seen.
 
     `after_ticks` is guest time since the machine's start, so that a recorder can also end a
@@ -37,12 +37,12 @@ class Until:
         return self._seen >= self.count
 
     @property
-    def why(self) -> str:
-        """Why it ended, in words."""
-        return f"{self.text} was reached"
+    def came(self) -> bool:
+        """Whether as many events as were asked for have been seen."""
+        return self._seen >= self.count
 
 
-def parse_until(text: str, timebase_hz: int | None = DEFAULT_TIMEBASE_HZ) -> Until:
+def parse_until(text: str, timebase_hz: int | None = DEFAULT_TIMEBASE_HZ) -> Ending:
     """What `--until` says: a pattern of events, `1000` events, or `2s`, `500ms`, `20us`, `1000t`.
 
     `t` are ticks of the guest's timebase. Raises UsageError.
@@ -51,9 +51,9 @@ def parse_until(text: str, timebase_hz: int | None = DEFAULT_TIMEBASE_HZ) -> Unt
     if re.fullmatch("[0-9]{1,15}", text):
         if int(text) < 1:
             raise UsageError(f"--until {text}: at least one event")
-        return Until(f"{int(text):,} events" if int(text) > 1 else "1 event", count=int(text))
+        return Ending(f"{int(text):,} events" if int(text) > 1 else "1 event", count=int(text))
     if (ticks := parse_ticks(text, timebase_hz)) is not None:
-        return Until(f"{text} of guest time", after_ticks=ticks)
+        return Ending(f"{text} of guest time", after_ticks=ticks)
     try:
         wanted = pattern(text)
     except UsageError as error:
@@ -61,7 +61,7 @@ def parse_until(text: str, timebase_hz: int | None = DEFAULT_TIMEBASE_HZ) -> Unt
             f"--until {text}: neither an event (switch:to=3), nor a number of events (1000), "
             f"nor guest time (2s, 500ms, 1000000t): {error}"
         ) from error
-    return Until(text, wanted, wanted.times)
+    return Ending(text, wanted, wanted.times)
 
 
 def parse_ticks(text: str, timebase_hz: int | None = DEFAULT_TIMEBASE_HZ) -> int | None:

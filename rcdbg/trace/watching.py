@@ -13,8 +13,6 @@ from rcdbg.trace.patterns import Either, Pattern
 from rcdbg.trace.probes import needed
 from rcdbg.trace.record import TraceEvent
 
-_NOT_SHOWN = ("scause", "interrupt", "stack")
-
 
 class Watch:
     """An observer that is told to look for more as the test asks for it."""
@@ -83,19 +81,3 @@ def kinds_of(awaited: Iterable[Any]) -> tuple[set[str], set[str]]:
             if one.kind == "hit" and isinstance(symbol, str):
                 hits.add(symbol)
     return kinds, hits
-
-
-def one_line(event: TraceEvent) -> str:
-    """An event in a line: its number, time in ms, thread, kind and fields."""
-    time = "" if event.ticks is None else f"{event.ticks / 10_000:.3f} ms"
-    thread = "boot" if event.thread is None else f"thread {event.thread}"
-    fields = [f"{k}={_word(v)}" for k, v in event.fields.items() if k not in _NOT_SHOWN]
-    if event.kind == "console":
-        fields = [repr(event.fields["text"])]
-    return f"{event.seq:>5}  {time:>12}  {thread:<9}  {event.kind:<12}  {' '.join(fields)}".rstrip()
-
-
-def _word(value: Any) -> str:
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 0xFFFF:
-        return f"{value:#x}"
-    return "-" if value is None else str(value)

@@ -46,13 +46,19 @@ def event_line(event: TraceEvent, header: TraceHeader) -> Text:
     kind = f"{event.kind:<{_KIND_WIDTH}} "
     line.append(kind, _kind_style(event))
     line.append_text(details(event))
-    known = event.kind in _PLACE_IS_KNOWN or event.place == event.fields.get("symbol")
-    if event.place and not known:
+    place = event.place.removesuffix("+0x0")
+    if place and event.kind not in _PLACE_IS_KNOWN and place != event.fields.get("symbol"):
         line.append("  at ", palette.QUIET)
-        line.append_text(guest(event.place, palette.QUIET))
+        line.append_text(guest(_short(place), palette.QUIET))
     for mark in event.marks:
         line.append("  ? ", palette.WARNING).append_text(guest(mark, palette.NOTE))
     return line
+
+
+def _short(place: str) -> str:
+    """A path's last two names: it stands on every line, and they are what tells."""
+    names = place.split("::")
+    return place if len(names) <= 3 or "<" in place else f"…::{'::'.join(names[-2:])}"
 
 
 def _kind_style(event: TraceEvent) -> Style:

@@ -28,6 +28,7 @@ EXCEPTION: Final = Sort("exception", "!", palette.PROBLEM, "cross", "#D55E00", "
 EXIT: Final = Sort("exit", "x", palette.DEAD, "square", "#000000", "exit")
 TIMER: Final = Sort("timer", "t", palette.WARNING, "triangle", "#B87800", "timer interrupt")
 INTERRUPT: Final = Sort("interrupt", "i", palette.WARNING, "triangle-down", "#0072B2", "interrupt")
+BREAKPOINT: Final = Sort("breakpoint", "b", palette.LABEL, "diamond", "#0072B2", "breakpoint")
 CALL: Final = Sort("call", "e", palette.LABEL, "triangle-down", "#009E73", "environment call")
 HIT: Final = Sort("hit", "h", palette.SYMBOL, "diamond", "#009E73", "function hit")
 ADD: Final = Sort("add", "+", palette.GOOD, "plus", "#009E73", "new thread")
@@ -36,8 +37,8 @@ WAKE: Final = Sort("wake", "w", palette.READY, "triangle", "#CC79A7", "woken")
 SATP: Final = Sort("satp", "p", palette.LABEL, "diamond", "#56B4E9", "page table switch")
 FIRMWARE: Final = Sort("firmware", "f", palette.LABEL, "square", "#56B4E9", "firmware call")
 CONSOLE: Final = Sort("console", "c", palette.SOURCE, "dot", "#555555", "console line")
-SORTS: Final = (EXCEPTION, EXIT, HIT, ADD, SLEEP, WAKE, CALL, INTERRUPT, TIMER, SATP, FIRMWARE,
-                CONSOLE)  # fmt: skip
+SORTS: Final = (EXCEPTION, EXIT, HIT, ADD, SLEEP, WAKE, BREAKPOINT, CALL, INTERRUPT, TIMER, SATP,
+                FIRMWARE, CONSOLE)  # fmt: skip
 """The most telling first: of several in one place, that one is drawn."""
 
 _RANK: Final = {sort.name: number for number, sort in enumerate(SORTS)}
@@ -53,6 +54,8 @@ def sort_of(mark: Mark) -> Sort:
         return _BY_KIND.get(mark.kind, CONSOLE)
     if mark.interrupt:
         return TIMER if "timer" in mark.text else INTERRUPT
+    if mark.text == "breakpoint":
+        return BREAKPOINT
     return CALL if mark.text.startswith("environment call") else EXCEPTION
 
 

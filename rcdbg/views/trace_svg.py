@@ -50,7 +50,10 @@ def _picture(timeline: Timeline, width: int) -> Iterator[str]:
     left, right = _MARGIN + _LABEL, width - _MARGIN
     bottom = _TOP + _ROW * max(1, len(rows))
     legend = list(_legend(timeline, left, right, bottom + 52))
-    height = bottom + 52 + (legend[-1][0] if legend else 0) + 22
+    notes = list(timeline.notes)
+    if left_out := len(timeline.rows) - len(rows):
+        notes.append(f"{left_out} more threads are not drawn")
+    height = bottom + 52 + (legend[-1][0] if legend else 0) + (42 if notes else 22)
     header = timeline.header
     title = f"{header.kernel or 'kernel'} {header.append}".strip()
     span = timeline.end - timeline.start
@@ -75,12 +78,9 @@ def _picture(timeline: Timeline, width: int) -> Iterator[str]:
         yield from _slices(timeline, row, right - left)
         yield from _marks(timeline, row, right - left)
         yield "</g>"
-    notes = list(timeline.notes)
-    if left_out := len(timeline.rows) - len(rows):
-        notes.append(f"{left_out} more threads are not drawn")
     yield from (line for _, line in legend)
     if notes:
-        yield _label(_MARGIN + _LABEL, height - 8, "; ".join(notes), fill=_QUIET, size=11)
+        yield _label(_MARGIN + _LABEL, height - 14, "; ".join(notes), fill=_QUIET, size=11)
     yield "</svg>"
 
 

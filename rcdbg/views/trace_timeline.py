@@ -86,7 +86,7 @@ def _legend(timeline: Timeline, width: int) -> Text:
     cells = []
     if "run" in doing:
         cells.append(
-            styled("█▓▒░", palette.RUNNING) + styled(" runs, or a part of it", palette.QUIET)
+            styled("█▓▒░", palette.RUNNING) + styled(" runs, all the time or less", palette.QUIET)
         )
     if "ready" in doing:
         cells.append(styled(_READY * 2, palette.READY) + styled(" ready", palette.QUIET))

@@ -73,6 +73,19 @@ def test_without_a_clock_every_event_takes_the_same_room_and_that_is_said() -> N
     assert timeline(header(clock="bound"), story().events, "ticks").axis == "ticks"
 
 
+def test_a_long_boot_is_left_out_unless_the_whole_is_wanted() -> None:
+    boot = (event("console", 1, 10, None, text="hello"),)
+    story_later = (
+        event("thread_add", 2, 1000, None, id=1),
+        event("switch", 3, 1010, None, from_=None, to=1, why="start"),
+        event("console", 4, 1100, 1, text=""),
+    )
+    found = timeline(header(), boot + story_later, whole=False)
+    assert (found.start, found.end, found.events) == (1000, 1100, 3)
+    assert "boot" in found.notes[0]
+    assert timeline(header(), boot + story_later).start == 10
+
+
 @given(ANY_EVENTS, st.sampled_from(["ticks", "events", None]))
 def test_slices_of_a_thread_never_overlap_and_one_runs_at_a_time(
     events: list[TraceEvent], axis: Axis | None

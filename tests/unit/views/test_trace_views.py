@@ -26,7 +26,8 @@ def hostile() -> Trace:
     for kind in KINDS:
         events.append(event(kind, len(events) + 1, None, 1 << 60, place=HOSTILE, marks=(HOSTILE,)))
         fields = {"cause": HOSTILE, "text": HOSTILE, "symbol": HOSTILE,
-                  "arguments": {HOSTILE: [{}]}, "stack": [1], "flags": {"a": None}, "to": -5, "id": None, "why": HOSTILE,
+                  "arguments": {HOSTILE: [{}]}, "stack": [1], "flags": {"a": None},
+                  "to": -5, "id": None, "why": HOSTILE,
                   "depth": 1 << 63, HOSTILE: HOSTILE * 50}  # fmt: skip
         events.append(event(kind, len(events) + 1, 1 << 62, -3, **fields))  # type: ignore[arg-type]
     head = header(kernel=HOSTILE, append=HOSTILE, unseen={HOSTILE: HOSTILE})

@@ -1,0 +1,239 @@
+"""The recorder that does not stop the guest: QEMU's own log, read while it grows.
+
+QEMU writes the log before it executes what it tells of, and waits while the pipe is full. So
+nothing is lost, and the guest is never further ahead than the pipe is large.
+"""
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Self
+
+from rcdbg.errors import MachineError, UsageError
+from rcdbg.image.elf import Image, load_image
+from rcdbg.image.match import differs_from_memory
+from rcdbg.machine.qemu import LogConfig, Qemu
+from rcdbg.target.memory import RamTarget
+from rcdbg.target.protocol import Registers
+from rcdbg.trace.deterministic import replace_wfi
+from rcdbg.trace.firmware import Firmware, digest, discover, firmware, kernel_start
+from rcdbg.trace.log_format import LogParser
+from rcdbg.trace.log_moments import MomentMaker, Watched
+from rcdbg.trace.moment import Clock, Moment
+from rcdbg.trace.run import Boot
+
+CLOSE_BYTES, FAST_BYTES = 4096, 1 << 20
+"""Sizes of the pipe: the guest is three records ahead at most; or as fast as can be."""
+
+MAX_WAITING = 64 << 20
+"""Bytes of log that are kept for a slow consumer; then the guest has to wait for it."""
+
+TIMEBASE_HZ = 10_000_000
+"""Of QEMU's `virt` machine (hw/intc/riscv_aclint.h, RISCV_ACLINT_DEFAULT_TIMEBASE_FREQ)."""
+
+_EXIT_SECONDS = 10.0
+_NANOSECONDS_A_TICK = 10**9 // TIMEBASE_HZ
+_ECALL = 0x0000_0073
+_SYSTEM_OPCODE = 0x73
+
+
+class LogRecorder:
+    """Records the kernel of `boot`; see `rcdbg.trace.moment.Recorder`.
+
+    With `fast`, the guest may be thousands of records ahead of the moment that was yielded last.
+    `repeats` counts states that QEMU logged twice, `strange` lines of the log not understood,
+    `exit_status` is QEMU's once it has ended by itself. `qemu`, `target` and `firmware` are there
+    after `watch`. The registers of `target` are those of the moment that was yielded last.
+
+    Time is "sampled": the host's clock when the log was read, which is up to `fast`'s distance
+    late; or in a deterministic run "bound": the latest deadline of a timer known to have expired.
+    """
+
+    name = "log"
+
+    def __init__(self, boot: Boot, image: Image | None = None, *, fast: bool = False) -> None:
+        self.image = image or load_image(boot.kernel)
+        self.clock: Clock = "bound" if boot.deterministic else "sampled"
+        self.lost = 0
+        self.exit_status: int | None = None
+        self.qemu: Qemu
+        self.target: RamTarget
+        self.firmware: Firmware
+        self._boot = boot
+        self._fast = fast
+        self._parser = LogParser()
+        self._maker: MomentMaker | None = None
+        self._registers: Registers | None = None
+        self._chunks: deque[tuple[int, bytes]] = deque()
+        self._waiting = 0
+        self._changed = threading.Condition()
+        self._reader: threading.Thread | None = None
+        self._closed = False
+
+    @property
+    def repeats(self) -> int:
+        """States that were logged again before anything was executed, and are no moments."""
+        return self._maker.repeats if self._maker is not None else 0
+
+    @property
+    def strange(self) -> int:
+        """Lines of the log that were not understood."""
+        return self._parser.strange
+
+    @property
+    def console(self) -> str:
+        """What the firmware and the kernel have printed so far."""
+        return self.qemu.console.text
+
+    def watch(self, places: Sequence[int]) -> None:
+        """Boot the machine with these places logged; it waits before its first instruction."""
+        if self._maker is not None:
+            raise UsageError("a recorder watches one set of places: make another one")
+        config = self._boot.config()
+        known = firmware(config, self.image)
+        self.qemu = Qemu(replace(config, log=self._log(places, known)))
+        try:
+            if digest(self.qemu.ram, self.image) != known.digest:
+                self.qemu.close()
+                known = discover(config, self.image)
+                self.qemu = Qemu(replace(config, log=self._log(places, known)))
+            ram = self.qemu.ram
+            self.target = RamTarget(ram.memory, ram.base, self._last_registers)
+            if why := differs_from_memory(self.image, self.target.read_phys):
+                raise MachineError(why)
+            if self._boot.deterministic:
+                replace_wfi(self.image, ram.memory, ram.base)
+        except BaseException:
+            self.qemu.close()
+            raise
+        self.firmware = known
+        self._maker = MomentMaker(self._watched(places, known), bound=self._boot.deterministic)
+
+    def moments(self) -> Iterator[Moment]:
+        """The moments as they come, from the machine's start to its end.
+
+        Raises MachineError if QEMU was killed by somebody else than `close`.
+        """
+        if self._maker is None or self._reader is not None:
+            raise UsageError("a recorder's moments are asked for once, after `watch`")
+        log = self.qemu.log
+        assert log is not None
+        # Its own descriptor: the machine may be closed while the reader still reads.
+        self._reader = threading.Thread(
+            target=self._read, args=(os.dup(log),), name="rcdbg-log", daemon=True
+        )
+        self._reader.start()
+        start = time.monotonic_ns()
+        self.qemu.monitor.execute("cont")
+        maker, feed = self._maker, self._parser.feed
+        for when, data in self._arrivals():
+            ticks = None if maker.bound else (when - start) // _NANOSECONDS_A_TICK
+            for item in feed(data):
+                for moment in maker.see(item, ticks):
+                    self._registers = moment.registers
+                    yield moment
+        for moment in maker.end():
+            self._registers = moment.registers
+            yield moment
+        if not self._closed:
+            self.exit_status = self.qemu.wait(_EXIT_SECONDS)
+            if self.exit_status < 0 and not self._closed:
+                raise MachineError(f"QEMU was killed by signal {-self.exit_status}")
+
+    def close(self) -> None:
+        """End the machine; `moments`, in whatever thread it waits, then ends. May be repeated."""
+        self._closed = True
+        with self._changed:
+            self._changed.notify_all()
+        if hasattr(self, "qemu"):
+            self.qemu.close()
+        if self._reader is not None:
+            self._reader.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _log(self, places: Sequence[int], known: Firmware) -> LogConfig:
+        calls = [place for place in places if self._word(place) == _ECALL]
+        logged = {place for place in places if place not in calls}
+        if calls or self._boot.deterministic:
+            logged.add(known.mtvec)
+        return LogConfig(
+            # Chained, blocks run from one to the next without a look at the log.
+            items=(
+                "int",
+                "cpu",
+                "exec",
+                *(() if all(map(self._unchained, logged)) else ("nochain",)),
+            ),
+            places=sorted(logged),
+            pipe_bytes=FAST_BYTES if self._fast else CLOSE_BYTES,
+        )
+
+    def _unchained(self, place: int) -> bool:
+        """Whether no block is chained to this one: trap vectors, and what follows a CSR write."""
+        if self._word(place) is None:
+            # Nothing that belongs to the kernel: the firmware's trap vector, or a mistake.
+            return True
+        if place == self.image.symbols.address_of(self._boot.profile.trap_entry):
+            return True
+        before = self._word(place - 4)
+        return before is not None and before & 0x7F == _SYSTEM_OPCODE and before >> 12 & 3 != 0
+
+    def _word(self, place: int) -> int | None:
+        """The four bytes of the image there, at a virtual address or at where it was loaded."""
+        code = self.image.read(place, 4)
+        if code is None:
+            for segment in self.image.segments:
+                start = self.image.physical(segment.vaddr)
+                if start is not None and start <= place < start + segment.memory_size:
+                    code = self.image.read(segment.vaddr + place - start, 4)
+        return int.from_bytes(code, "little") if code is not None else None
+
+    def _watched(self, places: Sequence[int], known: Firmware) -> Watched:
+        vector = self.image.symbols.address_of(self._boot.profile.trap_entry)
+        return Watched(
+            places=frozenset(places),
+            calls=frozenset(place for place in places if self._word(place) == _ECALL),
+            vector=vector if vector in places else None,
+            firmware=known,
+            kernel_start=kernel_start(self.image),
+        )
+
+    def _last_registers(self) -> Registers:
+        if self._registers is None:
+            raise MachineError("the recorder has seen no moment yet")
+        return self._registers
+
+    def _read(self, log: int) -> None:
+        """The thread that drains the log, so that the guest stands still for a slow reader only."""
+        try:
+            while data := os.read(log, FAST_BYTES):
+                now = time.monotonic_ns()
+                with self._changed:
+                    self._chunks.append((now, data))
+                    self._waiting += len(data)
+                    self._changed.notify_all()
+                    self._changed.wait_for(lambda: self._waiting < MAX_WAITING or self._closed)
+        finally:
+            os.close(log)
+            with self._changed:
+                self._chunks.append((0, b""))
+                self._changed.notify_all()
+
+    def _arrivals(self) -> Iterator[tuple[int, bytes]]:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._chunks)
+                when, data = self._chunks.popleft()
+                self._waiting -= len(data)
+                self._changed.notify_all()
+            if not data:
+                return
+            yield when, data
