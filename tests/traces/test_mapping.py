@@ -5,8 +5,8 @@ import re
 import pytest
 
 from rcdbg.riscv.registers import ABI_NAMES
-from rcdbg.testing import BootKernel, Story, exited, frame_free, mapped, reached, unmapped
-from tests.traces.words import SOON, is_mapped, symbol
+from rcdbg.testing import BootKernel, Story, exited, frame_free, hit, mapped, reached, unmapped
+from tests.traces.words import SOON, is_mapped
 
 pytestmark = pytest.mark.every_kernel
 
@@ -40,18 +40,25 @@ def can_load(run: Story, address: int) -> bool:
 
 def test_pages_are_where_they_were_asked_to_be(rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("mapping")
+    run.until(hit("scenarios::run"), ticks=SOON)
     pages = []
     for number in range(PAGES):
         page = run.until(mapped(va=PLACE + number * 4096), ticks=SOON)
         assert page.fields["flags"][:5] == "rw---", f"asked for with {page.fields['flags']}"
         pages.append(page)
-    assert not can_load(run, pages[-1].fields["va"]), "not mapped yet: the event is the call"
-    run.until(reached("framed_segment_is_mapped"), ticks=SOON)
+    run.until(unmapped(), ticks=SOON)
+    memory = run.kernel().memory
+    for page in pages:
+        va, pa = page.fields["va"], page.fields["pa"]
+        assert memory.physical(va) == pa, f"{va:#x} leads to {memory.physical(va):#x}, not {pa:#x}"
+        assert can_load(run, va), f"{va:#x} is mapped, and a load from there faults"
 
 
 def test_what_is_unmapped_cannot_be_used_any_more(rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("mapping")
-    run.until(unmapped(va=PLACE, pages=PAGES), ticks=SOON)
+    run.until(hit("scenarios::run"), ticks=SOON)
+    run.until(unmapped(), ticks=SOON)  # a second address of the first frame
+    run.until(unmapped(), ticks=SOON)  # the segment
     assert can_load(run, PLACE), "until now it can be read"
     run.until(frame_free(), ticks=SOON)
     for address in range(PLACE, PLACE + PAGES * 4096, 4096):

@@ -1,4 +1,4 @@
-"""Paging: off, then the boot table, then the kernel's own with just the rights that each part needs."""
+"""Paging: off, then the boot table, then the kernel's own with just the rights it needs."""
 
 import pytest
 

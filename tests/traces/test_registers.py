@@ -12,12 +12,12 @@ pytestmark = pytest.mark.every_kernel
 
 @pytest.mark.parametrize("scenario", ["registers", "preempt", "processes"])
 def test_a_thread_goes_on_with_the_registers_it_had(rcdbg_boot: BootKernel, scenario: str) -> None:
-    run = rcdbg_boot(scenario, f"threads=3 {FAST}")
+    run = rcdbg_boot(scenario, f"threads=3 ticks=30 {FAST}")
     parked: dict[int | None, tuple[int, tuple[int, ...]]] = {}
     compared = 0
     while compared < 6:
         trap = run.until(trap_enter(cause="timer"), ticks=SOON)
-        parked[trap.thread] = trap.fields["sepc"], run.kernel().registers.x
+        parked[running(run.state()).id] = trap.fields["sepc"], run.kernel().registers.x
         leave = run.until(trap_leave(), ticks=SOON)
         thread = running(run.state()).id
         if thread not in parked:
@@ -69,9 +69,7 @@ def test_all_31_registers_hold_what_the_thread_put_there(rcdbg_boot: BootKernel)
 
 
 @pytest.mark.parametrize("number", [1, 3, 5, 31])
-def test_a_thread_notices_a_register_that_a_trap_loses(
-    rcdbg_boot: BootKernel, number: int
-) -> None:
+def test_a_thread_notices_a_register_that_a_trap_loses(rcdbg_boot: BootKernel, number: int) -> None:
     run = rcdbg_boot("registers", f"threads=2 {FAST}")
     trap = run.until(
         trap_enter(cause="timer", sepc=lambda sepc: holds_its_pattern(run, sepc)), ticks=SOON

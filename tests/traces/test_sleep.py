@@ -10,6 +10,20 @@ from tests.traces.words import FAST, SOON
 pytestmark = pytest.mark.every_kernel
 
 
+def test_sleeping_threads_are_where_they_belong(rcdbg_boot: BootKernel) -> None:
+    run = rcdbg_boot("sleepers", FAST)
+    seen: set[int | None] = set()
+    while len(seen) < 3:
+        run.until(trap_enter(cause="timer"), ticks=SOON)
+        processor = run.state().processor
+        ready = {t.id for t in processor.ready}
+        for thread in processor.sleeping:
+            assert thread.id not in ready, f"thread {thread.id} sleeps and is ready"
+            assert thread.sleeping is True
+            assert thread.context is not None, f"thread {thread.id} sleeps without a Context"
+            seen.add(thread.id)
+
+
 def test_a_thread_that_sleeps_does_not_run(rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("sleepers", FAST)
     asleep: set[int] = set()
@@ -38,20 +52,6 @@ def test_a_thread_that_is_woken_runs_again(rcdbg_boot: BootKernel) -> None:
     assert count == 5, "three sleepers, the notifier, and the one that it notifies"
 
 
-def test_sleeping_threads_are_where_they_belong(rcdbg_boot: BootKernel) -> None:
-    run = rcdbg_boot("sleepers", FAST)
-    seen: set[int | None] = set()
-    while len(seen) < 3:
-        run.until(trap_enter(cause="timer"), ticks=SOON)
-        processor = run.state().processor
-        ready = {t.id for t in processor.ready}
-        for thread in processor.sleeping:
-            assert thread.id not in ready, f"thread {thread.id} sleeps and is ready"
-            assert thread.sleeping is True
-            assert thread.context is not None, f"thread {thread.id} sleeps without a Context"
-            seen.add(thread.id)
-
-
 def test_a_thread_wakes_at_the_tick_it_asked_for(rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("sleepers", FAST)
     run.until(exited(), ticks=SOON)
@@ -62,4 +62,4 @@ def test_a_thread_wakes_at_the_tick_it_asked_for(rcdbg_boot: BootKernel) -> None
             f"thread {thread} wanted to sleep until tick {tick} and woke at tick"
             f" {woke.get(thread, 'none')}"
         )
-    assert run.exit_status == 0
+    assert run.exit_status == 0, f"the kernel ended with status {run.exit_status}"

@@ -77,8 +77,7 @@ def test_preempted_threads_take_turns(rcdbg_boot: BootKernel) -> None:
         run.until(trap_leave(), ticks=SOON)
         turns[running(run.state()).id or 0] += 1
     assert turns[3] > 2 * turns[1] > 0, (
-        f"thread 3 has three times the priority of thread 1, but {turns[3]} turns"
-        f" to its {turns[1]}"
+        f"thread 3 has three times the priority of thread 1, but {turns[3]} turns to its {turns[1]}"
     )
 
 
@@ -114,9 +113,7 @@ def test_an_ended_thread_gives_its_stack_back(rcdbg_boot: BootKernel) -> None:
     run.until(thread_exit(1), ticks=SOON)
     freed = {e.fields["ppn"] for e in run.collect(frame_free(), until=switch(to=3), ticks=SOON)}
     back = len(frames & freed)
-    assert back == pages, (
-        f"of the {pages} frames of the stack of thread 1, {back} were given back"
-    )
+    assert back == pages, f"of the {pages} frames of the stack of thread 1, {back} were given back"
     state = run.state()
     assert 1 not in {t.id for t in state.processor.threads}
     assert not is_mapped(state, stack.start), (

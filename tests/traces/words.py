@@ -19,8 +19,9 @@ FAST = f"interval={INTERVAL}"
 UNDISTURBED = "interval=100000000"
 """Ten seconds between ticks: nobody is interrupted before it has done its part."""
 
-SOON = 10_000_000
-"""Guest ticks within which whatever a test waits for has come: one second, and much for that."""
+SOON = 30_000_000
+"""Guest ticks within which whatever a test waits for has come: three seconds, while the longest
+scenario takes two in a debug build."""
 
 
 @dataclass(frozen=True, slots=True)
