@@ -13,6 +13,9 @@ pytestmark = pytest.mark.every_kernel
 PLACE = 0x4000_0000
 """Where the scenario maps three pages of its own, by kernel/README.md and its console."""
 
+ALIAS = 0x5000_0000
+"""Where it maps the first of them a second time, for a while."""
+
 PAGES = 3
 
 LOAD = 0x0003_3283
@@ -52,6 +55,17 @@ def test_pages_are_where_they_were_asked_to_be(rcdbg_boot: BootKernel) -> None:
         va, pa = page.fields["va"], page.fields["pa"]
         assert memory.physical(va) == pa, f"{va:#x} leads to {memory.physical(va):#x}, not {pa:#x}"
         assert can_load(run, va), f"{va:#x} is mapped, and a load from there faults"
+
+
+def test_an_entry_that_is_unmapped_is_not_valid_any_more(rcdbg_boot: BootKernel) -> None:
+    run = rcdbg_boot("mapping")
+    run.until(hit("scenarios::run"), ticks=SOON)
+    run.until(unmapped(), ticks=SOON)
+    assert is_mapped(run.state(), ALIAS), "the event is the call"
+    run.until(hit("sbi::console_putchar"), ticks=SOON)
+    assert not is_mapped(run.state(), ALIAS), (
+        f"{ALIAS:#x} is still mapped after it was unmapped: its entry is valid"
+    )
 
 
 def test_what_is_unmapped_cannot_be_used_any_more(rcdbg_boot: BootKernel) -> None:

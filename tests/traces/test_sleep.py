@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from rcdbg.testing import BootKernel, exited, sleep, switch, trap_enter, wake
-from tests.traces.words import FAST, SOON
+from rcdbg.testing import BootKernel, exited, sleep, switch, trap_leave, wake
+from tests.traces.words import FAST, INTERVAL, SOON
 
 pytestmark = pytest.mark.every_kernel
 
@@ -14,7 +14,7 @@ def test_sleeping_threads_are_where_they_belong(rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("sleepers", FAST)
     seen: set[int | None] = set()
     while len(seen) < 3:
-        run.until(trap_enter(cause="timer"), ticks=SOON)
+        run.until(trap_leave(), ticks=SOON)
         processor = run.state().processor
         ready = {t.id for t in processor.ready}
         for thread in processor.sleeping:
@@ -40,9 +40,10 @@ def test_a_thread_that_sleeps_does_not_run(rcdbg_boot: BootKernel) -> None:
 
 def test_a_thread_that_is_woken_runs_again(rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("sleepers", FAST)
+    run.until(switch(), ticks=SOON)
     woken: set[int] = set()
     count = 0
-    for event in run.collect(wake() | switch(), until=exited(), ticks=SOON):
+    for event in run.collect(wake() | switch(), ticks=12 * INTERVAL):
         if event.kind == "wake":
             woken.add(event.fields["id"])
             count += 1
