@@ -41,14 +41,21 @@ def test_a_thread_that_sleeps_does_not_run(rcdbg_boot: BootKernel) -> None:
 def test_a_thread_that_is_woken_runs_again(rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("sleepers", FAST)
     run.until(switch(), ticks=SOON)
+    asleep: set[int] = set()
     woken: set[int] = set()
     count = 0
-    for event in run.collect(wake() | switch(), ticks=12 * INTERVAL):
-        if event.kind == "wake":
+    for event in run.collect(sleep() | wake() | switch(), ticks=12 * INTERVAL):
+        if event.kind == "sleep":
+            asleep.add(event.fields["id"])
+        elif event.kind == "wake":
+            asleep.discard(event.fields["id"])
             woken.add(event.fields["id"])
             count += 1
         else:
             woken.discard(event.fields["to"])
+    still = {t.id for t in run.state().processor.sleeping} if run.exit_status is None else set()
+    for thread in sorted(asleep - still):
+        pytest.fail(f"thread {thread} sleeps no more, and never became ready", pytrace=False)
     assert not woken, f"thread {min(woken)} was woken and never ran"
     assert count == 5, "three sleepers, the notifier, and the one that it notifies"
 
