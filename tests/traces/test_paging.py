@@ -50,6 +50,8 @@ def test_each_section_has_just_the_rights_it_needs(rcdbg_boot: BootKernel) -> No
 
 def test_below_each_stack_there_is_a_page_that_is_not_mapped(rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("threads", f"threads=3 {UNDISTURBED}")
+    # In host time, too: where no instruction can be fetched, the guest's time stands still.
+    run.until(hit("scenarios::run"), 20, ticks=SOON)
     stacks = {e.fields["id"]: e.fields["stack"] for e in run.collect(thread_add(), count=3)}
     run.until(switch(), ticks=SOON)
     state = run.state()
