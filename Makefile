@@ -13,7 +13,7 @@ SYSTEM := $(STAMPS)/system
 PACKAGES := $(STAMPS)/packages
 
 .PHONY: help run test setup kernel lint lint-python lint-kernel test-kernel test-unit \
-	test-integration bench fuzz docs clean
+	test-integration mutants bench fuzz docs clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -62,6 +62,9 @@ test-unit: $(PACKAGES) ## tests without QEMU
 
 test-integration: $(PACKAGES) kernel ## tests on the real kernel, in QEMU and with both gdbs
 	$(BIN)/pytest tests/integration tests/traces
+
+mutants: $(PACKAGES) kernel ## kernels with a fault each: the tests in tests/traces must name it
+	$(PYTHON) -m tests.mutants $(ARGS)
 
 bench: $(PACKAGES) kernel ## what a user waits for, what decoding and tracing take, beside gdb and QEMU
 	$(PYTHON) -m tests.bench

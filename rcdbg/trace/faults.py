@@ -63,8 +63,8 @@ class RegisterFile:
 def _register(name: str) -> str:
     number = name[1:]
     if name.startswith("x") and number.isdigit() and int(number) < len(ABI_NAMES):
-        return ABI_NAMES[int(number)]
-    return name
+        name = ABI_NAMES[int(number)]
+    return "fp" if name == "s0" else name  # as QEMU has it
 
 
 def value_at(kernel: Kernel, text: str) -> int:
