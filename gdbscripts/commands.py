@@ -88,6 +88,7 @@ class _Rc(gdb.Command):
     rc next-trap [CAUSE] run until a trap is handled
     rc until-sret        run until this trap is over
     rc next-switch       run until another thread goes on
+    rc trace             run, and tell traps, switches, frames, ... as they come
     rc step-irq on|off   whether stepi takes pending interrupts
 
     Usage: rc COMMAND [ARGUMENT]... [--json]
@@ -221,13 +222,14 @@ def answer(ask: Callable[[Kernel], Answer], as_json: bool) -> None:
         return
     from rcdbg.views.render import render_text
 
-    width = int(gdb.parameter("width") or _terminal_width())
     color = bool(gdb.parameter("style enabled"))
-    gdb.write(render_text(found.view, width=width, color=color))
+    gdb.write(render_text(found.view, width=width(), color=color))
 
 
-def _terminal_width() -> int:
-    """Columns, where gdb itself sets no limit. Not from $COLUMNS, which gdb makes up."""
+def width() -> int:
+    """Columns for output: gdb's, or the terminal's. Not from $COLUMNS, which gdb makes up."""
+    if limit := int(gdb.parameter("width") or 0):
+        return limit
     try:
         return os.get_terminal_size(1).columns
     except OSError:
@@ -249,8 +251,10 @@ def register() -> None:
     from gdbscripts import profile_command, thread_command
     from gdbscripts.print_command import Print
     from gdbscripts.snapshot_command import Snapshot
+    from gdbscripts.trace_command import register as register_trace
 
     thread_command.register()
     profile_command.register()
     Print()
+    register_trace()
     Snapshot(current_kernel)

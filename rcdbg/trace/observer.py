@@ -88,6 +88,10 @@ class Observer:
         """All addresses to watch, without repeats, ascending."""
         return tuple(sorted(self._scene.probes))
 
+    def join(self, moment: Moment) -> None:
+        """The run has gone on before: learn from memory who runs, and which trap is handled."""
+        self._scene.join(moment)
+
     def feed(self, moment: Moment) -> list[TraceEvent]:
         """The events that have happened by this moment, seen here for the first time."""
         moment = _at_the_ecall(moment)

@@ -116,6 +116,15 @@ class Scene:
 
     # Whose moment it is.
 
+    def join(self, moment: Moment) -> None:
+        """Learn from memory what the moments before this one would have told."""
+        sp = moment.registers.sp
+        if not self.on_trap_stack(sp):
+            self.running = self.by_stack(sp, moment)
+            return
+        self.running = self.threads.current(self.kernel(moment))
+        self.traps.append(Trap(self.running, csr_value(moment, "scause") or 0))
+
     def thread(self, moment: Moment) -> KnownThread | None:
         """Whose stack holds sp; on the trap stack, whom the trap interrupted."""
         sp = moment.registers.sp
