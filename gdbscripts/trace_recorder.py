@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from rcdbg.trace.files import Sink
     from rcdbg.trace.until import Ending
 
-LOST = "the connection to the machine was lost"
+ENDED = "the machine has ended"
+"""As far as gdb can tell: that somebody ended it, or that its connection broke."""
 
 _CYCLES = "mcycle"
 _STEP_ALONE = 0x7  # QEMU manual, "GDB usage": an interrupt must not take a step over a breakpoint
@@ -148,7 +149,7 @@ class GdbRecorder:
         if not alive:
             for event in self._observer.finish():
                 self._tell(event)
-            return SHUT_DOWN if connected and told.has_exited else LOST
+            return SHUT_DOWN if connected and told.has_exited else ENDED
         return BY_USER if self._interrupts.asked else told.why
 
     def came_to(self, address: int) -> bool:
