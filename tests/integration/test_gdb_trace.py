@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rcdbg.machine import timer
 from rcdbg.pytest_plugin import BootKernel
 from rcdbg.trace.diff import compare
 from rcdbg.trace.events import reached
@@ -103,14 +104,15 @@ def test_a_breakpoint_of_the_user_ends_it(in_gdb: InGdb) -> None:
 def test_guest_time_passes_though_nothing_happens(gdb: str, rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("preempt", "interval=1000000000000")
     run.until(reached("spin_with_pattern"))
-    before = run.target.registers().csrs["time"]
-    session = InGdb(gdb, run)
-    text = session("rc trace --events switch --until 20ms --json", 'printf "ticks %ld\\n", $rc_ticks()',
-                   "maint info breakpoints")  # fmt: skip
+    before = run.target.registers().csrs[timer.NAME]
+    clock = f"monitor {timer.dump_command(run.stub.mtime or 0)}"
+    text = InGdb(gdb, run)("rc trace --events switch --until 20ms --json",
+                           "maint info breakpoints", clock)  # fmt: skip
     found = trace(text)
     assert (found["events"], found["end"]["why"]) == ([], "the time was over")
-    ticks = int(text.partition("ticks ")[2].split()[0])
-    assert ticks - before >= 200_000
+    after = timer.parse_dump(text.strip().splitlines()[-1])
+    assert after is not None
+    assert after - before >= 200_000
     assert NO_BREAKPOINT in text
 
 
@@ -169,8 +171,8 @@ def test_into_files(in_gdb: InGdb, tmp_path: Path) -> None:
 
 
 def test_help_and_completion(in_gdb: InGdb) -> None:
-    text = in_gdb("help rc trace", "complete rc trace --ev",
-                  "complete rc trace --events traps,sw", "complete rc trace --hit handle_inter", "complete rc trace --until swi")  # fmt: skip
+    begun = ("--ev", "--events traps,sw", "--hit handle_inter", "--until swi")
+    text = in_gdb("help rc trace", *(f"complete rc trace {words}" for words in begun))
     for words in ("Example", "rc trace --events\n", "rc trace --events traps,switch",
                   "rc trace --hit handle_interrupt", "rc trace --until switch"):  # fmt: skip
         assert words in text
