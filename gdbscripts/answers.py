@@ -36,13 +36,14 @@ def answer(ask: Callable[[Kernel], Answer], as_json: bool) -> None:
         return
     from rcdbg.views.render import render_text
 
-    width = int(gdb.parameter("width") or _terminal_width())
     color = bool(gdb.parameter("style enabled"))
-    gdb.write(render_text(found.view, width=width, color=color))
+    gdb.write(render_text(found.view, width=width(), color=color))
 
 
-def _terminal_width() -> int:
-    """Columns, where gdb itself sets no limit. Not from $COLUMNS, which gdb makes up."""
+def width() -> int:
+    """Columns for output: gdb's, or the terminal's. Not from $COLUMNS, which gdb makes up."""
+    if limit := int(gdb.parameter("width") or 0):
+        return limit
     try:
         return os.get_terminal_size(1).columns
     except OSError:

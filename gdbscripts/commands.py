@@ -13,6 +13,7 @@ from gdbscripts.framework import JSON, completions, one_line_errors
 from gdbscripts.kernel import current_image, current_kernel, follow_changes
 from gdbscripts.print_command import Print
 from gdbscripts.snapshot_command import Snapshot
+from gdbscripts.trace_command import register as register_trace
 from rcdbg.cli import subject_options
 from rcdbg.errors import RcdbgError, UsageError
 
@@ -84,6 +85,7 @@ class _Rc(gdb.Command):
     rc next-trap [CAUSE] run until a trap is handled
     rc until-sret        run until this trap is over
     rc next-switch       run until another thread goes on
+    rc trace             run, and tell traps, switches, frames, ... as they come
     rc step-irq on|off   whether stepi takes pending interrupts
 
     Usage: rc COMMAND [ARGUMENT]... [--json]
@@ -215,4 +217,5 @@ def register() -> None:
     thread_command.register()
     profile_command.register()
     Print()
+    register_trace()
     Snapshot(current_kernel)

@@ -109,7 +109,7 @@ class Command(gdb.Command):
             as_json = self.json and JSON in words
             words = [w for w in words if not (self.json and w == JSON)]
             for word in words:
-                if word.startswith("--") and word not in self.options:
+                if word.startswith("--") and word.partition("=")[0] not in self.options:
                     raise UsageError(
                         f"{self._name()} has no option {word}: see help {self._name()}"
                     )

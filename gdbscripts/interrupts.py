@@ -58,3 +58,14 @@ class Interrupts:
             return
         with suppress(gdb.error):  # it has stopped by itself
             gdb.execute("interrupt")
+
+
+def resume() -> bool:
+    """Let the kernel run until gdb says that it stands; False if the connection broke meanwhile."""
+    try:
+        gdb.execute("continue")
+    except gdb.error:
+        if gdb.selected_inferior().pid:
+            raise
+        return False  # "Remote connection closed": the machine has ended
+    return True

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import gdb
 
 from gdbscripts.framework import Command, demand_machine, say
-from gdbscripts.interrupts import Interrupts
+from gdbscripts.interrupts import Interrupts, resume
 from gdbscripts.kernel import fresh_kernel
 from rcdbg.errors import RcdbgError, TargetError, UsageError
 
@@ -60,7 +60,7 @@ def _run_until(places: Sequence[int], happened: Happened) -> bool:
         try:
             for place in places:
                 watches.append(_Watch(place, happened, interrupts))
-            _continue()
+            resume()
             for watch in watches:
                 if watch.error is not None:
                     raise watch.error
@@ -69,15 +69,6 @@ def _run_until(places: Sequence[int], happened: Happened) -> bool:
             for watch in watches:
                 with suppress(RuntimeError, gdb.error):  # gdb took it away itself
                     watch.delete()
-
-
-def _continue() -> None:
-    try:
-        gdb.execute("continue")
-    except gdb.error:
-        if gdb.selected_inferior().pid:
-            raise
-        # "Remote connection closed": the machine has ended, which the caller says in its words.
 
 
 def _stopped_elsewhere(waited_for: str) -> dict[str, object]:
@@ -152,7 +143,7 @@ class _UntilSret(_Running):
         from rcdbg.trace.run import describe
 
         self.no_more(words)
-        _demand_hardware_steps()
+        demand_hardware_steps()
         kernel = fresh_kernel()
         leaves = _leaves_trap(kernel)
         srets = _srets(kernel)
@@ -296,7 +287,7 @@ def _is_riscv() -> bool:
     return gdb.selected_inferior().architecture().name().startswith("riscv")
 
 
-def _demand_hardware_steps() -> None:
+def demand_hardware_steps() -> None:
     """Raises UsageError where gdb would step in software, past ecall and sret."""
     if gdb.parameter("osabi") != "none":
         raise UsageError("set osabi none first, and connect again: gdb would step past sret")

@@ -5,6 +5,7 @@ Sources: gdb manual, nodes "Connections In Python" and "Packets"; QEMU manual, "
 """
 
 import struct
+from collections.abc import Iterable
 
 import gdb
 
@@ -111,7 +112,8 @@ class GdbTarget:
         except (gdb.error, ValueError) as error:
             raise TargetError(f"the machine does not answer: {error}") from error
 
-    def _timer(self) -> int | None:
+    def ticks(self) -> int | None:
+        """The clock, in ticks of the timebase; None where it has not been found."""
         address = _timers.get(self._connection.num)
         if address is None or self._packet("Qqemu.PhyMemMode:1") != b"OK":
             return None
@@ -123,6 +125,19 @@ class GdbTarget:
             return int.from_bytes(bytes.fromhex(answer.decode("ascii")), "little")
         except ValueError:
             return None
+
+    def some_registers(self, names: Iterable[str]) -> Registers:
+        """The general registers and the CSRs of these names: where each costs a round trip.
+
+        Raises TargetError as `registers`.
+        """
+        try:
+            frame = gdb.newest_frame()
+            pc, *x = (unsigned(int(frame.read_register(name))) for name in (_PC, *_GPRS))
+            csrs = {name: unsigned(int(frame.read_register(name))) for name in names}
+        except (gdb.error, ValueError) as error:
+            raise TargetError(f"gdb cannot read the registers: {error}") from error
+        return Registers(pc, tuple(x), csrs)
 
     def registers(self) -> Registers:
         """The registers of the hart that is selected; raises TargetError while it runs."""
@@ -138,7 +153,7 @@ class GdbTarget:
                 for name in SUPERVISOR_CSRS
                 if name in known
             }
-            if (ticks := self._timer()) is not None:
+            if (ticks := self.ticks()) is not None:
                 csrs[timer.NAME] = ticks
             privilege = int(frame.read_register("priv")) & 3 if "priv" in known else None
             return Registers(unsigned(int(frame.read_register(_PC))), x, csrs, privilege)

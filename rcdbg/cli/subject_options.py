@@ -65,15 +65,16 @@ _ADD: dict[str, Callable[[argparse._ActionsContainer], None]] = {
 }
 
 
-class _Words(argparse.ArgumentParser):
+class Words(argparse.ArgumentParser):
     """Raises UsageError in place of ending the program: for words typed into gdb."""
 
     def error(self, message: str) -> NoReturn:
+        """Complain; raises UsageError."""
         raise UsageError(f"{self.prog}: {message}")
 
 
-def _parser(subject: str) -> _Words:
-    parser = _Words(prog=f"rc {subject}", add_help=False, allow_abbrev=False)
+def _parser(subject: str) -> Words:
+    parser = Words(prog=f"rc {subject}", add_help=False, allow_abbrev=False)
     if subject in _ADD:
         _ADD[subject](parser)
     return parser

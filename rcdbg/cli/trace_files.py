@@ -12,7 +12,7 @@ from rcdbg.trace.kinds import GROUPS, KINDS, parse_kinds
 
 if TYPE_CHECKING:
     from rcdbg.trace.files import TraceReader
-    from rcdbg.trace.record import TraceEvent
+    from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
     from rcdbg.trace.select import Selection
 
 DIFFERENT = 1
@@ -105,7 +105,9 @@ def _show(arguments: argparse.Namespace) -> int:
     with TraceReader(arguments.file) as reader:
         events = _chosen(reader, arguments)
         if arguments.json:
-            print(json.dumps(_document(reader, events), indent=2))
+            listed = list(events)  # the end is known when all of them have been read
+            found = trace_document(reader.header, listed, reader.end, reader.cut_off)
+            print(json.dumps(found, indent=2))
             return 0
         printer = Printer()
         printer.show(trace_listing.heading(reader.header))
@@ -122,16 +124,21 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _document(reader: "TraceReader", events: "Iterable[TraceEvent]") -> dict[str, Any]:
+def trace_document(
+    header: "TraceHeader",
+    events: "Iterable[TraceEvent]",
+    end: "TraceEnd | None",
+    note: str | None = None,
+) -> dict[str, Any]:
+    """A trace as one document; `note` says what is the matter with a file."""
     from rcdbg.model.serial import document
     from rcdbg.trace.documents import end_document, event_document, header_document
 
-    listed = [event_document(event) for event in events]
     content = {
-        "header": header_document(reader.header),
-        "events": listed,
-        "end": end_document(reader.end) if reader.end is not None else None,
-        "note": reader.cut_off,
+        "header": header_document(header),
+        "events": [event_document(event) for event in events],
+        "end": end_document(end) if end is not None else None,
+        "note": note,
     }
     return document("trace", content)
 

@@ -17,6 +17,7 @@ from rcdbg.trace.until import Ending
 
 if TYPE_CHECKING:
     from rcdbg.trace.run import Boot
+    from rcdbg.views.render import Printer
 
 _INTERRUPTED = 128 + signal.SIGINT
 _PROGRESS_SECONDS = 0.2
@@ -70,12 +71,12 @@ def sink_kind(output: Path | None) -> Output:
 
 
 class Listing:
-    """Prints events as they come."""
+    """Prints events as they come, on a terminal unless there is another `printer`."""
 
-    def __init__(self) -> None:
+    def __init__(self, printer: "Printer | None" = None) -> None:
         from rcdbg.views.render import Printer
 
-        self._printer = Printer()
+        self._printer = printer or Printer()
         self._header: TraceHeader | None = None
 
     def header(self, header: TraceHeader) -> None:
@@ -196,7 +197,7 @@ def record_to(request: Request, output: Output) -> int:
         record(request.boot, wanted, backend=request.backend, until=limits) as recording,
     ):
         end = keep(recording, output, interrupts)
-    _say(end, output)
+    say_kept(end, output)
     # Where there is a file, Ctrl-C is how a recording without --until is meant to end.
     meant = output[1] is not None and until is None
     if interrupts.asked:
@@ -238,7 +239,8 @@ def keep(recording: Recording, output: Output, interrupts: Any = None) -> TraceE
     return end
 
 
-def _say(end: TraceEnd, output: Output) -> None:
+def say_kept(end: TraceEnd, output: Output) -> None:
+    """Say what went into a file; a listing has said so itself."""
     kind, path = output
     if kind == "listing":
         return

@@ -72,6 +72,15 @@ class ThreadMap:
         self._insert(holding[0])
         return holding[0]
 
+    def current(self, kernel: Kernel) -> KnownThread | None:
+        """The thread that the kernel counts as the running one."""
+        thread = read_processor(kernel).current
+        if thread is None or thread.id is None or thread.stack is None:
+            return None
+        found = KnownThread(thread.id, thread.address, thread.stack.start, thread.stack.end)
+        self._insert(found)
+        return found
+
     def sleeps(self, thread: KnownThread, kernel: Kernel) -> bool | None:
         """Whether the Thread says of itself that it sleeps; None if that cannot be read."""
         names = self._profile

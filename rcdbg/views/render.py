@@ -54,15 +54,20 @@ class Printer:
     """Prints one thing after the other to stdout, many of them fast, each as soon as it comes.
 
     On a terminal in colour and at its width; else plain, and then single lines are not wrapped, so
-    that `grep` finds them whole. COLUMNS in the environment sets the width of both.
+    that `grep` finds them whole. COLUMNS in the environment sets the width of both. With `width`,
+    stdout is what somebody else shows: everything is wrapped there, and coloured with `color`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, width: int | None = None, color: bool = False) -> None:
+        self._encoding = sys.stdout.encoding or "utf-8"
         self._terminal = sys.stdout.isatty()
+        self._width: int | None
+        if width is not None:
+            self._terminal, self._width = color, width
+            return
         asked = "COLUMNS" in os.environ
         columns = shutil.get_terminal_size((PLAIN_WIDTH, 24)).columns
         self._width = columns if self._terminal or asked else None
-        self._encoding = sys.stdout.encoding or "utf-8"
 
     def line(self, text: Text, indent: int) -> None:
         """Print a line; where it has to be wrapped, it continues `indent` columns further in."""

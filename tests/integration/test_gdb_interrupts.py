@@ -101,3 +101,16 @@ def test_ctrl_c_while_other_traps_come_one_after_the_other(terminal: Terminal) -
     """The kernel stands at a breakpoint most of the time, where a stub drops the request."""
     check(terminal, *['rc next-trap "load page fault"', "rc next-switch to 99"] * 3)
     assert "timer interrupt at" in terminal("rc next-trap")
+
+
+@pytest.mark.parametrize("terminal", [NEVER, OFTEN], indirect=True, ids=["silent", "busy"])
+def test_ctrl_c_ends_a_trace(terminal: Terminal) -> None:
+    """Whether the kernel runs undisturbed, or is at one of our breakpoints most of the time."""
+    for _ in range(2):
+        text = terminal.broken_off("rc trace --events traps,switch")
+        assert "Ctrl-C" in text
+        assert "the kernel stands at" in text
+        assert "Traceback" not in text
+        assert "No breakpoints" in terminal("maint info breakpoints")
+        assert "running" in terminal("rc threads")
+    assert "SIGINT" in terminal.broken_off("continue"), "gdb's own Ctrl-C is as before"

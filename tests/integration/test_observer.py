@@ -1,9 +1,15 @@
-"""The observer, fed with moments that are made up: on the kernel's ELF, without a machine."""
+"""The observer: fed with moments that are made up, and by a kernel that is tampered with."""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from rcdbg.image.elf import Image
+from rcdbg.model.containers import dig
 from rcdbg.model.kernel import DEFAULT_PROFILE
+from rcdbg.model.value import Value
+from rcdbg.pytest_plugin import BootKernel
 from rcdbg.riscv import causes
 from rcdbg.target.memory import FakeTarget
 from rcdbg.target.protocol import Registers
@@ -12,6 +18,9 @@ from rcdbg.trace.moment import Moment
 from rcdbg.trace.observer import Observer
 from rcdbg.trace.probes import What
 from rcdbg.trace.record import TraceEvent, in_order
+from rcdbg.trace.recording import Until, Wanted, record
+from rcdbg.trace.run import Boot, Run
+from rcdbg.trace.stub_recorder import StubRecorder
 
 pytestmark = pytest.mark.every_kernel
 
@@ -114,3 +123,107 @@ def test_time_never_goes_back(story: Story) -> None:
     story.at("ecall", x={17: 0, 10: 600})
     assert [e.ticks for e in story.events] == [101, 101]
     assert [e.fields["deadline"] for e in story.events] == [500, 600]
+
+
+class Tampered:
+    """The events of a kernel that runs; between two of them, the machine may be changed."""
+
+    def __init__(self, run: Run, *kinds: str, hits: tuple[str, ...] = ()) -> None:
+        self.run = run
+        self.observer = Observer(run.image, run.profile, kinds, hits, run.target)
+
+    def __iter__(self) -> Iterator[TraceEvent]:
+        with StubRecorder(self.run, timeout=30) as recorder:
+            recorder.watch(self.observer.addresses)
+            for moment in recorder.moments():
+                yield from self.observer.feed(moment)
+
+    def renumber(self, number: int, new: int) -> None:
+        """Give the thread with that number another one."""
+        kernel, profile = self.run.kernel(), self.run.profile
+        processor = self.run.state().processor
+        (thread,) = (t for t in processor.threads if t.id == number)
+        kind = kernel.struct_named(profile.thread, (profile.thread_id, profile.thread_inner))
+        value = Value(kernel.space, kind, thread.address, profile.thread)
+        at = dig(value, profile.thread_id)
+        physical = kernel.memory.physical(at.address)
+        offset = physical - self.run.qemu.ram.base
+        size = at.type.size
+        self.run.qemu.ram.memory[offset : offset + size] = new.to_bytes(size, "little")
+
+
+def test_a_fault_inside_the_handler_is_of_the_thread_that_was_interrupted(
+    rcdbg_boot: BootKernel,
+) -> None:
+    nowhere = 0x10
+    run = rcdbg_boot("preempt", "interval=100000")
+    seen: list[TraceEvent] = []
+    for event in Tampered(run, "trap_enter", "hit", hits=("handle_interrupt",)):
+        seen.append(event)
+        if event.kind == "hit" and seen[-2].fields["interrupt"]:
+            run.stub.write_register("pc", nowhere)
+        if event.kind == "trap_enter" and event.fields["depth"] == 2:
+            break
+    outer, hit, inner = seen[-3:]
+    assert (outer.fields["cause"], outer.fields["depth"]) == ("supervisor timer interrupt", 1)
+    assert (inner.fields["cause"], inner.fields["sepc"]) == ("instruction page fault", nowhere)
+    assert outer.thread == hit.thread == inner.thread != None  # noqa: E711
+
+
+def test_a_fault_of_the_handlers_own_is_two_deep(rcdbg_kernel: Path) -> None:
+    boot = Boot(rcdbg_kernel, "scenario=fault where=handler", deterministic=True)
+    with record(boot, Wanted(("trap_enter", "console")), backend="stub") as recording:
+        events = list(recording)
+    traps = [e for e in events if e.kind == "trap_enter"]
+    assert [e.fields["depth"] for e in traps][-2:] == [1, 2]
+    assert traps[-1].thread == traps[-2].thread
+    (said,) = (e for e in events if "fault in the trap handler" in str(e.fields.get("text")))
+    assert f"sepc={traps[-1].fields['sepc']:#x}" in said.fields["text"]
+
+
+def test_numbers_and_stacks_of_threads_that_are_gone_are_used_again(
+    rcdbg_boot: BootKernel,
+) -> None:
+    """On the second thread's stack there is one with another number; the third one gets its old."""
+    run = rcdbg_boot("preempt", "interval=100000")
+    tampered = Tampered(run, "thread_add", "trap_enter")
+    if "thread_add" in tampered.observer.unseen:
+        pytest.skip("this kernel has no function there")
+    stacks: dict[int, list[int]] = {}
+    pending = {2: 9, 3: 2}
+    added: list[tuple[int, list[int]]] = []
+    interrupted: list[int | None] = []
+    for event in tampered:
+        if event.kind == "thread_add":
+            number, stack = event.fields["id"], event.fields["stack"]
+            if len(stacks) < 3:
+                stacks[number] = stack
+            else:
+                added.append((number, stack))
+        elif event.fields["interrupt"]:
+            if not pending:
+                interrupted.append(event.thread)
+            elif event.thread == next(iter(pending)):
+                tampered.renumber(event.thread, pending.pop(event.thread))
+        if len(interrupted) == 6:
+            break
+    assert added == [(9, stacks[2]), (2, stacks[3])]
+    assert set(interrupted) == {1, 2, 9}
+
+
+def test_a_function_that_runs_before_paging_is_hit_at_its_physical_address(
+    rcdbg_kernel: Path, rcdbg_image: Image
+) -> None:
+    entry = rcdbg_image.symbols.covering(rcdbg_image.entry)
+    assert entry is not None
+    boot = Boot(rcdbg_kernel, "scenario=threads", deterministic=True)
+    wanted = Wanted(("satp",), (entry.name,))
+    with record(boot, wanted, backend="stub", until=Until(events=2)) as recording:
+        hit, paging = recording
+    assert hit.fields["symbol"] == entry.name
+    assert hit.pc == rcdbg_image.physical(entry.address) != entry.address
+    assert hit.place == f"{entry.name}+0x0"
+    assert paging.kind == "satp"
+    assert paging.ticks is not None
+    assert hit.ticks is not None
+    assert hit.ticks <= paging.ticks

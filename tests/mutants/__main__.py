@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rcdbg.image.elf import load_image
-from rcdbg.machine.suite import Grade, TestOutcome, run_suite
+from rcdbg.machine.suite import CaseResult, Grade, run_suite
 from tests.mutants import TRACES, Mutant, copy_sources, mutants, patch
 from tests.support.variants import KERNEL, TARGET
 
@@ -113,7 +113,7 @@ def judge(mutant: Mutant, grade: Grade) -> Verdict:
     if not bad:
         wrong = grade.cause if grade.outcome == "error" else "survives"
         return Verdict(mutant, wrong=wrong, seconds=grade.seconds)
-    first: TestOutcome = bad[0]
+    first: CaseResult = bad[0]
     return Verdict(mutant, first.name, first.cause, "is noticed in other words", failed,
                    grade.seconds)  # fmt: skip
 
