@@ -10,7 +10,8 @@ from rcdbg.errors import MemoryReadError
 from rcdbg.machine import stub as stub_module
 from rcdbg.machine.deadline import DeadlineError
 from rcdbg.machine.oracles import parse_info_registers
-from rcdbg.machine.stub import StubClient, StubError
+from rcdbg.machine.stub import StubClient
+from rcdbg.machine.wire import StubError
 from rcdbg.riscv.registers import SUPERVISOR_CSRS
 from tests.unit.machine.processes import SECONDS
 
