@@ -56,7 +56,7 @@ class StubClient:
         self._answers_due = 0
         self.changes = 0
         """Grows with each write and resumption: the same, what was read is still true."""
-        self._physical = False
+        self._physical = self._mode = False
         self.mtime: int | None = None
         """The physical address of the timer's count: see `find_timer`."""
         self._numbers = itertools.count(1)
@@ -94,8 +94,8 @@ class StubClient:
         if len(words) <= _GPRS:
             raise StubError(f"the stub gave {len(words)} registers instead of 33")
         values = dict(zip(numbers, map(_number, answers), strict=False))
-        if ask_timer and (self._physical or answers[-3] == b"OK"):
-            values[timer.NAME] = _number(answers[-1 if self._physical else -2])
+        if ask_timer and (self._mode or answers[-3] == b"OK"):
+            values[timer.NAME] = _number(answers[-1 if self._mode else -2])
         privilege = values.pop(PRIVILEGE_REGISTER, None)
         return Registers(
             pc=words[_GPRS],
@@ -109,7 +109,14 @@ class StubClient:
         if self.mtime is None:
             return []
         read = b"m%x,%x" % (self.mtime, timer.SIZE)
-        return [read] if self._physical else [_PHYSICAL % 1, read, _PHYSICAL % 0]
+        return [read] if self._mode else [_PHYSICAL % 1, read, _PHYSICAL % 0]
+
+    def _mode_packets(self, *, physical: bool) -> list[bytes]:
+        """Packets after which addresses are physical, or virtual: none where they are already."""
+        if physical == self._mode:
+            return []
+        self._mode = physical
+        return [_PHYSICAL % physical]
 
     def csrs(self, names: Sequence[str]) -> dict[str, int]:
         """Those of the named CSRs that the stub has, of any privilege level."""
@@ -147,6 +154,7 @@ class StubClient:
             for at in range(address, address + size, READ_CHUNK)
         ]
         data = bytearray()
+        self._set_mode()
         for first in range(0, len(chunks), _BURST):
             burst = chunks[first : first + _BURST]
             answers = self._exchange([b"m%x,%x" % chunk for chunk in burst])
@@ -160,6 +168,7 @@ class StubClient:
     def write_memory(self, address: int, data: bytes) -> None:
         """Store `data` at virtual `address` of the current hart; raises StubError."""
         self.changes += 1
+        self._set_mode()
         for at in range(0, len(data), READ_CHUNK):
             piece = data[at : at + READ_CHUNK]
             self._demand_ok(b"M%x,%x:%b" % (address + at, len(piece), piece.hex().encode()))
@@ -167,13 +176,22 @@ class StubClient:
     @contextlib.contextmanager
     def physical(self) -> Iterator[None]:
         """Within it, addresses of reads and writes are physical, RAM and devices alike."""
-        self._demand_ok(_PHYSICAL % 1)
         self._physical = True
         try:
+            self._set_mode()
             yield
         finally:
             self._physical = False
-            self._demand_ok(_PHYSICAL % 0)
+            self._set_mode()
+
+    def _set_mode(self) -> None:
+        """Let the next addresses mean what they shall mean."""
+        for packet in self._mode_packets(physical=self._physical):
+            try:
+                self._demand_ok(packet)
+            except MachineError:
+                self._mode = not self._mode
+                raise
 
     def read_phys(self, address: int, size: int) -> bytes:
         """`size` bytes at physical `address`. Where nothing is, QEMU gives zeros or ones."""
@@ -303,7 +321,8 @@ class StubClient:
         numbers = {name: self._all_numbers[name] for name in csrs if name in self._all_numbers}
         packets = [b"g", *_each(numbers.values())]
         if physical is not None:
-            packets += [_PHYSICAL % 1, b"m%x,%x" % physical, _PHYSICAL % 0]
+            # Left so until the next read of virtual memory: two packets less at each stop.
+            packets += [*self._mode_packets(physical=True), b"m%x,%x" % physical]
         general, *answers = self._exchange(packets)
         words = _words(general)
         if len(words) <= _GPRS:
@@ -313,7 +332,7 @@ class StubClient:
         values = zip(numbers, map(_number, answers), strict=False)
         known = {name: value for name, value in values if value is not None}
         privilege = known.pop(PRIVILEGE_REGISTER, None)
-        held = (_bytes(answers[-2]) or b"") if physical is not None else b""
+        held = (_bytes(answers[-1]) or b"") if physical is not None else b""
         return (
             self._stop,
             Registers(
@@ -331,6 +350,8 @@ class StubClient:
             return
         # Left in, a breakpoint would stop the guest one day with nobody there to resume it.
         with contextlib.suppress(MachineError):
+            if not self._running:
+                self._set_mode()
             for number in [] if self._running else list(self._breakpoints):
                 self.remove_breakpoint(number)
         self._wire.close()
