@@ -1,10 +1,14 @@
 """What tracing costs, beside gdb's own ways, on the same kernel in the same run.
 
-Run as `python -m tests.bench_trace` (`make bench`). The hot function is the frame allocator's
-`alloc`, which the scenario `frames` calls for every frame of RAM; each way records its registers.
-Absolute rates are for this machine only; the ratios are what is to be compared.
+Run as `python -m tests.bench_trace` (`make bench`). All ways record the registers at the entry of
+the same functions, which the kernel calls thousands of times while it maps itself; each has a
+short window in turn, several times over, and ratios are taken within a round: other work on the
+machine then slows all of them. Absolute rates are for this machine only. Recorder, QEMU and gdb
+wait for each other, so that the time that they spend computing tells, on a busy machine too, how
+fast they would be on a quiet one.
 """
 
+import os
 import re
 import shutil
 import statistics
@@ -12,6 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -20,74 +27,123 @@ from rich.table import Table
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.locate import default_kernel
 from rcdbg.machine.qemu import Qemu
-from rcdbg.machine.stub import StubClient
 from rcdbg.model.kernel import DEFAULT_PROFILE
 from rcdbg.trace.log_recorder import LogRecorder
 from rcdbg.trace.run import Boot
+from rcdbg.trace.stub_recorder import StubRecorder
 
-SECONDS, PAIRS, TIMEOUT = 3.0, 5, 120
-FUNCTION = "FrameAllocator<T>::alloc"
-FRAMES = "scenario=frames interval=100000000"
+SECONDS, ROUNDS, PAIRS, TIMEOUT = 1.0, 5, 5, 120
+FUNCTIONS = ("PageTableEntry::flags", "Mapping::map_one")
+"""The shortest way from one call to the next in this kernel, unless it is inlined, as in a release
+build; and one with a thousand instructions or more between two calls."""
+BOOT = "scenario=frames interval=100000000"
 TIMER = "scenario=preempt ticks=200 interval=100000"
-RATE_GOAL, STUB_GOAL, SLOWDOWN_GOAL = 50.0, 2.0, 0.10
+LOG, STUB = "(a) log, no stops", "(b) raw stub"
+GOALS = {LOG: 50.0, STUB: 2.0}
+SLOWDOWN_GOAL = 0.10
+BATCH_SECONDS = 0.001
+
+CPU = """
+import os, time
+def cpu(*pids):
+    total = 0
+    for pid in pids:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/schedstat") as file:
+                total += int(file.read().split()[0])
+    return total / 1e3
+"""
 
 GDB = """
-import time
 import gdb
-state = {{"first": None, "count": 0}}
+state = {{"first": None, "count": -1}}
 class Hit(gdb.Breakpoint):
     def stop(self):
         now = time.perf_counter()
-        state["first"] = state["first"] or now
+        if state["first"] is None:
+            state["first"], state["cpu"] = now, cpu("self", {qemu})
         state["count"] += 1
         frame = gdb.newest_frame()
         state["a0"] = int(frame.read_register("a0")), int(frame.read_register("a1"))
         return now - state["first"] > {seconds}
 Hit("*{place:#x}")
 gdb.execute("continue")
-print("RATE", state["count"] / (time.perf_counter() - state["first"]))
+spent, used = time.perf_counter() - state["first"], cpu("self", {qemu}) - state["cpu"]
+print("RATE", state["count"] / spent, used / state["count"])
 """
 
 
-def log_rate(boot: Boot, image: Image, place: int) -> float:
-    """Moments a second of the recorder that does not stop the guest."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Events a second, and microseconds of all cores that QEMU and whoever listens spend on one."""
+
+    rate: float
+    cpu: float
+
+
+def cpu(*pids: int) -> float:
+    """Microseconds of all cores that these processes have used."""
+    names: dict[str, Callable[..., float]] = {}
+    exec(CPU, names)
+    return names["cpu"](*pids)
+
+
+class Window:
+    """Counts events from the first one on; `over` when SECONDS have passed since."""
+
+    def __init__(self, *pids: int) -> None:
+        self._pids = pids
+        self._first = self._last = self._cpu = 0.0
+        self._count = -1
+
+    def see(self) -> bool:
+        """One event more; whether that was enough."""
+        self._last = time.perf_counter()
+        if not self._first:
+            self._first, self._cpu = self._last, cpu(*self._pids)
+        self._count += 1
+        return self._last - self._first > SECONDS
+
+    def result(self) -> Measured:
+        """What was measured so far."""
+        used = cpu(*self._pids) - self._cpu
+        return Measured(self._count / (self._last - self._first), used / self._count)
+
+
+def rate(recorder: LogRecorder | StubRecorder, place: int) -> Measured:
+    """Moments of one place, for as long as the window or the function's calls last."""
+    recorder.watch([place])
+    qemu = recorder.qemu if isinstance(recorder, LogRecorder) else recorder.run.qemu
+    window = Window(qemu.pid, os.getpid())
+    for moment in recorder.moments():
+        assert len(moment.registers.x) == 32
+        if window.see():
+            break
+    return window.result()
+
+
+def log_rate(boot: Boot, image: Image, place: int) -> Measured:
+    """The recorder that does not stop the guest."""
     with LogRecorder(boot, image, fast=True) as recorder:
-        recorder.watch([place])
-        first, count = 0.0, 0
-        for _ in recorder.moments():
-            first = first or time.perf_counter()
-            count += 1
-            if time.perf_counter() - first > SECONDS:
-                break
-        return count / (time.perf_counter() - first)
+        return rate(recorder, place)
 
 
-def stub_rate(boot: Boot, place: int) -> float:
-    """Stops a second of a plain client of the stub that reads all registers."""
-    with Qemu(boot.config()) as qemu, StubClient(qemu.gdb_socket) as stub:
-        stub.insert_breakpoint(place)
-        first, count = 0.0, 0
-        while not first or time.perf_counter() - first < SECONDS:
-            stub.resume()
-            stub.wait_stop(TIMEOUT)
-            first = first or time.perf_counter()
-            stub.registers()
-            count += 1
-        return count / (time.perf_counter() - first)
+def stub_rate(boot: Boot, place: int) -> Measured:
+    """The recorder that stops the guest."""
+    with StubRecorder(boot) as recorder:
+        return rate(recorder, place)
 
 
-def gdb_rate(boot: Boot, gdb: str, place: int, *, dprintf: bool) -> float:
-    """Hits a second of gdb's Python breakpoints, or of its `dprintf`."""
+def gdb_rate(boot: Boot, gdb: str, place: int, *, dprintf: bool) -> Measured:
+    """gdb's Python breakpoints, or its `dprintf`."""
     with Qemu(boot.config()) as qemu, tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "bench.py"
-        script.write_text(GDB.format(seconds=SECONDS, place=place))
+        script.write_text(CPU + GDB.format(seconds=SECONDS, place=place, qemu=qemu.pid))
         start = ["set osabi none", "set pagination off", f"target remote {qemu.gdb_socket}"]
         if dprintf:
             start += [f'dprintf *{place:#x},"HIT %lx %lx\\n",$a0,$a1', "continue"]
         else:
             start += [f"source {script}"]
-        begin = time.perf_counter()
-        limit = SECONDS + 1 if dprintf else TIMEOUT
         words = [
             word for c in ["set confirm off", f"file {boot.kernel}", *start] for word in ("-ex", c)
         ]
@@ -99,14 +155,48 @@ def gdb_rate(boot: Boot, gdb: str, place: int, *, dprintf: bool) -> float:
             text=True,
         )
         try:
-            output, _ = process.communicate(timeout=limit)
-        except subprocess.TimeoutExpired:
+            return printed(process, qemu.pid) if dprintf else told(process)
+        finally:
             process.kill()
-            output, _ = process.communicate()
-        if dprintf:
-            return output.count("HIT ") / (time.perf_counter() - begin)
-        found = re.search(r"RATE ([\d.]+)", output)
-        return float(found[1]) if found else float("nan")
+            process.communicate()
+
+
+def printed(process: "subprocess.Popen[str]", qemu: int) -> Measured:
+    """Lines of hits; gdb writes them some hundred at a time, so the first batch does not count."""
+    assert process.stdout is not None
+    window: Window | None = None
+    batch, batch_seen = time.perf_counter(), False
+    for line in process.stdout:
+        if not line.startswith("HIT "):
+            continue
+        now = time.perf_counter()
+        if window is None and now - batch > BATCH_SECONDS and batch_seen:
+            window = Window(qemu, process.pid)
+        batch, batch_seen = now, True
+        if window is not None and window.see():
+            break
+    assert window is not None
+    return window.result()
+
+
+def told(process: "subprocess.Popen[str]") -> Measured:
+    """What the script has measured itself."""
+    output, _ = process.communicate(timeout=TIMEOUT)
+    found = re.search(r"RATE ([\d.]+) ([\d.]+)", output)
+    assert found is not None, "gdb has measured nothing"
+    return Measured(float(found[1]), float(found[2]))
+
+
+def busy() -> float:
+    """The part of all cores that others use, while nothing of ours runs."""
+
+    def times() -> list[int]:
+        return [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+
+    before = times()
+    time.sleep(0.5)
+    spent = [after - then for after, then in zip(times(), before, strict=True)]
+    return 1 - (spent[3] + spent[4]) / sum(spent)
 
 
 def rounds(boot: Boot, image: Image, *, traced: bool) -> int:
@@ -125,33 +215,60 @@ def rounds(boot: Boot, image: Image, *, traced: bool) -> int:
     return sum(int(count) for count in re.findall(r"(\d+) rounds", text))
 
 
+def hot(boot: Boot, image: Image, function: str, place: int, console: Console) -> None:
+    """The table of one function."""
+    ways: dict[str, Callable[[], Measured]] = {
+        LOG: lambda: log_rate(boot, image, place),
+        STUB: lambda: stub_rate(boot, place),
+    }
+    for short, name in (
+        ("gdb of the venv", str(Path(sys.executable).with_name("gdb"))),
+        ("gdb-multiarch", "gdb-multiarch"),
+    ):
+        gdb = shutil.which(name)
+        if gdb is not None:
+            for word, dprintf in (("Breakpoint.stop()", False), ("dprintf", True)):
+                ways[f"{short}, {word}"] = partial(gdb_rate, boot, gdb, place, dprintf=dprintf)
+    seen: dict[str, list[Measured]] = {name: [] for name in ways}
+    others = []
+    for turn in range(ROUNDS):
+        others.append(busy())
+        # There and back: what comes and goes meanwhile meets each of them.
+        for name in list(ways)[:: 1 if turn % 2 else -1]:
+            seen[name].append(ways[name]())
+    rates = {name: statistics.median(one.rate for one in found) for name, found in seen.items()}
+    spent = {name: statistics.median(one.cpu for one in found) for name, found in seen.items()}
+    peers = [name for name in ways if name not in GOALS]
+    best, least = max(peers, key=rates.__getitem__), min(spent[name] for name in peers)
+    title = f"{function} with its arguments; others used {statistics.mean(others):.0%} of the cores"
+    table = Table(title=title, title_justify="left")
+    for column in ("", "events/s", "of best gdb", "goal", "CPU µs/event", "best gdb's"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, found in seen.items():
+        ratio = statistics.median(
+            one.rate / other.rate for one, other in zip(found, seen[best], strict=True)
+        )
+        goal = GOALS.get(name)
+        said = "" if goal is None else f"≥ {goal:g} {'✓' if ratio >= goal else '✗'}"
+        cells = (f"{rates[name]:.0f}", f"{ratio:.1f} x", said)
+        table.add_row(name, *cells, f"{spent[name]:.0f}", f"{least / spent[name]:.1f} x")
+    console.print(table)
+
+
 def main() -> None:
     """Measure and print the tables."""
-    elf = default_kernel()
+    elf = Path(sys.argv[1]) if len(sys.argv) > 1 else default_kernel()
     image = load_image(elf)
-    place = next(s.address for s in image.symbols if s.path.endswith(FUNCTION))
-    boot = Boot(elf, FRAMES)
-    rates = {
-        "(a) log, no stops": log_rate(boot, image, place),
-        "(b) raw stub": stub_rate(boot, place),
-    }
-    peers = {}
-    for name in (str(Path(sys.executable).with_name("gdb")), "gdb-multiarch"):
-        if (gdb := shutil.which(name)) is not None:
-            short = "gdb-multiarch" if name == "gdb-multiarch" else "gdb of the venv"
-            peers[f"{short}, Breakpoint.stop()"] = gdb_rate(boot, gdb, place, dprintf=False)
-            peers[f"{short}, dprintf"] = gdb_rate(boot, gdb, place, dprintf=True)
-    best = max((rate for rate in peers.values() if rate == rate), default=float("nan"))
-    table = Table(title=f"A hot function with its arguments: {FUNCTION}", title_justify="left")
-    for column in ("", "events/s", "times the best gdb", "goal"):
-        table.add_column(column, justify="left" if not column else "right")
-    goals = dict(zip(rates, (RATE_GOAL, STUB_GOAL), strict=True))
-    for name, rate in {**rates, **peers}.items():
-        goal = goals.get(name)
-        said = "" if goal is None else f"≥ {goal:g} {'✓' if rate / best >= goal else '✗'}"
-        table.add_row(name, f"{rate:.0f}", f"{rate / best:.1f}", said)
     console = Console()
-    console.print(table)
+    console.print(f"{elf.parent.name} kernel, {os.cpu_count()} cores, {ROUNDS} rounds in turn")
+    boot = Boot(elf, BOOT)
+    for function in FUNCTIONS:
+        for symbol in image.symbols:
+            if symbol.kind == "code" and symbol.path.endswith(function):
+                hot(boot, image, function, symbol.address, console)
+                break
+        else:
+            console.print(f"{function} is inlined in this kernel")
     timer = Boot(elf, TIMER)
     ratios = [
         rounds(timer, image, traced=True) / rounds(timer, image, traced=False) for _ in range(PAIRS)

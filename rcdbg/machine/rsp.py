@@ -3,6 +3,7 @@
 Source: gdb manual, appendix "GDB Remote Serial Protocol", node "Overview".
 """
 
+import functools
 import re
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -36,6 +37,7 @@ class Item:
     payload: bytes = b""
 
 
+@functools.lru_cache(maxsize=512)
 def frame(payload: bytes) -> bytes:
     """The packet that carries `payload`, escaped and with its checksum."""
     escaped = re.sub(rb"[$#}*]", lambda match: bytes((_ESCAPE, match[0][0] ^ 0x20)), payload)

@@ -7,7 +7,7 @@ QEMU manual, "GDB usage". One thread at a time may use a client.
 import contextlib
 import itertools
 import re
-import socket
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,8 @@ from rcdbg.errors import MachineError, MemoryReadError
 from rcdbg.machine import rsp, timer
 from rcdbg.machine.control import PRIVILEGE_REGISTER, Stop, StopReason
 from rcdbg.machine.deadline import Deadline, DeadlineError
+from rcdbg.machine.wire import ANSWER_SECONDS, StubError, Wire
+from rcdbg.riscv.compute import Computed
 from rcdbg.riscv.registers import SUPERVISOR_CSRS
 from rcdbg.target.protocol import Ram, Registers
 
@@ -28,19 +30,13 @@ STEP_ALONE, STEP_WITH_INTERRUPTS = 0x7, 0x1
 """Values for `set_step_mode`: ENABLE | NOIRQ | NOTIMER (the default), and ENABLE only."""
 
 _PHYSICAL = b"Qqemu.PhyMemMode:%d"
-_ANSWER_SECONDS = 10.0
 _STEP_OVER_SECONDS = 0.5
 _BURST = 16
 _GPRS = 32
 _SIGINT, _SIGTRAP = 2, 5
-_MAX_BAD_ITEMS = 8
 _SILENT_STOPS = (8, 1)
 _ENDS = (b"W", b"X", b"")
 _STOPS = (b"T", b"S", b"W", b"X")
-
-
-class StubError(MachineError):
-    """The stub is gone, refuses, or is no gdb stub."""
 
 
 class StubClient:
@@ -52,19 +48,19 @@ class StubClient:
 
     def __init__(self, address: Path | str, *, csrs: Sequence[str] = SUPERVISOR_CSRS) -> None:
         self.address = str(address)
-        self._stream = b""
-        self._unacknowledged = 0
-        self._bad_items = 0
         self._running = False
         self._stepping = False
         self._stop: Stop | None = None
         self._breakpoints: dict[int, int] = {}
         self._stopped_by_us = False
-        self._physical = False
+        self._answers_due = 0
+        self.changes = 0
+        """Grows with each write and resumption: the same, what was read is still true."""
+        self._physical = self._mode = False
         self.mtime: int | None = None
         """The physical address of the timer's count: see `find_timer`."""
         self._numbers = itertools.count(1)
-        self._socket = _connect(address)
+        self._wire = Wire(address)
         try:
             self._greet()
             self._all_numbers = numbers = self._register_numbers()
@@ -73,10 +69,10 @@ class StubClient:
             self._privilege_number = numbers.get(PRIVILEGE_REGISTER)
             self._stop = Stop("interrupt", self._pc())
         except KeyError as error:
-            self._socket.close()
+            self._wire.close()
             raise StubError(f"the stub at {self.address} describes no register {error}") from error
         except BaseException:
-            self._socket.close()
+            self._wire.close()
             raise
 
     def find_timer(self) -> None:
@@ -98,8 +94,8 @@ class StubClient:
         if len(words) <= _GPRS:
             raise StubError(f"the stub gave {len(words)} registers instead of 33")
         values = dict(zip(numbers, map(_number, answers), strict=False))
-        if ask_timer and (self._physical or answers[-3] == b"OK"):
-            values[timer.NAME] = _number(answers[-1 if self._physical else -2])
+        if ask_timer and (self._mode or answers[-3] == b"OK"):
+            values[timer.NAME] = _number(answers[-1 if self._mode else -2])
         privilege = values.pop(PRIVILEGE_REGISTER, None)
         return Registers(
             pc=words[_GPRS],
@@ -113,7 +109,14 @@ class StubClient:
         if self.mtime is None:
             return []
         read = b"m%x,%x" % (self.mtime, timer.SIZE)
-        return [read] if self._physical else [_PHYSICAL % 1, read, _PHYSICAL % 0]
+        return [read] if self._mode else [_PHYSICAL % 1, read, _PHYSICAL % 0]
+
+    def _mode_packets(self, *, physical: bool) -> list[bytes]:
+        """Packets after which addresses are physical, or virtual: none where they are already."""
+        if physical == self._mode:
+            return []
+        self._mode = physical
+        return [_PHYSICAL % physical]
 
     def csrs(self, names: Sequence[str]) -> dict[str, int]:
         """Those of the named CSRs that the stub has, of any privilege level."""
@@ -133,7 +136,8 @@ class StubClient:
         number = self._all_numbers.get(name)
         if number is None:
             raise StubError(f"the stub knows no register {name!r}")
-        self._demand_ok(b"P%x=%b" % (number, value.to_bytes(8, "little").hex().encode()))
+        self.changes += 1
+        self._demand_ok(_write(number, value))
         if number == self._pc_number and self._stop is not None:
             # Else the next resume would look for a breakpoint at the old place.
             self._stop = replace(self._stop, pc=value)
@@ -150,6 +154,7 @@ class StubClient:
             for at in range(address, address + size, READ_CHUNK)
         ]
         data = bytearray()
+        self._set_mode()
         for first in range(0, len(chunks), _BURST):
             burst = chunks[first : first + _BURST]
             answers = self._exchange([b"m%x,%x" % chunk for chunk in burst])
@@ -162,6 +167,8 @@ class StubClient:
 
     def write_memory(self, address: int, data: bytes) -> None:
         """Store `data` at virtual `address` of the current hart; raises StubError."""
+        self.changes += 1
+        self._set_mode()
         for at in range(0, len(data), READ_CHUNK):
             piece = data[at : at + READ_CHUNK]
             self._demand_ok(b"M%x,%x:%b" % (address + at, len(piece), piece.hex().encode()))
@@ -169,13 +176,22 @@ class StubClient:
     @contextlib.contextmanager
     def physical(self) -> Iterator[None]:
         """Within it, addresses of reads and writes are physical, RAM and devices alike."""
-        self._demand_ok(_PHYSICAL % 1)
         self._physical = True
         try:
+            self._set_mode()
             yield
         finally:
             self._physical = False
-            self._demand_ok(_PHYSICAL % 0)
+            self._set_mode()
+
+    def _set_mode(self) -> None:
+        """Let the next addresses mean what they shall mean."""
+        for packet in self._mode_packets(physical=self._physical):
+            try:
+                self._demand_ok(packet)
+            except MachineError:
+                self._mode = not self._mode
+                raise
 
     def read_phys(self, address: int, size: int) -> bytes:
         """`size` bytes at physical `address`. Where nothing is, QEMU gives zeros or ones."""
@@ -199,9 +215,9 @@ class StubClient:
     def monitor(self, line: str) -> str:
         """What QEMU's human monitor prints for `line`: gdb's `monitor`, packet qRcmd."""
         self._demand_stopped()
-        text, deadline = b"", Deadline(_ANSWER_SECONDS)
-        self._send(rsp.frame(b"qRcmd," + line.encode().hex().encode()))
-        while (answer := self._receive(deadline))[:1] == b"O" and answer != b"OK":
+        text, deadline = b"", Deadline(ANSWER_SECONDS)
+        self._wire.send(rsp.frame(b"qRcmd," + line.encode().hex().encode()))
+        while (answer := self._wire.receive(deadline))[:1] == b"O" and answer != b"OK":
             text += _bytes(answer[1:]) or b""
         if answer != b"OK":
             raise StubError(f"the stub has no monitor: it says {answer[:40]!r}")
@@ -239,13 +255,32 @@ class StubClient:
             return
         self._go(b"c")
 
+    def resume_after(self, done: Computed) -> None:
+        """Let the guest run from where an instruction at its pc leads, with what that computed.
+
+        The instruction is written into the registers instead of executed, so that a breakpoint on
+        it costs no stop of its own; one at the place where it leads is hit.
+        """
+        self._demand_stopped()
+        writes = [(self._pc_number, done.pc)]
+        if done.register is not None:
+            # The stub numbers x0 to x31 as the hart does (gdb manual, "RISC-V Features").
+            writes.append((done.register, done.value))
+        packets = [
+            b"P%x=%b" % (n, value.to_bytes(8, "little").hex().encode()) for n, value in writes
+        ]
+        self.changes += 1
+        self._answers_due = len(packets)
+        self._wire.send(b"".join(map(rsp.frame, (*packets, b"c"))))
+        self._running = True
+
     def step_instruction(self) -> None:
         """Let the hart execute one instruction; breakpoints do not count for it."""
         self._demand_stopped()
         self._go(b"s")
         self._stepping = True
 
-    def step(self, timeout: float = _ANSWER_SECONDS) -> Stop:
+    def step(self, timeout: float = ANSWER_SECONDS) -> Stop:
         """Execute one instruction and wait until that is done."""
         self.step_instruction()
         return self.wait_stop(timeout)
@@ -253,7 +288,7 @@ class StubClient:
     def interrupt(self) -> None:
         """Ask a running guest to stop; does nothing if it stands."""
         if self._running:
-            self._send(rsp.INTERRUPT)
+            self._wire.send(rsp.INTERRUPT)
 
     def wait_stop(self, timeout: float) -> Stop:
         """Why the guest stands, once it does; raises DeadlineError after `timeout` seconds."""
@@ -270,7 +305,8 @@ class StubClient:
     ) -> tuple[Stop, Registers | None, bytes]:
         """`wait_stop`, and in one exchange the registers, those CSRs, and physical memory.
 
-        `physical` is an address and a size in bytes. At the guest's end there are no registers.
+        The privilege is read if `csrs` has PRIVILEGE_REGISTER. `physical` is an address and a
+        size in bytes. At the guest's end there are no registers.
         """
         if self._running:
             answer = self._stop_reply(Deadline(timeout))
@@ -278,13 +314,15 @@ class StubClient:
                 self._stepping = False
                 self._stop = self._understand(answer, stepping=False)
                 return self._stop, None, b""
+        elif self._stop is not None and self._stop.reason == "exited":
+            return self._stop, None, b""  # at the step over a breakpoint
         else:
             answer = b"T05"
         numbers = {name: self._all_numbers[name] for name in csrs if name in self._all_numbers}
         packets = [b"g", *_each(numbers.values())]
         if physical is not None:
-            read = b"m%x,%x" % physical
-            packets += [b"Qqemu.PhyMemMode:1", read, b"Qqemu.PhyMemMode:0"]
+            # Left so until the next read of virtual memory: two packets less at each stop.
+            packets += [*self._mode_packets(physical=True), b"m%x,%x" % physical]
         general, *answers = self._exchange(packets)
         words = _words(general)
         if len(words) <= _GPRS:
@@ -293,18 +331,30 @@ class StubClient:
         self._stop = self._stopped(_hexadecimal(answer[1:3]), words[_GPRS], stepping)
         values = zip(numbers, map(_number, answers), strict=False)
         known = {name: value for name, value in values if value is not None}
-        held = (_bytes(answers[-2]) or b"") if physical is not None else b""
-        return self._stop, Registers(words[_GPRS], tuple(words[:_GPRS]), known), held
+        privilege = known.pop(PRIVILEGE_REGISTER, None)
+        held = (_bytes(answers[-1]) or b"") if physical is not None else b""
+        return (
+            self._stop,
+            Registers(
+                pc=words[_GPRS],
+                x=tuple(words[:_GPRS]),
+                csrs=known,
+                privilege=None if privilege is None else privilege & 3,
+            ),
+            held,
+        )
 
     def close(self) -> None:
         """Take the breakpoints out and disconnect; the guest stays as it is."""
-        if self._gone:
+        if self._wire.gone:
             return
         # Left in, a breakpoint would stop the guest one day with nobody there to resume it.
         with contextlib.suppress(MachineError):
+            if not self._running:
+                self._set_mode()
             for number in [] if self._running else list(self._breakpoints):
                 self.remove_breakpoint(number)
-        self._socket.close()
+        self._wire.close()
 
     def __enter__(self) -> Self:
         return self
@@ -323,7 +373,7 @@ class StubClient:
         except DeadlineError:
             # `wfi` never ends under a step, since a step holds interrupts back; pc is behind it.
             self.interrupt()
-            answer = self._stop_reply(Deadline(_ANSWER_SECONDS))
+            answer = self._stop_reply(Deadline(ANSWER_SECONDS))
         if answer[:1] in _ENDS:
             self._stop = self._understand(answer, stepping=True)
             return False
@@ -332,11 +382,17 @@ class StubClient:
     def _stop_reply(self, deadline: Deadline) -> bytes:
         """The packet that says why the guest stands; empty if the connection ended instead."""
         try:
-            answer = self._receive(deadline)
+            while self._answers_due:
+                answer = self._wire.receive(deadline)
+                self._answers_due -= 1
+                if answer != b"OK":
+                    self._wire.close()
+                    raise MachineError(f"the stub refuses to write a register: it says {answer!r}")
+            answer = self._wire.receive(deadline)
             while answer[:1] not in _STOPS:
-                answer = self._receive(deadline)  # `O...`: text for gdb's console
+                answer = self._wire.receive(deadline)  # `O...`: text for gdb's console
         except StubError:
-            if not self._gone:
+            if not self._wire.gone:
                 raise
             answer = b""
         self._running = False
@@ -346,7 +402,7 @@ class StubClient:
         """The meaning of a stop reply: gdb manual, node "Stop Reply Packets"."""
         if answer[:1] in _ENDS:
             status = _hexadecimal(answer[1:3]) if answer[:1] == b"W" else None
-            self._close_socket()
+            self._wire.close()
             return Stop("exited", exit_status=status)
         return self._stopped(_hexadecimal(answer[1:3]), self._pc(), stepping)
 
@@ -362,13 +418,14 @@ class StubClient:
         return Stop(reason, pc, at if reason == "breakpoint" else None, number)
 
     def _go(self, command: bytes) -> None:
-        self._send(rsp.frame(command))
+        self.changes += 1
+        self._wire.send(rsp.frame(command))
         self._running = True
 
     def _demand_stopped(self) -> None:
         if self._running:
             raise StubError("the guest is running: stop it first")
-        self._demand_socket()
+        self._wire.demand()
 
     def _pc(self) -> int:
         value = _number(self._exchange([b"p%x" % self._pc_number])[0])
@@ -379,10 +436,10 @@ class StubClient:
     def _greet(self) -> None:
         """Say hello; whatever comes before the answer is about the stop that we caused."""
         answer = self._exchange([b"qSupported:xmlRegisters=riscv"])[0]
-        deadline = Deadline(_ANSWER_SECONDS)
+        deadline = Deadline(ANSWER_SECONDS)
         while answer[:1] in (b"T", b"S"):
             self._stopped_by_us = True
-            answer = self._receive(deadline)
+            answer = self._wire.receive(deadline)
         if b"PacketSize" not in answer:
             raise StubError(f"what listens at {self.address} is no gdb stub: it says {answer!r}")
 
@@ -418,6 +475,11 @@ class StubClient:
             if answer[:1] != b"m" or len(answer) == 1:
                 raise StubError(f"the stub does not describe its registers: {file}: {answer!r}")
 
+    def _exchange(self, commands: Sequence[bytes]) -> list[bytes]:
+        """Send packets in one go, return the answer to each."""
+        self._demand_stopped()
+        return self._wire.exchange(commands)
+
     def _demand_ok(self, command: bytes) -> None:
         self._demand_stopped()
         answer = self._exchange([command])[0]
@@ -425,99 +487,13 @@ class StubClient:
             shown = answer.decode("ascii", "replace") or "not supported"
             raise StubError(f"the stub refuses {command[:40].decode('ascii', 'replace')}: {shown}")
 
-    def _exchange(self, commands: Sequence[bytes]) -> list[bytes]:
-        """Send packets in one go, return the answer to each."""
-        self._demand_stopped()
-        deadline = Deadline(_ANSWER_SECONDS)
-        try:
-            self._send(b"".join(map(rsp.frame, commands)))
-            return [self._receive(deadline) for _ in commands]
-        except DeadlineError as error:
-            # A late answer would be taken for that to the next question.
-            self._close_socket()
-            raise StubError(
-                f"the stub at {self.address} gave no answer in {_ANSWER_SECONDS:g} s: "
-                "is another debugger connected to it?"
-            ) from error
-
-    def _send(self, data: bytes) -> None:
-        self._demand_socket()
-        self._socket.settimeout(_ANSWER_SECONDS)
-        # Acknowledgements travel with the next packet: on their own they would cost as much as it.
-        acknowledgements, self._unacknowledged = rsp.ACK * self._unacknowledged, 0
-        try:
-            self._socket.sendall(acknowledgements + data)
-        except OSError as error:
-            self._close_socket()
-            raise StubError("QEMU has ended, or closed its gdb stub") from error
-
-    def _receive(self, deadline: Deadline) -> bytes:
-        """The next packet's payload, acknowledged."""
-        while True:
-            item, self._stream = rsp.take(self._stream)
-            if item is None:
-                self._stream += self._read(deadline)
-            elif item.kind is rsp.Kind.PACKET:
-                self._bad_items = 0
-                self._unacknowledged += 1
-                return item.payload
-            elif item.kind is not rsp.Kind.ACK:
-                self._bad_items += 1
-                if self._bad_items > _MAX_BAD_ITEMS or item.kind is rsp.Kind.JUNK:
-                    self._close_socket()
-                    raise StubError(f"what answers at {self.address} does not speak like a stub")
-                if item.kind is rsp.Kind.DAMAGED:
-                    self._send(rsp.NAK)
-
-    def _read(self, deadline: Deadline) -> bytes:
-        self._demand_socket()
-        # Zero would make the socket non-blocking instead of impatient.
-        self._socket.settimeout(max(deadline.remaining, 0.001))
-        try:
-            data = self._socket.recv(65536)
-        except TimeoutError as error:
-            raise DeadlineError(f"the guest did not stop within {deadline.seconds:g} s") from error
-        except OSError as error:
-            self._close_socket()
-            raise StubError(f"the connection to the stub broke: {error.strerror}") from error
-        if not data:
-            self._close_socket()
-            raise StubError("QEMU has ended, or closed its gdb stub")
-        return data
-
-    @property
-    def _gone(self) -> bool:
-        return self._socket.fileno() < 0
-
-    def _demand_socket(self) -> None:
-        if self._gone:
-            raise StubError("the connection to QEMU's gdb stub is closed")
-
-    def _close_socket(self) -> None:
-        self._socket.close()
-
-
-def _connect(address: Path | str) -> socket.socket:
-    host, colon, port = str(address).rpartition(":")
-    try:
-        if isinstance(address, str) and colon and port.isdigit() and "/" not in host:
-            connection = socket.create_connection((host or "localhost", int(port)), _ANSWER_SECONDS)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return connection
-        local = socket.socket(socket.AF_UNIX)
-        try:
-            local.connect(str(address))
-        except BaseException:
-            local.close()
-            raise
-        return local
-    except (OSError, OverflowError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise StubError(f"no gdb stub at {address}: {why}") from error
-
 
 def _each(numbers: Iterable[int]) -> list[bytes]:
     return [b"p%x" % number for number in numbers]
+
+
+def _write(number: int, value: int) -> bytes:
+    return b"P%x=%b" % (number, value.to_bytes(8, "little").hex().encode())
 
 
 def _bytes(answer: bytes) -> bytes | None:
@@ -535,7 +511,8 @@ def _number(answer: bytes) -> int | None:
 
 def _words(answer: bytes) -> list[int]:
     data = _bytes(answer) or b""
-    return [int.from_bytes(data[at : at + 8], "little") for at in range(0, len(data) - 7, 8)]
+    count = len(data) // 8
+    return list(struct.unpack_from(f"<{count}Q", data))
 
 
 def _hexadecimal(text: bytes) -> int | None:

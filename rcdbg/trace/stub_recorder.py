@@ -1,16 +1,23 @@
 """Recording with exact state at each event: QEMU's gdb stub, spoken to directly.
 
 At each moment the guest stands still for as long as whoever asked holds it, so everything may be
-looked at. It takes three round trips over a socket: on, to the next place; its registers, and the
-time, in one burst; and the step over the breakpoint.
+looked at. It takes two round trips over a socket: on, to the next place; and its registers, with
+the time, in one burst. The instruction under the breakpoint has to be got over: if it only
+computes, as the first one of a function does, its result goes with the command to run, else it
+takes a step, which is a stop of its own.
 """
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Self
 
-from rcdbg.errors import MachineError
+from rcdbg.errors import MachineError, MemoryReadError
+from rcdbg.machine.control import PRIVILEGE_REGISTER
 from rcdbg.machine.deadline import Deadline, DeadlineError
 from rcdbg.machine.stub import StubClient
+from rcdbg.riscv import sv39
+from rcdbg.riscv.code import size_of
+from rcdbg.riscv.compute import Computed, computed
 from rcdbg.target.protocol import Registers, Target
 from rcdbg.trace.moment import Clock, Moment
 from rcdbg.trace.run import (
@@ -25,6 +32,10 @@ MTIME = 0x200_BFF8
 
 _CSRS = ("satp", "sstatus", "sepc", "scause", "stval")
 _CYCLES = "mcycle"
+_SUPERVISOR = 1
+_PPN = (1 << 44) - 1
+_RIGHTS, _EXECUTABLE = sv39.X | sv39.U | sv39.A, sv39.X | sv39.A
+_OFTEN, _MEMORY = 0.25, 0.9
 _SLICE_SECONDS = 0.5
 _STOP_SECONDS = 10.0
 
@@ -35,9 +46,11 @@ class _StopCsrs(Mapping[str, int]):
     def __init__(self, stub: StubClient, known: Mapping[str, int]) -> None:
         self._stub: StubClient | None = stub
         self._known = dict(known)
-        self._complete = False
+        self._complete = all(name in known for name in _CSRS)
+        self._asked = False
 
     def _fill(self) -> None:
+        self._asked = True
         if self._complete:
             return
         if self._stub is None:
@@ -49,9 +62,16 @@ class _StopCsrs(Mapping[str, int]):
         """The guest goes on: from now on only what was asked for is known."""
         self._stub = None
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody has asked for one of them."""
+        return self._asked
+
     def __getitem__(self, name: str) -> int:
-        if name not in self._known and name in _CSRS:
-            self._fill()
+        if name in _CSRS:
+            self._asked = True
+            if name not in self._known:
+                self._fill()
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -93,6 +113,7 @@ class StubRecorder:
         self.limit_ticks = limit_ticks
         self.timeout = timeout
         self._breakpoints: list[int] = []
+        self._csrs_wanted = 0.0
         self._counts = self._clock_is_counter()
 
     @property
@@ -110,40 +131,79 @@ class StubRecorder:
         """The moments; at each the guest stands still until the next one is asked for."""
         stub = self.run.stub
         not_executed: tuple[Registers, int] | None = None
+        stub.resume()
         while True:
-            stub.resume()
             found = self._next()
             if found is None:
                 return
             registers, cycles, ticks = found
-            if not_executed is not None and not_executed == (registers, cycles):
+            if self.run.deterministic and not_executed == (registers, cycles):
                 self.repeats += 1
+                stub.resume()
                 continue
             not_executed = registers, cycles
             csrs = _StopCsrs(stub, registers.csrs)
-            seen = Registers(registers.pc, registers.x, csrs)
+            seen = Registers(registers.pc, registers.x, csrs, registers.privilege)
             instructions = cycles // NANOSECONDS_PER_INSTRUCTION if self._counts else None
+            changes = stub.changes
             try:
                 yield Moment(seen, ticks, instructions)
             finally:
                 csrs.expire()
+                self._csrs_wanted = _MEMORY * self._csrs_wanted + (1 - _MEMORY) * csrs.wanted
+            done = None
+            if stub.changes == changes:
+                with contextlib.suppress(MemoryReadError):
+                    done = self._done(registers)
+            if done is None:
+                stub.resume()
+            else:
+                stub.resume_after(done)
+
+    def _done(self, registers: Registers) -> Computed | None:
+        """What the next instruction will have done, if it can surely be said without executing it.
+
+        Not where instructions are counted. The page table of this moment has to let the hart
+        execute it: else what comes next is a trap that has to be seen as it is.
+        """
+        if self.run.deterministic or registers.privilege != _SUPERVISOR:
+            return None
+        pc, satp = registers.pc, registers.csrs.get("satp", 0)
+        if satp >> 60 != sv39.MODE_SV39:
+            return None
+        read = self.run.target.read_phys
+        walk = sv39.walk(read, satp & _PPN, pc)
+        if walk.leaf is None or walk.physical is None:
+            return None
+        # It may go on in another page.
+        in_two_pages = pc % sv39.PAGE_SIZE > sv39.PAGE_SIZE - 4
+        if in_two_pages or walk.leaf.pte.bits & _RIGHTS != _EXECUTABLE:
+            return None
+        encoding = int.from_bytes(read(walk.physical, 4), "little")
+        if size_of(encoding) == 2:
+            encoding &= 0xFFFF
+        return computed(encoding, pc, registers.x)
 
     def _next(self) -> tuple[Registers, int, int] | None:
         """Registers, cycle counter and clock at the next place; None at the end, or at a limit."""
         stub = self.run.stub
         deadline = Deadline(self.timeout) if self.timeout is not None else None
         clock = None if self._counts else (MTIME, 8)
+        names = (_CYCLES,) if self.run.deterministic else (PRIVILEGE_REGISTER, "satp")
+        if self._csrs_wanted > _OFTEN:
+            # Else they cost more in all other moments than the round trip at this one.
+            names = tuple(dict.fromkeys((*names, *_CSRS)))
         while True:
             remaining = _SLICE_SECONDS if deadline is None else deadline.remaining
             try:
                 stop, registers, data = stub.wait_stop_reading(
-                    min(remaining, _SLICE_SECONDS), (_CYCLES,), clock
+                    min(remaining, _SLICE_SECONDS), names, clock
                 )
             except DeadlineError:
                 if deadline is None and self.limit_ticks is None:
                     continue
                 stub.interrupt()
-                stop, registers, data = stub.wait_stop_reading(_STOP_SECONDS, (_CYCLES,), clock)
+                stop, registers, data = stub.wait_stop_reading(_STOP_SECONDS, names, clock)
             if registers is None:
                 self.ended = "the machine was shut down"
                 self.exit_status = self.run.qemu.wait(_STOP_SECONDS)

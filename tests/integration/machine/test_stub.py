@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from rcdbg.errors import MemoryReadError
-from rcdbg.machine import stub as stub_module
+from rcdbg.machine import wire
 from rcdbg.machine.deadline import DeadlineError
 from rcdbg.machine.oracles import parse_info_registers
-from rcdbg.machine.stub import StubClient, StubError
+from rcdbg.machine.stub import STEP_ALONE, STEP_WITH_INTERRUPTS, StubClient
+from rcdbg.machine.wire import StubError
 from rcdbg.riscv.registers import SUPERVISOR_CSRS
 from tests.unit.machine.processes import SECONDS
 
@@ -129,8 +130,8 @@ def test_devices_are_read_physically_and_holes_not_virtually(boot: BootGuest) ->
 
 def test_the_step_mode_is_taken(boot: BootGuest) -> None:
     with StubClient(boot(SPIN).gdb_socket) as stub:
-        stub.set_step_mode(stub_module.STEP_WITH_INTERRUPTS)
-        stub.set_step_mode(stub_module.STEP_ALONE)
+        stub.set_step_mode(STEP_WITH_INTERRUPTS)
+        stub.set_step_mode(STEP_ALONE)
         with pytest.raises(StubError, match="refuses"):
             stub.set_step_mode(0x80)
 
@@ -164,6 +165,6 @@ def test_a_second_debugger_is_told_why_it_waits(
 ) -> None:
     machine = boot(SPIN)
     with StubClient(machine.gdb_socket):
-        monkeypatch.setattr(stub_module, "_ANSWER_SECONDS", 0.2)
+        monkeypatch.setattr(wire, "ANSWER_SECONDS", 0.2)
         with pytest.raises(StubError, match="is another debugger connected"):
             StubClient(machine.gdb_socket)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from rcdbg.errors import MachineError, MemoryReadError
-from rcdbg.machine import rsp, stub
+from rcdbg.machine import rsp, stub, wire
 from rcdbg.machine.control import RunControl, Stop
 from rcdbg.machine.deadline import DeadlineError
-from rcdbg.machine.stub import StubClient, StubError
+from rcdbg.machine.stub import StubClient
+from rcdbg.machine.wire import StubError
 
 from .conftest import Answer, StubFactory, describe_registers
 
@@ -231,7 +232,7 @@ def test_what_is_no_stub_is_found_out(fake_stub: StubFactory, answer: Answer, me
 
 
 def test_a_silent_stub_is_given_up(fake_stub: StubFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stub, "_ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(wire, "ANSWER_SECONDS", 0.05)
     with pytest.raises(StubError, match="another debugger"):
         StubClient(fake_stub(lambda _: b""))
 
