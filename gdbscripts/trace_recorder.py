@@ -118,8 +118,8 @@ class GdbRecorder:
             if registers.pc not in self._csrs or not self.came_to(registers.pc):
                 connected = self._run(told)
             alive = bool(gdb.selected_inferior().pid)
-        if self._error is not None and alive:
-            raise self._error
+        if self._error is not None and (alive or isinstance(self._error, OSError)):
+            raise self._error  # else it is that the machine does not answer any more
         if not self._why:
             self._why = self._what_stopped_it(told, connected, alive)
         return TraceEnd(

@@ -10,9 +10,6 @@ from rcdbg.errors import UsageError
 from rcdbg.trace.kinds import DEFAULT_KINDS, GROUPS, KINDS, parse_kinds
 from rcdbg.trace.until import Ending, parse_until
 
-NAMES = ("--events", "--hit", "--until", "--output")
-"""The options; -o is short for the last one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Selection:

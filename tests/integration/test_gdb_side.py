@@ -30,7 +30,7 @@ from tests.support.in_gdb import SCRIPT, TIMEOUT, InGdb, batch, documents
 
 MASK64 = (1 << 64) - 1
 
-COMMANDS = ("next-trap", "until-sret", "next-switch", "step-irq", "walk",
+COMMANDS = ("next-trap", "until-sret", "next-switch", "step-irq", "trace", "walk",
             *(s.name for s in SUBJECTS))  # fmt: skip
 FUNCTIONS = ("rc_pa", "rc_va", "rc_thread", "rc_current", "rc_context", "rc_ticks", "rc_field")
 
