@@ -53,12 +53,12 @@ def test_a_debugging_session(open_rcdbg: Open) -> None:
     terminal.press("c")
     terminal.wait_for(r"STOPPED  breakpoint \d+ at spin_with_pattern", r"── spin_with_pattern ─")
     terminal.press(":")
-    terminal.wait_for("a gdb command; Esc leaves")
+    terminal.wait_for("a gdb command; Tab completes, Esc leaves")
     terminal.type("disable")
     terminal.press("Enter")
     terminal.wait_for(r"\(gdb\) disable")
     terminal.press("Escape")
-    terminal.wait_for("gdb", without="a gdb command; Esc leaves")
+    terminal.wait_for("gdb", without="a gdb command; Tab completes, Esc leaves")
 
     terminal.press("c")
     terminal.wait_for("RUNNING")
@@ -70,7 +70,7 @@ def test_a_debugging_session(open_rcdbg: Open) -> None:
     terminal.wait_for("STOPPED  interrupted")
 
     terminal.press(":")
-    terminal.wait_for("a gdb command; Esc leaves")
+    terminal.wait_for("a gdb command; Tab completes, Esc leaves")
     terminal.type("p 6 * 7")
     terminal.press("Enter")
     terminal.wait_for(r"\$\d = 42")
@@ -78,7 +78,7 @@ def test_a_debugging_session(open_rcdbg: Open) -> None:
     terminal.press("Enter")
     terminal.wait_for(r"! .*nonsense")
     terminal.press("Escape")
-    terminal.wait_for("42", without="a gdb command; Esc leaves")
+    terminal.wait_for("42", without="a gdb command; Tab completes, Esc leaves")
 
     terminal.press("r")
     text = terminal.wait_for("STOPPED  breakpoint 1 at spin_with_pattern", "stepped|restarted")
