@@ -138,10 +138,10 @@ class Observer:
     def feed(self, moment: Moment) -> list[TraceEvent]:
         """The events that have happened by this moment, seen here for the first time."""
         moment = _at_the_ecall(moment)
-        if moment.ticks is not None:
-            self._ticks = max(moment.ticks, self._ticks or 0)
         if self._leaving is not None:
             self._left(self._leaving, moment.registers.sp)
+        if moment.ticks is not None:
+            self._ticks = max(moment.ticks, self._ticks or 0)
         for probe in self._probes.get(moment.registers.pc, ()):
             self._handlers[probe.what](moment, probe)
         return self._take()
