@@ -294,7 +294,7 @@ class Qemu:
         """
         with self._reading:
             if not self._reading.wait_for(
-                lambda: not self._reader_busy and not _unread(self._serial), timeout
+                lambda: not self._reader_busy and not unread(self._serial), timeout
             ):
                 raise DeadlineError(f"the console did not come to rest within {timeout:g} s")
 
@@ -329,7 +329,7 @@ class Qemu:
                     self._reading.notify_all()
 
 
-def _unread(descriptor: int) -> int:
+def unread(descriptor: int) -> int:
     """Bytes that wait to be read: ioctl_tty(2), FIONREAD."""
     waiting = array("i", [0])
     fcntl.ioctl(descriptor, termios.FIONREAD, waiting)

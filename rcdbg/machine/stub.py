@@ -278,6 +278,8 @@ class StubClient:
                 self._stepping = False
                 self._stop = self._understand(answer, stepping=False)
                 return self._stop, None, b""
+        elif self._stop is not None and self._stop.reason == "exited":
+            return self._stop, None, b""
         else:
             answer = b"T05"
         numbers = {name: self._all_numbers[name] for name in csrs if name in self._all_numbers}

@@ -5,6 +5,7 @@ nothing is lost, and the guest is never further ahead than the pipe is large.
 """
 
 import os
+import select
 import threading
 import time
 from collections import deque
@@ -15,12 +16,12 @@ from typing import Self
 from rcdbg.errors import MachineError, UsageError
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.match import differs_from_memory
-from rcdbg.machine.qemu import LogConfig, Qemu
+from rcdbg.machine.qemu import LogConfig, Qemu, unread
 from rcdbg.target.memory import RamTarget
 from rcdbg.target.protocol import Registers
 from rcdbg.trace.deterministic import replace_wfi, unstopped
 from rcdbg.trace.firmware import Firmware, digest, discover, firmware, kernel_start
-from rcdbg.trace.log_format import LogParser
+from rcdbg.trace.log_format import Item, LogParser, State
 from rcdbg.trace.log_moments import MomentMaker, Watched
 from rcdbg.trace.moment import Clock, Moment
 from rcdbg.trace.run import Boot
@@ -29,7 +30,7 @@ CLOSE_BYTES, FAST_BYTES = 4096, 1 << 20
 """Sizes of the pipe: the guest is three records ahead at most; or as fast as can be."""
 
 MAX_WAITING = 64 << 20
-"""Bytes of log that are kept for a slow consumer; then the guest has to wait for it."""
+"""Bytes of log that are kept for a slow consumer, if it may be far behind; then the guest waits."""
 
 TIMEBASE_HZ = 10_000_000
 """Of QEMU's `virt` machine (hw/intc/riscv_aclint.h, RISCV_ACLINT_DEFAULT_TIMEBASE_FREQ)."""
@@ -43,7 +44,10 @@ _SYSTEM_OPCODE = 0x73
 class LogRecorder:
     """Records the kernel of `boot`; see `rcdbg.trace.moment.Recorder`.
 
-    With `fast`, the guest may be thousands of records ahead of the moment that was yielded last.
+    The guest is some records ahead of the moment that was yielded last, so that what it has in
+    memory can still be read; with `fast` it does not wait, and may be thousands ahead. What is in
+    memory at a moment can be believed only where the log shows that what would change it has not
+    happened yet: see `Moment.same_thread_runs`.
     `repeats` counts states that QEMU logged twice, `strange` lines of the log not understood,
     `exit_status` is QEMU's once it has ended by itself. `qemu`, `target` and `firmware` are there
     after `watch`. The registers of `target` are those of the moment that was yielded last.
@@ -69,6 +73,9 @@ class LogRecorder:
         self._registers: Registers | None = None
         self._chunks: deque[tuple[int, bytes]] = deque()
         self._waiting = 0
+        self._most = MAX_WAITING if fast else 1
+        self._to_come: Sequence[Item] = ()
+        self._leaves: frozenset[int] = frozenset()
         self._changed = threading.Condition()
         self._reader: threading.Thread | None = None
         self._closed = False
@@ -113,6 +120,7 @@ class LogRecorder:
             self.qemu.close()
             raise
         self.firmware = known
+        self._leaves = self._ways_out(places)
         self._maker = MomentMaker(self._watched(places, known), bound=self._boot.deterministic)
 
     def moments(self) -> Iterator[Moment]:
@@ -132,12 +140,16 @@ class LogRecorder:
         start = time.monotonic_ns()
         self.qemu.monitor.execute("cont")
         maker, feed = self._maker, self._parser.feed
+        maker.same_thread_runs = self._same_thread_runs
         for when, data in self._arrivals():
             ticks = None if maker.bound else (when - start) // _NANOSECONDS_A_TICK
-            for item in feed(data):
+            items = feed(data)
+            for at, item in enumerate(items):
                 for moment in maker.see(item, ticks):
                     self._registers = moment.registers
+                    self._to_come = items[at:]
                     yield moment
+        self._to_come = ()
         for moment in maker.end():
             self._registers = moment.registers
             yield moment
@@ -191,6 +203,16 @@ class LogRecorder:
         before = self._word(place - 4)
         return before is not None and before & 0x7F == _SYSTEM_OPCODE and before >> 12 & 3 != 0
 
+    def _ways_out(self, places: Sequence[int]) -> frozenset[int]:
+        """Those of the places that the hart passes whenever it leaves a trap."""
+        start = self.image.symbols.address_of(self._boot.profile.trap_return)
+        symbols = self.image.symbols
+        return frozenset(
+            place
+            for place in places
+            if start is not None and (held := symbols.covering(place)) and held.address == start
+        )
+
     def _word(self, place: int) -> int | None:
         """The four bytes of the image there, at a virtual address or at where it was loaded."""
         code = self.image.read(place, 4)
@@ -219,18 +241,43 @@ class LogRecorder:
     def _read(self, log: int) -> None:
         """The thread that drains the log, so that the guest stands still for a slow reader only."""
         try:
-            while data := os.read(log, FAST_BYTES):
-                now = time.monotonic_ns()
+            poll = select.poll()
+            poll.register(log, select.POLLIN)
+            while poll.poll():
                 with self._changed:
-                    self._chunks.append((now, data))
-                    self._waiting += len(data)
-                    self._changed.notify_all()
-                    self._changed.wait_for(lambda: self._waiting < MAX_WAITING or self._closed)
+                    if not self._take(log):
+                        return
+                    self._changed.wait_for(lambda: self._waiting < self._most or self._closed)
         finally:
             os.close(log)
             with self._changed:
                 self._chunks.append((0, b""))
                 self._changed.notify_all()
+
+    def _take(self, log: int) -> bool:
+        """Read once from the log, in which there is something; False at its end."""
+        data = os.read(log, FAST_BYTES)
+        if data:
+            self._chunks.append((time.monotonic_ns(), data))
+            self._waiting += len(data)
+            self._changed.notify_all()
+        return bool(data)
+
+    def _same_thread_runs(self) -> bool:
+        """Whether nothing in the log tells that a trap was left since the moment yielded last.
+
+        QEMU writes what it is going to execute before it does: what is not in the log by now had
+        not been executed when the question was asked.
+        """
+        log = self.qemu.log
+        if log is None or self._closed or not self._leaves:
+            return False
+        with self._changed:
+            while unread(log) and self._take(log):
+                pass
+            text = b"".join((self._parser.rest, *(data for _, data in self._chunks)))
+        left = any(isinstance(i, State) and i.pc in self._leaves for i in self._to_come)
+        return not left and not any(b"%016x" % place in text for place in self._leaves)
 
     def _arrivals(self) -> Iterator[tuple[int, bytes]]:
         while True:

@@ -6,7 +6,7 @@ anything that a kernel does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rcdbg.errors import MemoryReadError, RcdbgError
@@ -300,7 +300,8 @@ class Observer:
             held = {name: registers.csrs[name] for name in ("sepc", "sstatus", "mstatus")
                     if name in registers.csrs}  # fmt: skip
             kept = Registers(registers.pc, registers.x, held, registers.privilege)
-            moment = Moment(kept, moment.ticks, moment.instructions, moment.hart)
+            # Its memory is looked at when the next moment has come.
+            moment = replace(moment, registers=kept, memory_is_current=_never)
             self._leaving = _Leaving(moment, probe)
         else:
             self._left(_Leaving(moment, probe), sp)
@@ -375,7 +376,9 @@ class Observer:
     def _made_ready(self, moment: Moment, probe: Probe, *, is_wake: bool) -> None:
         by = self._thread(moment)
         try:
-            thread, is_new = self._threads.add(self._arguments(moment, probe).thread(self._profile))
+            thread, is_new, certain = self._threads.add(
+                self._arguments(moment, probe).thread(self._profile), moment.same_thread_runs
+            )
         except DecodeError as error:
             kind = "wake" if is_wake else "thread_add"
             self._emit(kind, moment, {"id": None, "stack": None}, by, (str(error),))
@@ -385,7 +388,7 @@ class Observer:
             self._emit("wake", moment, {"id": thread.id}, by)
         elif is_new and not is_wake:
             fields = {"id": thread.id, "stack": [thread.start, thread.end]}
-            self._emit("thread_add", moment, fields, by)
+            self._emit("thread_add", moment, fields, by, () if certain else (STALE,))
 
     def _on_sleep(self, moment: Moment, probe: Probe) -> None:
         thread = self._thread(moment)
@@ -634,4 +637,8 @@ def _at_the_ecall(moment: Moment) -> Moment:
     if _csr(moment, "mcause") != _ECALL_FROM_S:
         return moment
     there = Registers(mepc, registers.x, registers.csrs, 1)
-    return Moment(there, moment.ticks, moment.instructions, moment.hart, moment.memory_is_current)
+    return replace(moment, registers=there)
+
+
+def _never() -> bool:
+    return False
