@@ -4,6 +4,7 @@ QEMU writes the log before it executes what it tells of, and waits while the pip
 nothing is lost, and the guest is never further ahead than the pipe is large.
 """
 
+import fcntl
 import os
 import select
 import threading
@@ -21,7 +22,7 @@ from rcdbg.target.memory import RamTarget
 from rcdbg.target.protocol import Registers
 from rcdbg.trace.deterministic import replace_wfi, unstopped
 from rcdbg.trace.firmware import Firmware, digest, discover, firmware, kernel_start
-from rcdbg.trace.log_format import Item, LogParser, State
+from rcdbg.trace.log_format import Item, LogParser, State, Stopped
 from rcdbg.trace.log_moments import MomentMaker, Watched
 from rcdbg.trace.moment import Clock, Moment
 from rcdbg.trace.run import Boot
@@ -36,6 +37,7 @@ TIMEBASE_HZ = 10_000_000
 """Of QEMU's `virt` machine (hw/intc/riscv_aclint.h, RISCV_ACLINT_DEFAULT_TIMEBASE_FREQ)."""
 
 _EXIT_SECONDS = 10.0
+_STATE_BYTES = 1500
 _NANOSECONDS_A_TICK = 10**9 // TIMEBASE_HZ
 _ECALL = 0x0000_0073
 _SYSTEM_OPCODE = 0x73
@@ -74,11 +76,13 @@ class LogRecorder:
         self._chunks: deque[tuple[int, bytes]] = deque()
         self._waiting = 0
         self._most = MAX_WAITING if fast else 1
-        self._to_come: Sequence[Item] = ()
+        self._to_come: deque[tuple[int | None, Item]] = deque()
         self._leaves: frozenset[int] = frozenset()
         self._changed = threading.Condition()
         self._reader: threading.Thread | None = None
         self._closed = False
+        self._start = 0
+        self._at_end = False
         self._ending = threading.Lock()
 
     @property
@@ -137,19 +141,16 @@ class LogRecorder:
             target=self._read, args=(os.dup(log),), name="rcdbg-log", daemon=True
         )
         self._reader.start()
-        start = time.monotonic_ns()
+        self._start = time.monotonic_ns()
         self.qemu.monitor.execute("cont")
-        maker, feed = self._maker, self._parser.feed
+        maker = self._maker
         maker.same_thread_runs = self._same_thread_runs
-        for when, data in self._arrivals():
-            ticks = None if maker.bound else (when - start) // _NANOSECONDS_A_TICK
-            items = feed(data)
-            for at, item in enumerate(items):
-                for moment in maker.see(item, ticks):
-                    self._registers = moment.registers
-                    self._to_come = items[at:]
-                    yield moment
-        self._to_come = ()
+        while self._to_come or self._more():
+            ticks, item = self._to_come[0]
+            for moment in maker.see(item, ticks):
+                self._registers = moment.registers
+                yield moment
+            self._to_come.popleft()
         for moment in maker.end():
             self._registers = moment.registers
             yield moment
@@ -264,28 +265,55 @@ class LogRecorder:
         return bool(data)
 
     def _same_thread_runs(self) -> bool:
-        """Whether nothing in the log tells that a trap was left since the moment yielded last.
+        """Whether no trap was left, and the kernel entered again, since the moment yielded last.
 
-        QEMU writes what it is going to execute before it does: what is not in the log by now had
-        not been executed when the question was asked.
+        QEMU writes what it is going to execute before it does, and the guest is ahead by so many
+        states at the most. In a deterministic run that many are waited for, so that the answer
+        does not depend on how far it really was.
         """
-        log = self.qemu.log
-        if log is None or self._closed or not self._leaves:
+        log, maker = self.qemu.log, self._maker
+        if log is None or maker is None or self._closed or not self._leaves or self._fast:
             return False
-        with self._changed:
-            while unread(log) and self._take(log):
-                pass
-            text = b"".join((self._parser.rest, *(data for _, data in self._chunks)))
-        left = any(isinstance(i, State) and i.pc in self._leaves for i in self._to_come)
-        return not left and not any(b"%016x" % place in text for place in self._leaves)
+        ahead = 3 * fcntl.fcntl(log, fcntl.F_GETPIPE_SZ) // _STATE_BYTES + 2
+        left, seen, at = False, 0, 0
+        while seen < ahead:
+            if at + 1 >= len(self._to_come) and not self._more(wait=maker.bound):
+                break
+            if at >= len(self._to_come):
+                continue
+            item = self._to_come[at][1]
+            after = self._to_come[at + 1][1] if at + 1 < len(self._to_come) else None
+            at += 1
+            if not isinstance(item, State):
+                continue
+            if isinstance(after, Stopped) and after.pc == item.pc:
+                continue  # it comes again
+            if left and item.pc in maker.watched.places:
+                return False
+            left, seen = left or item.pc in self._leaves, seen + 1
+        return not (left and seen < ahead and self._unfinished(log))
 
-    def _arrivals(self) -> Iterator[tuple[int, bytes]]:
-        while True:
+    def _unfinished(self, log: int) -> bool:
+        """Whether there is the beginning of something that may be executed already."""
+        return bool(self._parser.rest or unread(log))
+
+    def _more(self, *, wait: bool = True) -> bool:
+        """Get further items of the log; False if there are none, or none yet and not to `wait`."""
+        maker, log = self._maker, self.qemu.log
+        assert maker is not None
+        assert log is not None
+        while not self._at_end:
             with self._changed:
+                if not wait and not self._chunks and not (unread(log) and self._take(log)):
+                    return False
                 self._changed.wait_for(lambda: self._chunks)
                 when, data = self._chunks.popleft()
                 self._waiting -= len(data)
                 self._changed.notify_all()
-            if not data:
-                return
-            yield when, data
+            self._at_end = not data
+            ticks = None if maker.bound else (when - self._start) // _NANOSECONDS_A_TICK
+            items = self._parser.feed(data)
+            self._to_come.extend((ticks, item) for item in items)
+            if items:
+                return True
+        return False

@@ -9,9 +9,11 @@ from typing import Literal, Protocol, Self
 from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image, load_image
 from rcdbg.target.protocol import Ram, Registers, Target
+from rcdbg.trace.arguments import needs_memory
 from rcdbg.trace.kinds import DEFAULT_KINDS
 from rcdbg.trace.moment import Recorder
 from rcdbg.trace.observer import Observer
+from rcdbg.trace.probes import plan
 from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
 from rcdbg.trace.replay_recorder import ReplayRecorder
 from rcdbg.trace.run import Boot, Run
@@ -150,12 +152,13 @@ def record(
 ) -> Recording:
     """Boot a kernel and record it. `backend` is "stub", "log", or "auto" to take what fits.
 
-    "auto" takes the log, which never stops the guest, unless memory behind pointers is needed.
+    "auto" takes the log, which never stops the guest, unless something needs stops: a deterministic
+    run, whose times are then exact, or a function with an argument that is not all in registers.
     Raises ImageError, MachineError, and UsageError for a backend or function that does not exist.
     """
     wanted, until = wanted or Wanted(), until or Until()
     image = image or load_image(boot.kernel)
-    chosen = _choose(backend, wanted)
+    chosen = _choose(backend, wanted, boot, image)
     recorder, observer = (
         _by_log(boot, wanted, image) if chosen == "log" else _by_stub(boot, wanted, until, image)
     )
@@ -174,12 +177,16 @@ def record(
     return Recording(header, recorder, observer, until)
 
 
-def _choose(backend: str, wanted: Wanted) -> Backend:
-    if backend == "auto":
-        return "stub"
+def _choose(backend: str, wanted: Wanted, boot: Boot, image: Image) -> Backend:
+    """What the run needs: stops for exact times, and for arguments that lie in memory."""
+    if backend not in BACKENDS:
+        raise UsageError(f"no backend {backend!r}; known: {', '.join(BACKENDS)}")
     if backend == "log" or backend == "stub":
         return "log" if backend == "log" else "stub"
-    raise UsageError(f"no backend {backend!r}; known: {', '.join(BACKENDS)}")
+    made = plan(image, boot.profile, ("hit",), wanted.hits) if wanted.hits else None
+    hits = [p.function for p in made.probes if p.what == "hit"] if made is not None else []
+    in_memory = any(f is not None and needs_memory(f, image.types) for f in hits)
+    return "stub" if boot.deterministic or in_memory else "log"
 
 
 def _by_stub(

@@ -66,12 +66,12 @@ def test_with_stops_and_without_the_story_is_the_same(
 
 def test_every_kind_of_event_is_the_same(rcdbg_kernel: Path) -> None:
     wanted = Wanted(DEFAULT_KINDS)
-    append = f"scenario=threads threads=1 {FAST}"
-    traces = [story(rcdbg_kernel, append, name, wanted, Until()) for name in ("log", "stub")]
+    append, until = f"scenario=threads {FAST}", Until(events=300)
+    traces = [story(rcdbg_kernel, append, name, wanted, until) for name in ("log", "stub")]
     log, stub = traces
     found = compare((log.header, log.events), (stub.header, stub.events))
     assert found.divergence is None
-    assert {event.kind for event in stub.events} >= {"map", "frame_alloc", "frame_free"}
+    assert {event.kind for event in stub.events} >= {"satp", "map", "frame_alloc"}
 
 
 @pytest.mark.every_kernel
@@ -141,6 +141,23 @@ def test_twenty_recordings_are_byte_identical(
     with busy_host():
         for number in range(RUNS // 2, RUNS):
             assert recorded(number) == first
+
+
+def test_the_backend_is_what_the_run_needs(rcdbg_kernel: Path) -> None:
+    def chosen(hits: tuple[str, ...] = (), *, deterministic: bool = False) -> str:
+        boot = Boot(rcdbg_kernel, f"scenario=threads {FAST}", deterministic=deterministic)
+        with record(boot, Wanted(("trap_enter",), hits)) as recording:
+            return recording.header.backend
+
+    assert chosen() == "log"
+    assert chosen(("FrameAllocator<T>::dealloc",)) == "log"
+    assert chosen(("rust_main",), deterministic=True) == "stub"
+
+
+def test_a_text_that_an_argument_points_to_needs_stops(rcdbg_kernel: Path) -> None:
+    boot = Boot(rcdbg_kernel, f"scenario=threads {FAST}")
+    with record(boot, Wanted(("trap_enter",), ("*::write_str",))) as recording:
+        assert recording.header.backend == "stub"
 
 
 def test_header_and_end_have_nothing_of_the_host(rcdbg_kernel: Path) -> None:
