@@ -244,8 +244,10 @@ class LogRecorder:
         try:
             poll = select.poll()
             poll.register(log, select.POLLIN)
-            while poll.poll():
+            while events := poll.poll():
                 with self._changed:
+                    if not unread(log) and not events[0][1] & select.POLLHUP:
+                        continue  # somebody else has taken it
                     if not self._take(log):
                         return
                     self._changed.wait_for(lambda: self._waiting < self._most or self._closed)
