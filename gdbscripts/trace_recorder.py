@@ -25,10 +25,9 @@ from rcdbg.trace.record import TraceEnd, TraceEvent
 from rcdbg.trace.recording import (
     COUNTED,
     EVENT_SEEN,
-    SHUT_DOWN,
-    TIME_OVER,
     TIMEBASE_HZ,
 )
+from rcdbg.trace.stub_recorder import SHUT_DOWN, TIME_OVER
 
 if TYPE_CHECKING:
     from rcdbg.trace.files import Sink

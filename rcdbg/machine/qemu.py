@@ -88,6 +88,7 @@ class QemuConfig:
     `sstc` is off by default, for with it the timer is lost by snapshots and by record/replay.
     `serial`: "socket" can be typed to; "output" cannot, but works under record/replay; "pipe" can,
     and takes so much text before somebody reads it that the guest never has to wait for the host.
+    `inherited` are descriptors that QEMU gets under the same numbers, for `extra` to name.
     With a `log`, somebody has to read `Qemu.log` all the time, or else QEMU stands still.
     """
 
@@ -101,6 +102,7 @@ class QemuConfig:
     qemu: str | None = None
     extra: Sequence[str] = ()
     log: LogConfig | None = None
+    inherited: Sequence[int] = ()
 
 
 _SERIAL_NAME = "serial"
@@ -162,7 +164,7 @@ class Qemu:
                 stderr=errors_given,
                 pass_fds=(
                     *(self.ram.fd, *serial_given, gdb, qmp, quick, monitor_given.fileno()),
-                    *log_given,
+                    *(*log_given, *config.inherited),
                 ),
             )
             undo.callback(self._process.close)
@@ -292,7 +294,7 @@ class Qemu:
         """
         with self._reading:
             if not self._reading.wait_for(
-                lambda: not self._reader_busy and not _unread(self._serial), timeout
+                lambda: not self._reader_busy and not unread(self._serial), timeout
             ):
                 raise DeadlineError(f"the console did not come to rest within {timeout:g} s")
 
@@ -327,7 +329,7 @@ class Qemu:
                     self._reading.notify_all()
 
 
-def _unread(descriptor: int) -> int:
+def unread(descriptor: int) -> int:
     """Bytes that wait to be read: ioctl_tty(2), FIONREAD."""
     waiting = array("i", [0])
     fcntl.ioctl(descriptor, termios.FIONREAD, waiting)

@@ -21,12 +21,15 @@ from rcdbg.image.types import (
     TypeTable,
     UnionType,
 )
+from rcdbg.model.containers import base_name
 from rcdbg.model.value import MAX_DEPTH, DecodeError, Space, Value
 
 WORD = 8
 _A0, _REGISTERS, _SP = 10, 8, 2
 _MADE_UP = 0x4000_0000_0000_0000
 """Where values out of registers pretend to lie: no virtual address of Sv39, Sv48 or Sv57."""
+
+_TEXTS = ("&str", "String", "&mut str")
 
 Scalars = tuple[tuple[int, int], ...]
 """Offset and size in bytes of each."""
@@ -110,6 +113,19 @@ def returned(
 def in_registers(function: Function, types: TypeTable) -> bool:
     """Whether the function's result comes back in registers."""
     return parts(types, function.result) is not None
+
+
+def needs_memory(function: Function, types: TypeTable) -> bool:
+    """Whether an argument is shown from memory: one on the stack or by reference, or a text."""
+    how = signature(function, types)
+    used = 1 if how.hidden else 0
+    for _, type_id, spread in how.parameters:
+        kind = types.type(type_id)
+        used += 1 if spread is None else len(spread)
+        is_text = isinstance(kind, StructType) and base_name(kind) in _TEXTS
+        if spread is None or used > _REGISTERS or is_text:
+            return True
+    return False
 
 
 def _word(x: Sequence[int], read: Read, number: int) -> int:

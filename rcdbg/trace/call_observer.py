@@ -8,7 +8,7 @@ from rcdbg.model.containers import find_struct, lazy, mutex
 from rcdbg.model.value import DecodeError
 from rcdbg.riscv import sv39
 from rcdbg.trace import arguments as abi
-from rcdbg.trace.call import Call, held, page_address
+from rcdbg.trace.call import STALE, Call, held, page_address
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.probes import Probe
 from rcdbg.trace.scene import Scene
@@ -38,7 +38,7 @@ class CallObserver:
         by = scene.thread(moment)
         try:
             holder = scene.call(moment, probe).thread(scene.profile)
-            thread, is_new = scene.threads.add(holder)
+            thread, is_new, certain = scene.threads.add(holder, moment.same_thread_runs)
         except DecodeError as error:
             kind = "wake" if is_wake else "thread_add"
             self._scene.emit(kind, moment, {"id": None, "stack": None}, by, (str(error),))
@@ -48,7 +48,7 @@ class CallObserver:
             self._scene.emit("wake", moment, {"id": thread.id}, by)
         elif is_new and not is_wake:
             fields = {"id": thread.id, "stack": [thread.start, thread.end]}
-            self._scene.emit("thread_add", moment, fields, by)
+            self._scene.emit("thread_add", moment, fields, by, () if certain else (STALE,))
 
     def on_sleep(self, moment: Moment, probe: Probe) -> None:
         """The running thread goes to sleep."""

@@ -150,6 +150,11 @@ class LogParser:
         return items
 
     @property
+    def rest(self) -> bytes:
+        """The beginning of an item that has not come to its end."""
+        return self._rest
+
+    @property
     def unfinished(self) -> int:
         """Bytes of an item that has not come to its end."""
         return len(self._rest)

@@ -61,12 +61,14 @@ class MomentMaker:
 
     A trap to S-mode that no state at the trap vector follows (since stvec is nonsense) is a moment
     at the vector all the same, with general registers of 0 and the CSRs that the trap tells.
+    `same_thread_runs` goes into each moment.
     `bound` counts guest time by the timers that have expired instead of with the `ticks` given.
     """
 
     watched: Watched
     bound: bool = False
     repeats: int = 0
+    same_thread_runs: Callable[[], bool] = not_current
     _state: State | None = None
     _ticks: int | None = None
     _trap: Interrupt | None = None
@@ -159,7 +161,12 @@ class MomentMaker:
 
     def _moment(self, registers: Registers) -> Moment:
         ticks = self._expired if self.bound else self._ticks
-        return Moment(registers, ticks, memory_is_current=not_current)
+        return Moment(
+            registers,
+            ticks,
+            memory_is_current=not_current,
+            same_thread_runs=self.same_thread_runs,
+        )
 
     def _learn(self, layout: Layout) -> None:
         if layout is not self._layout:

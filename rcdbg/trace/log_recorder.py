@@ -4,7 +4,9 @@ QEMU writes the log before it executes what it tells of, and waits while the pip
 nothing is lost, and the guest is never further ahead than the pipe is large.
 """
 
+import fcntl
 import os
+import select
 import threading
 import time
 from collections import deque
@@ -15,12 +17,12 @@ from typing import Self
 from rcdbg.errors import MachineError, UsageError
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.match import differs_from_memory
-from rcdbg.machine.qemu import LogConfig, Qemu
+from rcdbg.machine.qemu import LogConfig, Qemu, unread
 from rcdbg.target.memory import RamTarget
 from rcdbg.target.protocol import Registers
 from rcdbg.trace.deterministic import replace_wfi, unstopped
 from rcdbg.trace.firmware import Firmware, digest, discover, firmware, kernel_start
-from rcdbg.trace.log_format import LogParser
+from rcdbg.trace.log_format import Item, LogParser, State, Stopped
 from rcdbg.trace.log_moments import MomentMaker, Watched
 from rcdbg.trace.moment import Clock, Moment
 from rcdbg.trace.run import Boot
@@ -29,12 +31,13 @@ CLOSE_BYTES, FAST_BYTES = 4096, 1 << 20
 """Sizes of the pipe: the guest is three records ahead at most; or as fast as can be."""
 
 MAX_WAITING = 64 << 20
-"""Bytes of log that are kept for a slow consumer; then the guest has to wait for it."""
+"""Bytes of log that are kept for a slow consumer, if it may be far behind; then the guest waits."""
 
 TIMEBASE_HZ = 10_000_000
 """Of QEMU's `virt` machine (hw/intc/riscv_aclint.h, RISCV_ACLINT_DEFAULT_TIMEBASE_FREQ)."""
 
 _EXIT_SECONDS = 10.0
+_STATE_BYTES = 1500
 _NANOSECONDS_A_TICK = 10**9 // TIMEBASE_HZ
 _ECALL = 0x0000_0073
 _SYSTEM_OPCODE = 0x73
@@ -43,7 +46,10 @@ _SYSTEM_OPCODE = 0x73
 class LogRecorder:
     """Records the kernel of `boot`; see `rcdbg.trace.moment.Recorder`.
 
-    With `fast`, the guest may be thousands of records ahead of the moment that was yielded last.
+    The guest is some records ahead of the moment that was yielded last, so that what it has in
+    memory can still be read; with `fast` it does not wait, and may be thousands ahead. What is in
+    memory at a moment can be believed only where the log shows that what would change it has not
+    happened yet: see `Moment.same_thread_runs`.
     `repeats` counts states that QEMU logged twice, `strange` lines of the log not understood,
     `exit_status` is QEMU's once it has ended by itself. `qemu`, `target` and `firmware` are there
     after `watch`. The registers of `target` are those of the moment that was yielded last.
@@ -69,9 +75,14 @@ class LogRecorder:
         self._registers: Registers | None = None
         self._chunks: deque[tuple[int, bytes]] = deque()
         self._waiting = 0
+        self._most = MAX_WAITING if fast else 1
+        self._to_come: deque[tuple[int | None, Item]] = deque()
+        self._leaves: frozenset[int] = frozenset()
         self._changed = threading.Condition()
         self._reader: threading.Thread | None = None
         self._closed = False
+        self._start = 0
+        self._at_end = False
         self._ending = threading.Lock()
 
     @property
@@ -113,6 +124,7 @@ class LogRecorder:
             self.qemu.close()
             raise
         self.firmware = known
+        self._leaves = self._ways_out(places)
         self._maker = MomentMaker(self._watched(places, known), bound=self._boot.deterministic)
 
     def moments(self) -> Iterator[Moment]:
@@ -129,15 +141,16 @@ class LogRecorder:
             target=self._read, args=(os.dup(log),), name="rcdbg-log", daemon=True
         )
         self._reader.start()
-        start = time.monotonic_ns()
+        self._start = time.monotonic_ns()
         self.qemu.monitor.execute("cont")
-        maker, feed = self._maker, self._parser.feed
-        for when, data in self._arrivals():
-            ticks = None if maker.bound else (when - start) // _NANOSECONDS_A_TICK
-            for item in feed(data):
-                for moment in maker.see(item, ticks):
-                    self._registers = moment.registers
-                    yield moment
+        maker = self._maker
+        maker.same_thread_runs = self._same_thread_runs
+        while self._to_come or self._more():
+            ticks, item = self._to_come[0]
+            for moment in maker.see(item, ticks):
+                self._registers = moment.registers
+                yield moment
+            self._to_come.popleft()
         for moment in maker.end():
             self._registers = moment.registers
             yield moment
@@ -191,6 +204,16 @@ class LogRecorder:
         before = self._word(place - 4)
         return before is not None and before & 0x7F == _SYSTEM_OPCODE and before >> 12 & 3 != 0
 
+    def _ways_out(self, places: Sequence[int]) -> frozenset[int]:
+        """Those of the places that the hart passes whenever it leaves a trap."""
+        start = self.image.symbols.address_of(self._boot.profile.trap_return)
+        symbols = self.image.symbols
+        return frozenset(
+            place
+            for place in places
+            if start is not None and (held := symbols.covering(place)) and held.address == start
+        )
+
     def _word(self, place: int) -> int | None:
         """The four bytes of the image there, at a virtual address or at where it was loaded."""
         code = self.image.read(place, 4)
@@ -219,26 +242,80 @@ class LogRecorder:
     def _read(self, log: int) -> None:
         """The thread that drains the log, so that the guest stands still for a slow reader only."""
         try:
-            while data := os.read(log, FAST_BYTES):
-                now = time.monotonic_ns()
+            poll = select.poll()
+            poll.register(log, select.POLLIN)
+            while events := poll.poll():
                 with self._changed:
-                    self._chunks.append((now, data))
-                    self._waiting += len(data)
-                    self._changed.notify_all()
-                    self._changed.wait_for(lambda: self._waiting < MAX_WAITING or self._closed)
+                    if not unread(log) and not events[0][1] & select.POLLHUP:
+                        continue  # somebody else has taken it
+                    if not self._take(log):
+                        return
+                    self._changed.wait_for(lambda: self._waiting < self._most or self._closed)
         finally:
             os.close(log)
             with self._changed:
                 self._chunks.append((0, b""))
                 self._changed.notify_all()
 
-    def _arrivals(self) -> Iterator[tuple[int, bytes]]:
-        while True:
+    def _take(self, log: int) -> bool:
+        """Read once from the log, in which there is something; False at its end."""
+        data = os.read(log, FAST_BYTES)
+        if data:
+            self._chunks.append((time.monotonic_ns(), data))
+            self._waiting += len(data)
+            self._changed.notify_all()
+        return bool(data)
+
+    def _same_thread_runs(self) -> bool:
+        """Whether no trap was left, and the kernel entered again, since the moment yielded last.
+
+        QEMU writes what it is going to execute before it does, and the guest is ahead by so many
+        states at the most. In a deterministic run that many are waited for, so that the answer
+        does not depend on how far it really was.
+        """
+        log, maker = self.qemu.log, self._maker
+        if log is None or maker is None or self._closed or not self._leaves or self._fast:
+            return False
+        ahead = 3 * fcntl.fcntl(log, fcntl.F_GETPIPE_SZ) // _STATE_BYTES + 2
+        left, seen, at = False, 0, 0
+        while seen < ahead:
+            if at + 1 >= len(self._to_come) and not self._more(wait=maker.bound):
+                break
+            if at >= len(self._to_come):
+                continue
+            item = self._to_come[at][1]
+            after = self._to_come[at + 1][1] if at + 1 < len(self._to_come) else None
+            at += 1
+            if not isinstance(item, State):
+                continue
+            if isinstance(after, Stopped) and after.pc == item.pc:
+                continue  # it comes again
+            if left and item.pc in maker.watched.places:
+                return False
+            left, seen = left or item.pc in self._leaves, seen + 1
+        return not (left and seen < ahead and self._unfinished(log))
+
+    def _unfinished(self, log: int) -> bool:
+        """Whether there is the beginning of something that may be executed already."""
+        return bool(self._parser.rest or unread(log))
+
+    def _more(self, *, wait: bool = True) -> bool:
+        """Get further items of the log; False if there are none, or none yet and not to `wait`."""
+        maker, log = self._maker, self.qemu.log
+        assert maker is not None
+        assert log is not None
+        while not self._at_end:
             with self._changed:
+                if not wait and not self._chunks and not (unread(log) and self._take(log)):
+                    return False
                 self._changed.wait_for(lambda: self._chunks)
                 when, data = self._chunks.popleft()
                 self._waiting -= len(data)
                 self._changed.notify_all()
-            if not data:
-                return
-            yield when, data
+            self._at_end = not data
+            ticks = None if maker.bound else (when - self._start) // _NANOSECONDS_A_TICK
+            items = self._parser.feed(data)
+            self._to_come.extend((ticks, item) for item in items)
+            if items:
+                return True
+        return False

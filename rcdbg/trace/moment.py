@@ -25,6 +25,8 @@ class Moment:
 
     `ticks` is guest time in ticks of the timebase, as good as the recorder's `clock`;
     `instructions` how many the hart has executed, or None where that is not known.
+    `same_thread_runs()` promises less: the hart has not left a trap and come back into the kernel
+    since, so that no thread that was ready has run to its end and been freed.
     `memory_is_current()` tells, after memory was read, whether what was read is surely what it was
     at that instant: for a recorder that does not stop the guest, it may have gone on.
     """
@@ -34,6 +36,7 @@ class Moment:
     instructions: int | None = None
     hart: int = 0
     memory_is_current: Callable[[], bool] = field(default=_always, repr=False, compare=False)
+    same_thread_runs: Callable[[], bool] = field(default=_always, repr=False, compare=False)
 
 
 class Recorder(Protocol):

@@ -6,6 +6,7 @@ anything that a kernel does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from rcdbg.image.elf import Image
 from rcdbg.model.profile import Profile
@@ -95,8 +96,8 @@ class Observer:
     def feed(self, moment: Moment) -> list[TraceEvent]:
         """The events that have happened by this moment, seen here for the first time."""
         moment = _at_the_ecall(moment)
-        self._scene.clock(moment.ticks)
         self._traps.settle(moment.registers.sp)
+        self._scene.clock(moment.ticks)
         for probe in self._scene.probes.get(moment.registers.pc, ()):
             self._handlers[probe.what](moment, probe)
         return self._scene.take()
@@ -130,4 +131,4 @@ def _at_the_ecall(moment: Moment) -> Moment:
     if csr_value(moment, "mcause") != _ECALL_FROM_S:
         return moment
     there = Registers(mepc, registers.x, registers.csrs, 1)
-    return Moment(there, moment.ticks, moment.instructions, moment.hart, moment.memory_is_current)
+    return replace(moment, registers=there)

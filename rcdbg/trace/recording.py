@@ -9,12 +9,15 @@ from typing import Literal, Protocol, Self
 from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image, load_image
 from rcdbg.target.protocol import Ram, Registers, Target
+from rcdbg.trace.arguments import needs_memory
 from rcdbg.trace.kinds import DEFAULT_KINDS
 from rcdbg.trace.moment import Recorder
 from rcdbg.trace.observer import Observer
+from rcdbg.trace.probes import plan
 from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
+from rcdbg.trace.replay_recorder import ReplayRecorder
 from rcdbg.trace.run import Boot, Run
-from rcdbg.trace.stub_recorder import StubRecorder
+from rcdbg.trace.stub_recorder import SHUT_DOWN, TIME_OVER, StubRecorder
 
 Backend = Literal["auto", "log", "stub"]
 
@@ -23,10 +26,8 @@ BACKENDS: tuple[Backend, ...] = ("auto", "log", "stub")
 TIMEBASE_HZ = 10_000_000
 """Of QEMU's `virt` machine."""
 
-SHUT_DOWN, COUNTED, TIME_OVER, EVENT_SEEN, INTERRUPTED = (
-    "the machine was shut down",
+COUNTED, EVENT_SEEN, INTERRUPTED = (
     "as many events as were asked for",
-    "the time was over",
     "the event that was waited for",
     "interrupted",
 )
@@ -86,6 +87,7 @@ class Recording:
     end: TraceEnd | None = None
     events: int = 0
     started: float = field(default_factory=time.monotonic)
+    _overdue: str = ""
 
     def __iter__(self) -> Iterator[TraceEvent]:
         """The events as they come; raises MachineError if the machine fails."""
@@ -97,6 +99,8 @@ class Recording:
                 why = self._reached(event)
                 if why:
                     break
+            else:
+                why = self._overdue
         except KeyboardInterrupt:
             if not self.keep_on_interrupt:
                 raise
@@ -105,12 +109,17 @@ class Recording:
             why or getattr(self._recorder, "ended", "") or SHUT_DOWN,
             self.events,
             self._recorder.lost + self._observer.lost,
-            self._recorder.repeats,
+            # How often QEMU interrupts itself depends on the host.
+            0 if self.header.deterministic else self._recorder.repeats,
             self._recorder.exit_status,
         )
 
     def _each(self) -> Iterator[TraceEvent]:
+        limit = self._until.ticks
         for moment in self._recorder.moments():
+            if limit is not None and moment.ticks is not None and moment.ticks >= limit:
+                self._overdue = TIME_OVER
+                break
             yield from self._observer.feed(moment)
         yield from self._observer.finish()
 
@@ -120,8 +129,6 @@ class Recording:
             return EVENT_SEEN
         if until.events is not None and self.events >= until.events:
             return COUNTED
-        if until.ticks is not None and event.ticks is not None and event.ticks >= until.ticks:
-            return TIME_OVER
         return ""
 
     def close(self) -> None:
@@ -145,12 +152,13 @@ def record(
 ) -> Recording:
     """Boot a kernel and record it. `backend` is "stub", "log", or "auto" to take what fits.
 
-    "auto" takes the log, which never stops the guest, unless memory behind pointers is needed.
+    "auto" takes the log, which never stops the guest, unless something needs stops: a deterministic
+    run, whose times are then exact, or a function with an argument that is not all in registers.
     Raises ImageError, MachineError, and UsageError for a backend or function that does not exist.
     """
     wanted, until = wanted or Wanted(), until or Until()
     image = image or load_image(boot.kernel)
-    chosen = _choose(backend, wanted)
+    chosen = _choose(backend, wanted, boot, image)
     recorder, observer = (
         _by_log(boot, wanted, image) if chosen == "log" else _by_stub(boot, wanted, until, image)
     )
@@ -169,25 +177,27 @@ def record(
     return Recording(header, recorder, observer, until)
 
 
-def _choose(backend: str, wanted: Wanted) -> Backend:
-    if backend == "auto":
-        return "stub"
+def _choose(backend: str, wanted: Wanted, boot: Boot, image: Image) -> Backend:
+    """What the run needs: stops for exact times, and for arguments that lie in memory."""
+    if backend not in BACKENDS:
+        raise UsageError(f"no backend {backend!r}; known: {', '.join(BACKENDS)}")
     if backend == "log" or backend == "stub":
         return "log" if backend == "log" else "stub"
-    raise UsageError(f"no backend {backend!r}; known: {', '.join(BACKENDS)}")
+    made = plan(image, boot.profile, ("hit",), wanted.hits) if wanted.hits else None
+    hits = [p.function for p in made.probes if p.what == "hit"] if made is not None else []
+    in_memory = any(f is not None and needs_memory(f, image.types) for f in hits)
+    return "stub" if boot.deterministic or in_memory else "log"
 
 
 def _by_stub(
     boot: Boot, wanted: Wanted, until: Until, image: Image
 ) -> tuple[OwnedRecorder, Observer]:
-    recorder = StubRecorder(Run(boot, image), limit_ticks=until.ticks, owns=True)
-    try:
-        observer = Observer(image, boot.profile, wanted.kinds, wanted.hits, recorder.target)
-        recorder.watch(observer.addresses)
-    except BaseException:
-        recorder.close()
-        raise
-    return recorder, observer
+    recorder: OwnedRecorder
+    if boot.deterministic:
+        recorder = ReplayRecorder(boot, image, limit_ticks=until.ticks)
+    else:
+        recorder = StubRecorder(Run(boot, image), limit_ticks=until.ticks, owns=True)
+    return _observed(recorder, boot, wanted, image)
 
 
 def _by_log(boot: Boot, wanted: Wanted, image: Image) -> tuple[OwnedRecorder, Observer]:
@@ -195,7 +205,12 @@ def _by_log(boot: Boot, wanted: Wanted, image: Image) -> tuple[OwnedRecorder, Ob
         module = importlib.import_module("rcdbg.trace.log_recorder")
     except ImportError as error:
         raise UsageError("this rcdbg has no backend 'log'") from error
-    recorder: OwnedRecorder = module.LogRecorder(boot, image)
+    return _observed(module.LogRecorder(boot, image), boot, wanted, image)
+
+
+def _observed(
+    recorder: OwnedRecorder, boot: Boot, wanted: Wanted, image: Image
+) -> tuple[OwnedRecorder, Observer]:
     try:
         memory = _Memory(recorder)
         observer = Observer(image, boot.profile, wanted.kinds, wanted.hits, memory)

@@ -14,11 +14,10 @@ from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
 from rcdbg.model.profile import Profile
 from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState, Place
-from rcdbg.riscv import code
 from rcdbg.target.memory import RamTarget
 from rcdbg.target.snapshot import Machine
+from rcdbg.trace.deterministic import Replaced, replace_wfi
 from rcdbg.trace.events import Event, Exited
-from rcdbg.trace.scan import scan
 
 DEFAULT_SECONDS = 30.0
 """Deadline for one event; a kernel of this kind needs well under one second."""
@@ -80,19 +79,22 @@ def boot_image(elf: Path) -> Path:
 class Run:
     """A booted kernel, stopped before its first instruction; a context manager that ends it.
 
-    Raises ImageError for an unusable ELF and MachineError if QEMU cannot be started.
+    `config` is the machine, if it is to be another one than `boot` says. Raises ImageError for an
+    unusable ELF and MachineError if QEMU cannot be started.
     `replaced` are the instructions in memory that are not those of the ELF: on a deterministic
     machine each `wfi`, which QEMU would wait in by the host's clock, is a `nop`. The specification
     allows a wfi to be just that (privileged spec, section 3.3.3).
     """
 
-    replaced: tuple["Replaced", ...]
+    replaced: tuple[Replaced, ...]
 
-    def __init__(self, boot: Boot, image: Image | None = None) -> None:
+    def __init__(
+        self, boot: Boot, image: Image | None = None, config: QemuConfig | None = None
+    ) -> None:
         self.image = image or load_image(boot.kernel)
         self.profile = boot.profile
         self.deterministic = boot.deterministic
-        self.qemu = Qemu(boot.config())
+        self.qemu = Qemu(config or boot.config())
         try:
             self.stub = StubClient(self.qemu.gdb_socket)
             self.stub.find_timer()
@@ -102,7 +104,7 @@ class Run:
             self._quick = RamTarget(memory, base, self.stub.registers)
             if why := differs_from_memory(self.image, self.target.read_phys):
                 raise MachineError(why)
-            self.replaced = _without_waiting(self) if boot.deterministic else ()
+            self.replaced = replace_wfi(self.image, memory, base) if boot.deterministic else ()
         except BaseException:
             self.qemu.close()
             raise
@@ -178,30 +180,6 @@ def machine_of(run: Run) -> Machine:
     others = {n: v for n, v in run.stub.every_register().items() if n not in now.csrs}
     image = run.image
     return Machine(now, run.target.ram, image.data, image.path.name, run.console, others)
-
-
-@dataclass(frozen=True, slots=True)
-class Replaced:
-    """An instruction that was changed in the guest's memory: its virtual address, and both."""
-
-    address: int
-    original: int
-    now: int
-
-
-def _without_waiting(run: Run) -> tuple[Replaced, ...]:
-    """Makes each wfi of the kernel a nop, and says where that was."""
-    found = []
-    for address in scan(run.image).waits:
-        physical = run.image.physical(address)
-        if physical is None:
-            continue
-        expected = code.WFI.to_bytes(4, "little")
-        if run.target.read_phys(physical, 4) == expected:
-            offset = physical - run.qemu.ram.base
-            run.qemu.ram.memory[offset : offset + 4] = code.NOP.to_bytes(4, "little")
-            found.append(Replaced(address, code.WFI, code.NOP))
-    return tuple(found)
 
 
 def describe(place: Place) -> str:

@@ -30,6 +30,8 @@ from rcdbg.trace.run import (
 MTIME = 0x200_BFF8
 """Where the clock of QEMU's `virt` machine is: the CLINT at 0x2000000, register mtime."""
 
+SHUT_DOWN, TIME_OVER = "the machine was shut down", "the time was over"
+
 _CSRS = ("satp", "sstatus", "sepc", "scause", "stval")
 _CYCLES = "mcycle"
 _SUPERVISOR = 1
@@ -205,7 +207,7 @@ class StubRecorder:
                 stub.interrupt()
                 stop, registers, data = stub.wait_stop_reading(_STOP_SECONDS, names, clock)
             if registers is None:
-                self.ended = "the machine was shut down"
+                self.ended = SHUT_DOWN
                 self.exit_status = self.run.qemu.wait(_STOP_SECONDS)
                 return None
             cycles = registers.csrs.get(_CYCLES, 0)
@@ -213,7 +215,7 @@ class StubRecorder:
                 cycles // NANOSECONDS_PER_TICK if self._counts else int.from_bytes(data, "little")
             )
             if self.limit_ticks is not None and ticks >= self.limit_ticks:
-                self.ended = "the time was over"
+                self.ended = TIME_OVER
                 return None
             if stop.reason == "breakpoint":
                 return registers, cycles, ticks

@@ -1,5 +1,6 @@
 """Which thread a stack pointer belongs to, learned while threads come and go."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rcdbg.model.containers import arc, base_name, dig, find_struct, mutex
@@ -41,17 +42,28 @@ class ThreadMap:
         """The known thread whose stack holds `sp`."""
         return next((t for t in self._threads.values() if t.holds(sp)), None)
 
-    def add(self, holder: Value) -> tuple[KnownThread, bool]:
-        """The thread in an Arc<Thread>, a reference to one, or a Thread; and whether it is new.
+    def add(self, holder: Value, is_certain: Callable[[], bool]) -> tuple[KnownThread, bool, bool]:
+        """The thread in an Arc<Thread>, a reference to one, or a Thread; whether it is new.
 
-        Raises DecodeError if there is no thread to be read.
+        And whether that is certain: `is_certain` tells, after it was read, if memory can be
+        believed. Else what is known of the thread at that address is, if anything. Raises
+        DecodeError if there is no thread to be read.
         """
-        found = self._identity(_thread_in(holder, self._profile.thread))
-        known = self._threads.get(found.address)
-        if known is not None and (known.id, known.start) == (found.id, found.start):
-            return known, False
+        thread = _thread_in(holder, self._profile.thread)
+        known = self._threads.get(thread.address)
+        try:
+            found = self._identity(thread)
+        except DecodeError:
+            if known is not None and not is_certain():
+                return known, False, True
+            raise
+        certain = is_certain()
+        if known is not None and (
+            not certain or (known.id, known.start) == (found.id, found.start)
+        ):
+            return known, False, True
         self._insert(found)
-        return found, True
+        return found, True, certain
 
     def look_up(self, sp: int, kernel: Kernel) -> KnownThread | None:
         """The thread of the kernel whose stack holds `sp`, if there is just one."""

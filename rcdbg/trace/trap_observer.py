@@ -1,6 +1,6 @@
 """Traps and thread switches: who was interrupted, why, and who goes on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rcdbg.errors import MemoryReadError
 from rcdbg.riscv import causes, csr
@@ -88,7 +88,8 @@ class TrapObserver:
             held = {name: registers.csrs[name] for name in ("sepc", "sstatus", "mstatus")
                     if name in registers.csrs}  # fmt: skip
             kept = Registers(registers.pc, registers.x, held, registers.privilege)
-            moment = Moment(kept, moment.ticks, moment.instructions, moment.hart)
+            # Its memory is looked at when the next moment has come.
+            moment = replace(moment, registers=kept, memory_is_current=_never)
             self._leaving = _Leaving(moment, probe)
         else:
             self._left(_Leaving(moment, probe), sp)
@@ -158,6 +159,10 @@ class TrapObserver:
             before.is_sleeping = True
             self._scene.emit("sleep", moment, {"id": before.id}, before)
         return True
+
+
+def _never() -> bool:
+    return False
 
 
 def _came_from(moment: Moment) -> str:

@@ -1,0 +1,166 @@
+"""The same scenario by every backend, and again and again: deterministic recordings are alike."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from rcdbg.trace.diff import compare
+from rcdbg.trace.files import read_trace
+from rcdbg.trace.kinds import DEFAULT_KINDS, parse_kinds
+from rcdbg.trace.record import Trace, in_order
+from rcdbg.trace.recording import Until, Wanted, record
+from rcdbg.trace.run import NANOSECONDS_PER_INSTRUCTION, NANOSECONDS_PER_TICK, Boot
+
+FAST = "interval=100000"
+RUNS = 20
+TIMEOUT = 120
+STORY = parse_kinds("traps,threads,timer_set,console,satp,sbi")
+BUSY = [sys.executable, "-c", "while True: pass"]
+
+
+def story(kernel: Path, append: str, backend: str, wanted: Wanted, until: Until) -> Trace:
+    boot = Boot(kernel, append, deterministic=True)
+    with record(boot, wanted, backend=backend, until=until) as recording:
+        events = tuple(recording)
+    assert recording.header.backend == backend
+    assert in_order(events)
+    return Trace(recording.header, events, recording.end)
+
+
+@pytest.mark.every_kernel
+@pytest.mark.parametrize(
+    ("scenario", "until"),
+    [
+        ("threads", Until()),
+        ("sleepers", Until()),
+        ("fault", Until()),
+        ("processes", Until()),
+        ("preempt", Until(events=300)),
+        ("preempt", Until(matches=lambda event: event.fields.get("to") == 3)),
+    ],
+)
+def test_with_stops_and_without_the_story_is_the_same(
+    rcdbg_kernel: Path, scenario: str, until: Until
+) -> None:
+    append, wanted = f"scenario={scenario} {FAST}", Wanted(STORY)
+    log = story(rcdbg_kernel, append, "log", wanted, until)
+    stub = story(rcdbg_kernel, append, "stub", wanted, until)
+    found = compare((log.header, log.events), (stub.header, stub.events))
+    assert found.divergence is None
+    assert found.same == len(log.events) > 20
+    assert log.end == stub.end
+    # What the log knows of the time is no more than that it is not earlier.
+    for bound, exact in zip(log.events, stub.events, strict=True):
+        assert bound.ticks is not None
+        assert exact.ticks is not None
+        assert bound.ticks <= exact.ticks
+
+
+def test_every_kind_of_event_is_the_same(rcdbg_kernel: Path) -> None:
+    wanted = Wanted(DEFAULT_KINDS)
+    append, until = f"scenario=threads {FAST}", Until(events=300)
+    traces = [story(rcdbg_kernel, append, name, wanted, until) for name in ("log", "stub")]
+    log, stub = traces
+    found = compare((log.header, log.events), (stub.header, stub.events))
+    assert found.divergence is None
+    assert {event.kind for event in stub.events} >= {"satp", "map", "frame_alloc"}
+
+
+@pytest.mark.every_kernel
+def test_a_longer_recording_goes_on_where_the_shorter_one_ended(rcdbg_kernel: Path) -> None:
+    """Two seconds of guest time are recorded at first; one timer a tenth of a second is seen."""
+    interval = 1_000_000
+    append = f"scenario=preempt interval={interval}"
+    until = Until(ticks=45_000_000)
+    trace = story(rcdbg_kernel, append, "stub", Wanted(("trap_enter", "timer_set")), until)
+    deadlines = [e.fields["deadline"] for e in trace.events if e.kind == "timer_set"]
+    traps = [e for e in trace.events if e.kind == "trap_enter" and e.fields["interrupt"]]
+    # Each timer is late by at most what the kernel and the firmware take for it.
+    assert len(traps) > 35
+    for deadline, trap in zip(deadlines, traps, strict=False):
+        assert trap.ticks is not None
+        assert 0 <= trap.ticks - deadline < interval // 10
+    assert trace.end is not None
+    assert "time" in trace.end.why
+    assert trace.events[-1].ticks is not None
+    assert 45_000_000 - 2 * interval < trace.events[-1].ticks < 45_000_000
+
+
+@pytest.mark.every_kernel
+def test_time_is_instructions(rcdbg_kernel: Path) -> None:
+    trace = story(rcdbg_kernel, f"scenario=threads {FAST}", "stub", Wanted(STORY), Until())
+    counts = [event.instructions or 0 for event in trace.events]
+    assert all(one <= other for one, other in pairwise(counts))
+    for event in trace.events:
+        nanoseconds = (event.instructions or 0) * NANOSECONDS_PER_INSTRUCTION
+        assert event.ticks == nanoseconds // NANOSECONDS_PER_TICK
+
+
+@contextmanager
+def busy_host() -> Iterator[None]:
+    """All cores have something else to do."""
+    with ExitStack() as undo:
+        for _ in range(os.cpu_count() or 1):
+            process = subprocess.Popen(BUSY)
+            undo.callback(process.wait)
+            undo.callback(process.kill)
+        yield
+
+
+@pytest.mark.parametrize("backend", ["log", "stub"])
+def test_twenty_recordings_are_byte_identical(
+    rcdbg_kernel: Path, tmp_path: Path, backend: str
+) -> None:
+    """With a thread more than the seed's least, but no line of the console: each is a stop."""
+
+    def recorded(number: int) -> bytes:
+        path = tmp_path / f"{number}.jsonl"
+        subprocess.run(
+            [sys.executable, "-m", "rcdbg.cli.main", "trace", "--kernel", str(rcdbg_kernel),
+             "--scenario", "threads", "--append", FAST, "--events", "traps,threads",
+             "--deterministic", "--backend", backend, "-o", str(path)],
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT, check=True,
+        )  # fmt: skip
+        return path.read_bytes()
+
+    first = recorded(0)
+    trace = read_trace(tmp_path / "0.jsonl")
+    assert trace.end is not None
+    assert trace.end.events == len(trace.events) > 30
+    assert json.loads(first.splitlines()[0])["backend"] == backend
+    for number in range(1, RUNS // 2):
+        assert recorded(number) == first
+    with busy_host():
+        for number in range(RUNS // 2, RUNS):
+            assert recorded(number) == first
+
+
+def test_the_backend_is_what_the_run_needs(rcdbg_kernel: Path) -> None:
+    def chosen(hits: tuple[str, ...] = (), *, deterministic: bool = False) -> str:
+        boot = Boot(rcdbg_kernel, f"scenario=threads {FAST}", deterministic=deterministic)
+        with record(boot, Wanted(("trap_enter",), hits)) as recording:
+            return recording.header.backend
+
+    assert chosen() == "log"
+    assert chosen(("FrameAllocator<T>::dealloc",)) == "log"
+    assert chosen(("rust_main",), deterministic=True) == "stub"
+
+
+def test_a_text_that_an_argument_points_to_needs_stops(rcdbg_kernel: Path) -> None:
+    boot = Boot(rcdbg_kernel, f"scenario=threads {FAST}")
+    with record(boot, Wanted(("trap_enter",), ("*::write_str",))) as recording:
+        assert recording.header.backend == "stub"
+
+
+def test_header_and_end_have_nothing_of_the_host(rcdbg_kernel: Path) -> None:
+    trace = story(rcdbg_kernel, f"scenario=threads {FAST}", "log", Wanted(STORY), Until())
+    assert trace.end is not None
+    assert replace(trace.end, repeats=0) == trace.end
