@@ -62,7 +62,8 @@ def test_a_damaged_cache_is_made_anew(
     found = firmware.firmware(Boot(rcdbg_kernel).config(), rcdbg_image)
     (row,) = json.loads(cache.read_text("ascii"))["machines"].values()
     assert Firmware(**row) == found
-    assert found.mtvec and found.digest
+    assert found.mtvec
+    assert found.digest
 
 
 def test_firmware_that_was_changed_is_looked_at_again(
