@@ -1,6 +1,7 @@
 """`rc trace` in both gdbs, held against the stub recorder and against the machine itself."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from rcdbg.trace.recording import Wanted, record
 from rcdbg.trace.run import Boot, Run
 from tests.support.in_gdb import InGdb, documents
 
-pytestmark = pytest.mark.every_kernel
-
-THREADS = "scenario=threads threads=3 interval=100000000"
+THREADS = "scenario=threads threads=2 interval=100000000"
+SMALL = "13M"
+"""Memory with few frames, so that the kernel has soon mapped all of it."""
 EVENTS = "traps,threads,frames,satp,unmap,firmware"
 """Without `map`: the kernel maps all of memory, page by page."""
 NO_BREAKPOINT = "No breakpoints"
@@ -32,10 +33,11 @@ def trace(text: str) -> dict[str, Any]:
     return dict(found[0])
 
 
+@pytest.mark.every_kernel
 def test_the_events_are_those_of_the_stub_recorder(
     gdb: str, rcdbg_kernel: Path, tmp_path: Path
 ) -> None:
-    boot = Boot(rcdbg_kernel, THREADS, deterministic=True)
+    boot = Boot(rcdbg_kernel, THREADS, memory=SMALL, deterministic=True)
     file, hit = tmp_path / "gdb.jsonl", boot.profile.thread_exit
     with record(boot, Wanted(parse_kinds(EVENTS), (hit,)), backend="stub") as recording:
         by_stub = list(recording)
@@ -53,19 +55,23 @@ def test_the_events_are_those_of_the_stub_recorder(
     assert by_gdb.end.lost == 0
 
 
+@pytest.mark.every_kernel
 def test_a_trap_that_began_before_is_known(in_gdb: InGdb) -> None:
     current = in_gdb.run.state().processor.current
     assert current is not None
-    found = trace(in_gdb("rc trace --events trap_leave,switch --until 3 --json"))
-    leave, switch, after = found["events"]
+    events = trace(in_gdb("rc trace --events trap_leave,switch --until 6 --json"))["events"]
+    leave, *_ = events
     assert (leave["kind"], leave["thread"], leave["fields"]["depth"]) == (
         "trap_leave", current.id, 1,
     )  # fmt: skip
+    # A scheduler may let the same thread go on for a tick or two.
+    switch, after = next(pair for pair in pairwise(events) if pair[0]["kind"] == "switch")
     assert switch["fields"]["from"] == current.id
     assert switch["fields"]["why"] == "timer"
     assert after["thread"] == switch["fields"]["to"]
 
 
+@pytest.mark.every_kernel
 def test_it_ends_at_the_event_and_the_kernel_stands_there(in_gdb: InGdb) -> None:
     stands = 'printf "stands at %lx\\n", $pc'
     text = in_gdb("rc trace --events switch,trap_enter --until trap_enter:timer:2 --json", stands,
@@ -93,6 +99,7 @@ def test_an_event_is_told_anew_where_the_kernel_stands(in_gdb: InGdb) -> None:
     assert first == again
 
 
+@pytest.mark.every_kernel
 def test_a_breakpoint_of_the_user_ends_it(in_gdb: InGdb) -> None:
     entry = in_gdb.run.image.symbols.address_of(in_gdb.run.profile.trap_entry)
     text = in_gdb(f"break *{entry:#x}", "rc trace --events switch --json", "info breakpoints",
@@ -117,6 +124,7 @@ def test_guest_time_passes_though_nothing_happens(gdb: str, rcdbg_boot: BootKern
     assert NO_BREAKPOINT in text
 
 
+@pytest.mark.every_kernel
 def test_the_kernels_end_ends_it(gdb: str, rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("threads", "threads=2 interval=100000000")
     done = InGdb(gdb, run).call("rc trace --events switch,thread_exit", "maint info breakpoints",
