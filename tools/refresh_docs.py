@@ -34,7 +34,7 @@ _MAY_FAIL = ("rcdbg trace diff", "rcdbg grade", "pytest")
 """Commands that end with status 1 when they have found what they are there to find."""
 
 _VARYING = re.compile(r"(?<=passed|failed) in [0-9.]+s(?: \([0-9:]+\))?", re.MULTILINE)
-_LINKED = ("README.md", "docs", "kernel")
+_LINKED = ("README.md", "docs", "kernel", "tests")
 
 
 def output(command: str, folder: Path) -> str:
