@@ -40,8 +40,8 @@ class CallObserver:
         scene = self._scene
         by = scene.thread(moment)
         try:
-            holder = scene.call(moment, probe).thread(scene.profile)
-            thread, is_new = scene.threads.add(holder, scene.kernel(moment))
+            call = scene.call(moment, probe)
+            thread, is_new = scene.threads.add(call.thread(scene.profile), scene.kernel(moment))
         except DecodeError as error:
             kind = "wake" if is_wake else "thread_add"
             self._scene.emit(kind, moment, {"id": None, "stack": None}, by, (str(error),))
@@ -51,7 +51,7 @@ class CallObserver:
             self._scene.emit("wake", moment, {"id": thread.id}, by)
         elif is_new and not is_wake:
             fields = {"id": thread.id, "stack": [thread.start, thread.end]}
-            self._scene.emit("thread_add", moment, fields, by)
+            self._scene.emit("thread_add", moment, fields, by, call.marks())
 
     def on_sleep(self, moment: Moment, probe: Probe) -> None:
         """The running thread goes to sleep."""
