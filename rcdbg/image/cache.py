@@ -25,7 +25,7 @@ from rcdbg.image.forms import DebugSections
 from rcdbg.image.lines import LineTable, read_lines
 from rcdbg.image.rows import Row, Rows, Tables
 
-FORMAT = 8
+FORMAT = 9
 """Goes up whenever the extraction or the layout of the file changes."""
 
 KEPT_FILES = 64

@@ -52,7 +52,9 @@ _WANTED: Wanted = {
     dw.TAG_SUBPROGRAM: _PLACE
     | {dw.AT_LOW_PC, dw.AT_HIGH_PC, dw.AT_RANGES, dw.AT_SPECIFICATION, dw.AT_ABSTRACT_ORIGIN}
     | {dw.AT_TYPE, dw.AT_CALLING_CONVENTION},
-    dw.TAG_FORMAL_PARAMETER: frozenset({dw.AT_NAME, dw.AT_TYPE, dw.AT_ABSTRACT_ORIGIN}),
+    dw.TAG_FORMAL_PARAMETER: frozenset(
+        {dw.AT_NAME, dw.AT_TYPE, dw.AT_ABSTRACT_ORIGIN, dw.AT_LOCATION}
+    ),
     dw.TAG_INLINED_SUBROUTINE: frozenset(
         {dw.AT_ABSTRACT_ORIGIN, dw.AT_LOW_PC, dw.AT_HIGH_PC, dw.AT_RANGES}
     )

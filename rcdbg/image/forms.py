@@ -69,7 +69,7 @@ _ALLOWED = {
     **dict.fromkeys((dw.AT_CONST_VALUE, dw.AT_DISCR_VALUE), _NUMBER | _BLOCK),
     **dict.fromkeys((dw.AT_COUNT, dw.AT_LOWER_BOUND, dw.AT_UPPER_BOUND), _NUMBER),
     dw.AT_DATA_MEMBER_LOCATION: _NUMBER | _BLOCK,
-    dw.AT_LOCATION: _BLOCK,
+    dw.AT_LOCATION: _NUMBER | _BLOCK,
     dw.AT_DISCR_LIST: _BLOCK,
 }
 
@@ -90,6 +90,7 @@ class DebugSections:
     addr: bytes = b""
     ranges: bytes = b""
     rnglists: bytes = b""
+    loc: bytes = b""
     line: bytes = b""
 
 

@@ -12,6 +12,7 @@ from rcdbg.image.demangle import demangle
 from rcdbg.image.dies import Attributes, Unit
 from rcdbg.image.forms import DebugSections, uleb128
 from rcdbg.image.lines import FileTables
+from rcdbg.image.locations import lies_where_a_register_points
 from rcdbg.image.ranges import Range, code_ranges
 from rcdbg.image.rows import Row, Tables
 
@@ -49,6 +50,7 @@ class NamedDies:
         self._arguments: dict[int, list[int]] = {}
         self._parameters: dict[int, tuple[str, int, int]] = {}
         self._altered: set[int] = set()
+        self._by_reference: set[int] = set()
         self._inlined: Counter[int] = Counter()
         self._copies: list[tuple[int, int, list[Range], tuple[int, int], int | None]] = []
 
@@ -65,6 +67,8 @@ class NamedDies:
     def variable(self, offset: int, prefix: str, in_function: bool, found: Attributes) -> None:
         """Takes note of a variable, if it is a static or may be the declaration of one."""
         expression = found.get(dw.AT_LOCATION)
+        if not isinstance(expression, bytes):
+            expression = None  # a list of places: a local's
         if dw.AT_LINKAGE_NAME in found and dw.AT_NAME in found:
             # Locals have no linkage name: this is a static, whether or not it is still there.
             self._lost[offset] = prefix + found[dw.AT_NAME]
@@ -92,6 +96,10 @@ class NamedDies:
         self._arguments.setdefault(function, []).append(offset)
         name, type_id = found.get(dw.AT_NAME, ""), found.get(dw.AT_TYPE, 0)
         self._parameters[offset] = name, type_id, found.get(dw.AT_ABSTRACT_ORIGIN, 0)
+        if dw.AT_LOCATION in found and function in self._code:
+            entry, place = self._code[function][0][0], found[dw.AT_LOCATION]
+            if lies_where_a_register_points(self._unit, self._root, place, entry):
+                self._by_reference.add(offset)
 
     def inlined(self, depth: int, found: Attributes) -> None:
         """Takes note of a copy of a subprogram inside of another one, or of `depth` such copies."""
@@ -115,11 +123,15 @@ class NamedDies:
         kept = {self._named[offset].origin for offset in self._addresses} | set(self._addresses)
         lost = (path for offset, path in self._lost.items() if offset not in kept)
         tables.lost = sorted(set(lost) - {row[0] for row in tables.statics})
+        # How a type is passed does not depend on the function, and not every copy tells.
+        pointed_to = {self._parameter(offset)[1] for offset in self._by_reference}
         for offset, ranges in self._code.items():
             named = self._complete(offset)
             row: Row = [*self._describe(named)]
             row[2:2] = [ranges]
-            row += [self._parameters_of(offset), named.type, offset in self._altered]
+            parameters = self._parameters_of(offset)
+            by_reference = [n for n, (_, kind) in enumerate(parameters) if kind in pointed_to]
+            row += [parameters, named.type, offset in self._altered, by_reference]
             tables.functions.append(row)
         tables.functions.sort(key=lambda row: row[2][0])
         paths: dict[int, str] = {}

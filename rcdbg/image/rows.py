@@ -66,7 +66,8 @@ class Tables:
     """Paths of the statics that have no address."""
     functions: list[Row] = field(default_factory=list)
     """[path, linkage name, [[address, size], ...], file, line, [[name, type], ...] of the
-    parameters, type of the result, whether the calling convention was altered], by address."""
+    parameters, type of the result, whether the calling convention was altered, positions of the
+    parameters that are passed by reference], by address."""
     inlined: dict[str, int] = field(default_factory=dict)
     """Path of a function -> how many copies of it are inside of other functions."""
     copies: list[Row] = field(default_factory=list)

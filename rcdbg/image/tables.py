@@ -35,7 +35,8 @@ class Function:
     `address` and `size` are those of that piece. `line` is that of the declaration.
     `parameters` are the names and types of all that the source has; `result` is the type of what it
     returns. With `is_altered` the compiler has changed how it is called: the registers at its entry
-    need not be those that the calling convention says.
+    need not be those that the calling convention says. `by_reference` are the positions of the
+    parameters of which the debug info tells that a register holds not them but where they lie.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Function:
     parameters: tuple[tuple[str, TypeId], ...] = ()
     result: TypeId = 0
     is_altered: bool = False
+    by_reference: tuple[int, ...] = ()
 
     @property
     def address(self) -> int:
@@ -244,10 +246,18 @@ class Functions:
 
 
 def _function(row: Row) -> Function:
-    path, linkage_name, ranges, file, line, parameters, result, is_altered = row
+    path, linkage_name, ranges, file, line, parameters, result, is_altered, by_reference = row
     pieces = tuple((start, size) for start, size in ranges)
     return Function(
-        path, linkage_name, pieces, file, line, _parameters(parameters), result, is_altered
+        path,
+        linkage_name,
+        pieces,
+        file,
+        line,
+        _parameters(parameters),
+        result,
+        is_altered,
+        tuple(by_reference),
     )
 
 

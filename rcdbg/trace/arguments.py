@@ -3,7 +3,8 @@
 Source: RISC-V calling conventions (psABI, chapter "Integer calling convention") for a0 to a7 and
 the stack behind them. What rustc lays out as one or two scalars is passed in a register each
 (rustc_abi, `BackendRepr::Scalar` and `ScalarPair`), other values of up to 8 bytes in one register,
-and larger ones by reference.
+and larger ones by reference. Which of the two a struct of two words is, its shape does not tell:
+`Function.by_reference` does.
 """
 
 from collections.abc import Callable, Sequence
@@ -72,10 +73,21 @@ class Signature:
 def signature(function: Function, types: TypeTable) -> Signature:
     """How `function` is called, as far as its types tell."""
     return Signature(
-        tuple((name, type_id, parts(types, type_id)) for name, type_id in function.parameters),
+        tuple(
+            (name, type_id, _spread(function, types, position, type_id))
+            for position, (name, type_id) in enumerate(function.parameters)
+        ),
         function.result,
         parts(types, function.result) is None,
     )
+
+
+def _spread(function: Function, types: TypeTable, position: int, type_id: TypeId) -> Scalars | None:
+    # A struct of #[repr(C)] structs is no pair of scalars. Its shape is that of one, and only the
+    # place that the debug info gives for it tells that its address is passed.
+    if position in function.by_reference and types.type(type_id).size > WORD:
+        return None
+    return parts(types, type_id)
 
 
 def arguments(

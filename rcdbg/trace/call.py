@@ -15,6 +15,9 @@ from rcdbg.trace.moment import Moment
 from rcdbg.trace.plain import Plain, plain
 from rcdbg.trace.probes import Probe
 
+_ALL_PAGES = 1 << 64 - sv39.PAGE_SHIFT
+_UPPER_HALF = _ALL_PAGES - (1 << 27)
+
 STALE = "read from memory that may have changed since"
 
 
@@ -74,7 +77,10 @@ class Call:
         first, last = start.scalar(), end.scalar()
         if "Address" in start.type.name:
             first, last = first >> sv39.PAGE_SHIFT, last + sv39.PAGE_SIZE - 1 >> sv39.PAGE_SHIFT
-        return page_address(first), max(last - first, 0)
+        canonical = page_address(first) >> sv39.PAGE_SHIFT
+        if not first <= last <= _ALL_PAGES or canonical not in (first, first | _UPPER_HALF):
+            raise DecodeError(value.path, f"{first:#x}..{last:#x} is no range of pages")
+        return page_address(first), last - first
 
     def plain(self, symbol: Callable[[int], str | None]) -> dict[str, Plain]:
         """All arguments by name; one that cannot be had is a `?` and a mark."""

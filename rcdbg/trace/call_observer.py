@@ -14,6 +14,9 @@ from rcdbg.trace.probes import Probe
 from rcdbg.trace.scene import Scene
 
 _MAX_PENDING_CALLS = 64
+_ECALLS = frozenset({8, 9})
+"""Exceptions: environment calls from U-mode and S-mode."""
+
 _RA, _SP, _A0 = 1, 2, 10
 
 
@@ -37,8 +40,10 @@ class CallObserver:
         scene = self._scene
         by = scene.thread(moment)
         try:
-            holder = scene.call(moment, probe).thread(scene.profile)
-            thread, is_new, certain = scene.threads.add(holder, moment.same_thread_runs)
+            call = scene.call(moment, probe)
+            thread, is_new, certain = scene.threads.add(
+                call.thread(scene.profile), scene.kernel(moment), moment.same_thread_runs
+            )
         except DecodeError as error:
             kind = "wake" if is_wake else "thread_add"
             self._scene.emit(kind, moment, {"id": None, "stack": None}, by, (str(error),))
@@ -62,8 +67,10 @@ class CallObserver:
         self._ended(moment, "exit")
 
     def on_kill(self, moment: Moment, probe: Probe) -> None:
-        """The running thread is ended."""
-        self._ended(moment, "fault")
+        """The running thread is ended: by a fault, or by a system call that asks for it."""
+        traps = self._scene.traps
+        asked_for = bool(traps) and traps[-1].scause in _ECALLS
+        self._ended(moment, "exit" if asked_for else "fault")
 
     def _ended(self, moment: Moment, why: str) -> None:
         thread = self._scene.thread(moment)
@@ -153,7 +160,7 @@ class CallObserver:
             found = fields(call)
             self._scene.emit(kind, moment, found, thread, call.marks())
         except DecodeError as error:
-            self._scene.emit(kind, moment, nothing, thread, (str(error),))
+            self._scene.emit(kind, moment, nothing, thread, (str(error), *call.marks()))
 
     def on_hit(self, moment: Moment, probe: Probe) -> None:
         """A function that the user named is entered."""

@@ -49,7 +49,11 @@ _ALL = (
     Kind("thread_add", "a new thread becomes ready", {"id": "thread id", "stack": "[start, end)"}),
     Kind("thread_exit", "a thread ends", {"id": "thread id", "why": "exit or fault"}),
     Kind("sleep", "the running thread goes to sleep", {"id": "thread id"}),
-    Kind("wake", "a sleeping thread becomes ready", {"id": "thread id"}),
+    Kind(
+        "wake",
+        "a sleeping thread joins the ready queue; its `sleeping` may have been cleared before",
+        {"id": "thread id"},
+    ),
     Kind("frame_alloc", "a frame is taken", {"ppn": "its number, or null when none was free"}),
     Kind("frame_free", "a frame is given back", {"ppn": "its number"}),
     Kind(

@@ -21,6 +21,9 @@ from rcdbg.trace.probes import Probe, plan
 from rcdbg.trace.record import TraceEvent
 from rcdbg.trace.thread_map import KnownThread, ThreadMap
 
+_PPN, _MODE_SHIFT = (1 << 44) - 1, 60
+"""Fields of satp (privileged spec, "Supervisor Address Translation and Protection")."""
+
 
 @dataclass(slots=True)
 class Trap:
@@ -137,10 +140,15 @@ class Scene:
 
     def by_stack(self, sp: int, moment: Moment) -> KnownThread | None:
         """The thread whose stack holds `sp`, looked up in the kernel if it is not known yet."""
-        found = self.threads.at(sp)
+        found = self.threads.at(sp, self.root)
         if found is None and not self.is_static(sp):
-            found = self.threads.look_up(sp, self.kernel(moment))
+            found = self.threads.look_up(sp, self.root, self.kernel(moment))
         return found
+
+    @property
+    def root(self) -> int | None:
+        """The PPN of the active root table; None before paging is on."""
+        return self.satp & _PPN if self.satp >> _MODE_SHIFT else None
 
     def on_trap_stack(self, sp: int) -> bool:
         """Whether it points into the stack on which the kernel handles traps."""

@@ -55,7 +55,7 @@ class TrapObserver:
     def on_trap_enter(self, moment: Moment, probe: Probe) -> None:
         """The first instruction of the trap vector."""
         scene, sp = self._scene, moment.registers.sp
-        if scene.traps and not scene.on_trap_stack(sp) and scene.threads.at(sp) is not None:
+        if scene.traps and not scene.on_trap_stack(sp) and scene.threads.at(sp, scene.root):
             scene.traps.clear()  # a thread runs: the kernel came back from them another way
         thread = scene.thread(moment)
         marks: tuple[str, ...] = ()

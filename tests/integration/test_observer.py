@@ -1,5 +1,6 @@
 """The observer: fed with moments that are made up, and by a kernel that is tampered with."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -227,3 +228,51 @@ def test_a_function_that_runs_before_paging_is_hit_at_its_physical_address(
     assert paging.ticks is not None
     assert hit.ticks is not None
     assert hit.ticks <= paging.ticks
+
+
+def test_pages_that_are_unmapped_are_those_that_the_console_says(rcdbg_kernel: Path) -> None:
+    boot = Boot(rcdbg_kernel, "scenario=mapping", deterministic=True)
+    with record(boot, Wanted(("unmap", "console")), backend="stub") as recording:
+        if "unmap" in recording.header.unseen:
+            pytest.skip("this kernel has no function there")
+        events = list(recording)
+    told: list[tuple[set[int], set[int]]] = []
+    for event in events:
+        if event.kind == "unmap":
+            va, pages = event.fields["va"], event.fields["pages"]
+            assert 0 < pages < 1000
+            told.append(({va + number * 4096 for number in range(pages)}, set()))
+        elif said := re.match(r"(?:removed|alias) (0x\w+) -> unmapped", event.fields["text"]):
+            told[-1][1].add(int(said[1], 16))
+    witnessed = [(pages, said) for pages, said in told if said]
+    assert len(witnessed) == 2
+    assert all(pages == said for pages, said in witnessed)
+
+
+def test_a_thread_is_known_by_its_address_space_too(rcdbg_kernel: Path) -> None:
+    """All stacks are at one address; process n has thread n, and says where its root table is."""
+    kinds = ("trap_enter", "satp", "console", "switch", "thread_exit")
+    boot = Boot(rcdbg_kernel, "scenario=processes interval=100000", deterministic=True)
+    with record(boot, Wanted(kinds), backend="stub") as recording:
+        events = list(recording)
+    owner: dict[int, int] = {}
+    root = None
+    traps: list[tuple[int | None, int]] = []
+    for event in events:
+        if event.kind == "console":
+            if said := re.match(r"process (\d+): root page table (0x\w+)", event.fields["text"]):
+                owner[int(said[2], 16) >> 12] = int(said[1])
+        elif event.kind == "satp":
+            root = event.fields["root_ppn"]
+        elif event.kind == "trap_enter" and root in owner:
+            traps.append((event.thread, owner[root]))
+            is_user = event.fields["privilege"] == "U"
+            assert is_user == (event.thread == 3)
+    assert {thread for thread, _ in traps} == {1, 2, 3}
+    assert [one for one in traps if one[0] != one[1]] == []
+    switches = [e for e in events if e.kind == "switch"]
+    assert switches
+    assert all(e.fields["from"] == e.thread != e.fields["to"] for e in switches)
+    assert any("thread 3 exits from U-mode" in str(e.fields.get("text")) for e in events)
+    ends = {e.fields["id"]: e.fields["why"] for e in events if e.kind == "thread_exit"}
+    assert ends == {1: "exit", 2: "exit", 3: "exit"}

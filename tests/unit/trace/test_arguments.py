@@ -1,6 +1,6 @@
 """Arguments and results out of registers, by the rules of rustc and of the RISC-V psABI."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -119,6 +119,20 @@ def test_pairs_take_two_registers_and_zero_sized_values_none() -> None:
     x = registers(a0=0xFFFF_FFFF_0000_0001, a1=2, a2=0x1FF)
     found = [plain(a.value, lambda _: None) for a in arguments(how, TYPES, x, nothing) if a.value]
     assert found == [None, {"0": 1, "1": 2}, 0xFF]
+
+
+def test_two_words_by_reference_take_one_register() -> None:
+    """A struct of #[repr(C)] structs has the shape of a pair; the debug info says what it is."""
+    by_value = function(STR, U64)
+    how = signature(replace(by_value, by_reference=(0,)), TYPES)
+    x = registers(a0=0x5000, a1=7)
+    pair, number = arguments(how, TYPES, x, nothing)
+    assert pair.value is not None
+    assert number.value is not None
+    assert (pair.value.address, number.value.scalar()) == (0x5000, 7)
+    _, number = arguments(signature(by_value, TYPES), TYPES, registers(a2=8), nothing)
+    assert number.value is not None
+    assert number.value.scalar() == 8
 
 
 def test_a_result_in_memory_moves_the_arguments_by_one_register() -> None:
