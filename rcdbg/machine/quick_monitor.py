@@ -18,6 +18,7 @@ from rcdbg.machine.monitor import ANSWER_SECONDS, MonitorError
 _RECEIVE_BYTES = 1 << 16
 _RETURN, _ERROR = b'{"return"', b'{"error"'
 """How QEMU begins an answer to a command without an id; all other lines are events."""
+_EVENT = b'"event":'
 
 
 def command(name: str, **arguments: object) -> bytes:
@@ -47,7 +48,10 @@ class QuickMonitor:
                 self._socket.connect(str(where))
             except OSError as error:
                 raise MonitorError(f"no QEMU answers at {where}: {error}") from error
-            if b'"QMP"' not in self._line():
+            # An event may be on its way to whoever connects, before QEMU has greeted.
+            while _EVENT in (line := self._line()):
+                pass
+            if b'"QMP"' not in line:
                 raise MonitorError(f"what listens at {where} is no QEMU monitor")
             self.send(command("qmp_capabilities"))
             self.answer()
