@@ -7,9 +7,7 @@ from pathlib import Path
 
 from rcdbg.errors import RcdbgError
 from rcdbg.image.lines import source_path
-from rcdbg.image.symbols import simplified
 from rcdbg.model.state import Place, StackFrame
-from rcdbg.trace.record import TraceEvent
 from rcdbg.trace.run import describe
 from rcdbg.trace.story import Story
 
@@ -84,20 +82,10 @@ def _events(story: Story) -> Iterator[str]:
     from rcdbg.views.trace_listing import event_line
 
     for event in list(story.history)[-_EVENTS:]:
-        line = event_line(_with_symbol(story, event), story.header)
+        line = event_line(replace(event, marks=()), story.header)
         yield render_text(line, _EVENT_WIDTH).splitlines()[0].removeprefix("  ")
     if not story.history:
         yield "none of those that were watched"
-
-
-def _with_symbol(story: Story, event: TraceEvent) -> TraceEvent:
-    """The event with the name of the place that it interrupted, and without small print."""
-    sepc = event.fields.get("sepc")
-    found = story.image.symbols.at(sepc) if isinstance(sepc, int) else None
-    if found is None:
-        return replace(event, marks=())
-    place = f"{simplified(found[0])}+{found[1]:#x}" if found[1] else simplified(found[0])
-    return replace(event, marks=(), fields={**event.fields, "sepc_place": place})
 
 
 def _place(story: Story) -> Iterator[str]:

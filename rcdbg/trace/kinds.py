@@ -23,6 +23,7 @@ _ALL = (
             "scause": "the CSR",
             "interrupt": "whether it is an interrupt",
             "sepc": "where it comes from",
+            "sepc_place": "the same as symbol+offset, or null where no symbol is",
             "stval": "the CSR",
             "privilege": "U or S: what was interrupted",
             "depth": "1, or more for a trap inside a trap",
@@ -33,6 +34,7 @@ _ALL = (
         "the hart is about to execute the sret that ends a trap",
         {
             "sepc": "where it goes on",
+            "sepc_place": "the same as symbol+offset, or null where no symbol is",
             "privilege": "U or S: to what it returns",
             "depth": "that of the trap which it ends; 0 if it ends none, as at the first thread",
         },

@@ -68,6 +68,7 @@ class TrapObserver:
             "scause": scause,
             "interrupt": causes.is_interrupt(scause),
             "sepc": csr_value(moment, "sepc"),
+            "sepc_place": self._place(moment),
             "stval": csr_value(moment, "stval"),
             "privilege": _came_from(moment),
             "depth": len(scene.traps),
@@ -94,6 +95,11 @@ class TrapObserver:
         else:
             self._left(_Leaving(moment, probe), sp)
 
+    def _place(self, moment: Moment) -> str | None:
+        """sepc as `symbol+offset`."""
+        sepc = csr_value(moment, "sepc")
+        return None if sepc is None else self._scene.symbol(sepc)
+
     def _word(self, moment: Moment, address: int) -> int | None:
         try:
             data = self._scene.kernel(moment).memory.read(address, 8)
@@ -109,6 +115,7 @@ class TrapObserver:
         before = scene.traps[-1].thread if scene.traps else scene.running
         fields = {
             "sepc": csr_value(moment, "sepc"),
+            "sepc_place": self._place(moment),
             "privilege": _came_from(moment),
             "depth": depth,
         }
