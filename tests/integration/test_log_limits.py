@@ -91,7 +91,8 @@ def test_a_reader_that_waits_makes_the_guest_wait_and_loses_nothing(
     whole, _ = printed(boot, rcdbg_image)
     limit = 64 << 10
     monkeypatch.setattr(log_recorder, "MAX_WAITING", limit)
-    with LogRecorder(boot, rcdbg_image) as recorder:
+    monkeypatch.setattr(log_recorder, "FAST_BYTES", log_recorder.CLOSE_BYTES)
+    with LogRecorder(boot, rcdbg_image, fast=True) as recorder:
         recorder.watch(scan(rcdbg_image).ecalls)
         moments = recorder.moments()
         first = next(moments)
