@@ -81,7 +81,9 @@ def test_a_way_out_that_memory_does_not_tell_is_told_by_the_next_moment(story: S
     assert story.at("trap_leave", sepc=0x1004, sstatus=0) == []
     found = story.at("trap_enter", scause=3, sepc=0x1004, stval=0, sstatus=0)
     assert [e.kind for e in found] == ["trap_leave", "trap_enter"]
-    assert found[0].fields == {"sepc": 0x1004, "privilege": "U", "depth": 1}
+    assert found[0].fields == {
+        "sepc": 0x1004, "sepc_place": None, "privilege": "U", "depth": 1
+    }  # fmt: skip
     assert found[1].fields["depth"] == 1
     assert in_order(story.events)
 
