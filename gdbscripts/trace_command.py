@@ -153,9 +153,9 @@ def _sink(output: Output, document: _Document | None) -> Iterator[Sink]:
 def _record(kernel: Kernel, wanted: Selection, sink: Sink) -> TraceEnd:
     """Record into the sink; if it fails, what was told is kept, with the reason."""
     from gdbscripts.trace_recorder import GdbRecorder, Memory
+    from rcdbg.trace.moment import TIMEBASE_HZ
     from rcdbg.trace.observer import Observer
     from rcdbg.trace.record import TraceEnd, TraceHeader
-    from rcdbg.trace.recording import TIMEBASE_HZ
 
     memory, image, until = Memory(), kernel.image, wanted.until
     satp = kernel.csr("satp") or 0

@@ -269,11 +269,11 @@ def _store(build_id: str, kind: str, file_size: int, parts: Parts) -> None:
     }
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(folder / f"{build_id}.{kind}", _MAGIC + _json(header) + b"\n" + body)
+        replace_file(folder / f"{build_id}.{kind}", _MAGIC + _json(header) + b"\n" + body)
         _prune(folder)
 
 
-def _write(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
     """Replaces the file in one step, so that no reader sees half of it. Raises OSError."""
     handle, temporary = tempfile.mkstemp(prefix="new-", dir=path.parent)
     try:

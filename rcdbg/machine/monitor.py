@@ -10,7 +10,7 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -70,23 +70,6 @@ class Monitor:
         """
         named = {name.replace("_", "-"): value for name, value in arguments.items()}
         return self._run(self._client.execute(command, named), timeout)
-
-    def execute_all(
-        self,
-        commands: Sequence[tuple[str, Mapping[str, object]]],
-        *,
-        timeout: float = ANSWER_SECONDS,
-    ) -> list[object]:
-        """What these commands return, sent without waiting for each other's answers; in order.
-
-        Names are QEMU's own. Raises as `execute`, for the first that is refused.
-        """
-
-        async def work() -> list[object]:
-            tasks = [self._client.execute(name, dict(named)) for name, named in commands]
-            return list(await asyncio.gather(*tasks))
-
-        return self._run(work(), timeout)
 
     def hmp(self, line: str, *, timeout: float = ANSWER_SECONDS) -> str:
         """What the human monitor prints for `line`, such as "info mem"; also its complaints."""

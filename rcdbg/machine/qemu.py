@@ -85,6 +85,7 @@ class QemuConfig:
 
     `kernel` is an ELF or a raw image for QEMU's `-kernel`; `append` its command line; `bios` as
     for `-bios`; `qemu` the program, or None to take it from PATH; `extra` further arguments.
+    With `icount`, an argument of `-icount`, time is counted in instructions.
     `sstc` is off by default, for with it the timer is lost by snapshots and by record/replay.
     `serial`: "socket" can be typed to; "output" cannot, but works under record/replay; "pipe" can,
     and takes so much text before somebody reads it that the guest never has to wait for the host.
@@ -101,6 +102,7 @@ class QemuConfig:
     serial: Literal["socket", "output", "pipe"] = "socket"
     qemu: str | None = None
     extra: Sequence[str] = ()
+    icount: str | None = None
     log: LogConfig | None = None
     inherited: Sequence[int] = ()
 
@@ -444,5 +446,6 @@ def _arguments(
         *("-bios", config.bios, "-kernel", str(config.kernel)),
         *(("-append", config.append) if config.append else ()),
         *(("-S",) if paused else ()),
+        *(("-icount", config.icount) if config.icount else ()),
         *config.extra,
     ]

@@ -90,19 +90,21 @@ class StubClient:
         wanted = [b"g", *_each(numbers.values())]
         ask_timer = self._timer_packets() if with_time else []
         general, *answers = self._exchange([*wanted, *ask_timer])
-        words = _words(general)
-        if len(words) <= _GPRS:
-            raise StubError(f"the stub gave {len(words)} registers instead of 33")
         values = dict(zip(numbers, map(_number, answers), strict=False))
         if ask_timer and (self._mode or answers[-3] == b"OK"):
             values[timer.NAME] = _number(answers[-1 if self._mode else -2])
-        privilege = values.pop(PRIVILEGE_REGISTER, None)
-        return Registers(
-            pc=words[_GPRS],
-            x=tuple(words[:_GPRS]),
-            csrs={name: value for name, value in values.items() if value is not None},
-            privilege=None if privilege is None else privilege & 3,
-        )
+        return _registers(general, values)
+
+    @property
+    def clock(self) -> tuple[int, int]:
+        """Physical address and size in bytes of the timer's count; raises StubError if none."""
+        if self.mtime is None:
+            raise StubError("this machine has no timer that is known")
+        return self.mtime, timer.SIZE
+
+    def ticks(self) -> int:
+        """The timer's count: the guest's time in ticks of its timebase. The guest has to stand."""
+        return int.from_bytes(self.read_phys(*self.clock), "little")
 
     def _timer_packets(self) -> list[bytes]:
         """Packets that read mtime: sent with the others, they cost no round trip."""
@@ -324,25 +326,11 @@ class StubClient:
             # Left so until the next read of virtual memory: two packets less at each stop.
             packets += [*self._mode_packets(physical=True), b"m%x,%x" % physical]
         general, *answers = self._exchange(packets)
-        words = _words(general)
-        if len(words) <= _GPRS:
-            raise StubError(f"the stub gave {len(words)} registers instead of 33")
+        registers = _registers(general, dict(zip(numbers, map(_number, answers), strict=False)))
         stepping, self._stepping = self._stepping, False
-        self._stop = self._stopped(_hexadecimal(answer[1:3]), words[_GPRS], stepping)
-        values = zip(numbers, map(_number, answers), strict=False)
-        known = {name: value for name, value in values if value is not None}
-        privilege = known.pop(PRIVILEGE_REGISTER, None)
+        self._stop = self._stopped(_hexadecimal(answer[1:3]), registers.pc, stepping)
         held = (_bytes(answers[-1]) or b"") if physical is not None else b""
-        return (
-            self._stop,
-            Registers(
-                pc=words[_GPRS],
-                x=tuple(words[:_GPRS]),
-                csrs=known,
-                privilege=None if privilege is None else privilege & 3,
-            ),
-            held,
-        )
+        return self._stop, registers, held
 
     def close(self) -> None:
         """Take the breakpoints out and disconnect; the guest stays as it is."""
@@ -507,6 +495,20 @@ def _bytes(answer: bytes) -> bytes | None:
 def _number(answer: bytes) -> int | None:
     data = _bytes(answer)
     return int.from_bytes(data, "little") if data else None
+
+
+def _registers(general: bytes, values: dict[str, int | None]) -> Registers:
+    """The answer to `g`, and others by their names; those that were refused are left out."""
+    words = _words(general)
+    if len(words) <= _GPRS:
+        raise StubError(f"the stub gave {len(words)} registers instead of 33")
+    privilege = values.pop(PRIVILEGE_REGISTER, None)
+    return Registers(
+        pc=words[_GPRS],
+        x=tuple(words[:_GPRS]),
+        csrs={name: value for name, value in values.items() if value is not None},
+        privilege=None if privilege is None else privilege & 3,
+    )
 
 
 def _words(answer: bytes) -> list[int]:

@@ -29,8 +29,6 @@ INTERRUPTS: dict[int, str] = {
 }
 """Interrupt codes that can reach S-mode."""
 
-ACCESS_OF_PAGE_FAULT: dict[int, str] = {12: "execute", 13: "read", 15: "write"}
-
 
 def is_interrupt(scause: int) -> bool:
     """Whether the trap was an interrupt and not an exception."""

@@ -86,11 +86,6 @@ def csr_written(encoding: int) -> int | None:
     return encoding >> 20 if function in (2, 3, 6, 7) and source else None
 
 
-def is_return(encoding: int) -> bool:
-    """Whether it is `ret`: a jump to ra that links nothing."""
-    return encoding in (0x8082, 0x0000_8067)
-
-
 def jumps(code: bytes, address: int) -> Iterator[Jump]:
     """The direct jumps and calls in `code`: `jal`, `c.j`, and `auipc` with the `jalr` after it."""
     upper: tuple[int, int] | None = None

@@ -9,6 +9,9 @@ from rcdbg.machine.qemu import QemuConfig
 from rcdbg.riscv import code
 from rcdbg.trace.scan import scan
 
+INSTRUCTION_CLOCK = "shift=3"
+"""QEMU's -icount: 8 ns for each instruction. With sleep=off, each stop would let a timer expire."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tape:
@@ -30,13 +33,12 @@ def unstopped(config: QemuConfig, tape: Tape | None = None) -> QemuConfig:
     a byte at once, which one that can be typed to does not. Replayed from a `tape`, the clock is
     that of the recording: then it may be stopped at will.
     """
-    extra = [word for word in config.extra if word != "-icount" and not word.startswith("shift=")]
-    clock, inherited = "shift=3,sleep=off", config.inherited
+    clock, inherited = f"{INSTRUCTION_CLOCK},sleep=off", config.inherited
     if tape is not None:
         clock += f",rr={tape.action},rrfile=/proc/self/fd/{tape.file}"
         inherited = (*inherited, tape.file)
-    options = ("-icount", clock, "-seed", "1")
-    return replace(config, serial="output", extra=(*extra, *options), inherited=inherited)
+    extra = (*config.extra, "-seed", "1")
+    return replace(config, icount=clock, serial="output", extra=extra, inherited=inherited)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,6 @@ seen at the firmware's trap vector, whose address nobody but the firmware knows.
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -119,12 +117,5 @@ def _store(key: str, found: Firmware) -> None:
     kept = dict(list(rows.items())[-_KEPT:])
     document = {"format": _FORMAT, "machines": {k: asdict(row) for k, row in kept.items()}}
     with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=_FILE, dir=folder)
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                json.dump(document, file)
-            Path(name).replace(folder / _FILE)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        cache.replace_file(folder / _FILE, json.dumps(document).encode("ascii"))

@@ -25,7 +25,7 @@ from rcdbg.trace.firmware import Firmware, digest, discover, firmware, kernel_st
 from rcdbg.trace.log_format import Item, LogParser, State, Stopped
 from rcdbg.trace.log_moments import MomentMaker, Watched
 from rcdbg.trace.moment import Clock, Moment
-from rcdbg.trace.run import Boot
+from rcdbg.trace.run import NANOSECONDS_PER_TICK, Boot
 
 CLOSE_BYTES, FAST_BYTES = 4096, 1 << 20
 """Sizes of the pipe: the guest is three records ahead at most; or as fast as can be."""
@@ -33,12 +33,8 @@ CLOSE_BYTES, FAST_BYTES = 4096, 1 << 20
 MAX_WAITING = 64 << 20
 """Bytes of log that are kept for a slow consumer, if it may be far behind; then the guest waits."""
 
-TIMEBASE_HZ = 10_000_000
-"""Of QEMU's `virt` machine (hw/intc/riscv_aclint.h, RISCV_ACLINT_DEFAULT_TIMEBASE_FREQ)."""
-
 _EXIT_SECONDS = 10.0
 _STATE_BYTES = 1500
-_NANOSECONDS_A_TICK = 10**9 // TIMEBASE_HZ
 _ECALL = 0x0000_0073
 _SYSTEM_OPCODE = 0x73
 
@@ -64,6 +60,7 @@ class LogRecorder:
         self.image = image or load_image(boot.kernel)
         self.clock: Clock = "bound" if boot.deterministic else "sampled"
         self.lost = 0
+        self.ended = ""
         self.exit_status: int | None = None
         self.qemu: Qemu
         self.target: RamTarget
@@ -313,7 +310,7 @@ class LogRecorder:
                 self._waiting -= len(data)
                 self._changed.notify_all()
             self._at_end = not data
-            ticks = None if maker.bound else (when - self._start) // _NANOSECONDS_A_TICK
+            ticks = None if maker.bound else (when - self._start) // NANOSECONDS_PER_TICK
             items = self._parser.feed(data)
             self._to_come.extend((ticks, item) for item in items)
             if items:

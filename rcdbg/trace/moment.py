@@ -10,6 +10,9 @@ from typing import Literal, Protocol, Self
 
 from rcdbg.target.protocol import Registers
 
+TIMEBASE_HZ = 10_000_000
+"""Of QEMU's `virt` machine (hw/intc/riscv_aclint.h, RISCV_ACLINT_DEFAULT_TIMEBASE_FREQ)."""
+
 Clock = Literal["exact", "sampled", "bound"]
 """How good the guest time in a trace is: read at the very instant; taken from the host's clock when
 the instant was heard of; or only known not to be earlier, from timers that had expired."""

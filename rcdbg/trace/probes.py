@@ -81,14 +81,6 @@ class Probe:
     sp: SpSource | None = None
     sp_unknown: bool = False
 
-    @property
-    def seen_at_mtvec(self) -> bool:
-        """Whether it may as well be watched where the machine-mode trap vector is.
-
-        There the general registers are still those of the `ecall`, and `mepc` is its address.
-        """
-        return self.what == "ecall"
-
 
 @dataclass(slots=True)
 class Plan:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rcdbg.trace.moment import Clock
+from rcdbg.trace.moment import TIMEBASE_HZ, Clock
 
 FORMAT = 1
 """The version of the file format; a newer one is refused in words."""
@@ -57,7 +57,7 @@ class TraceHeader:
     """The ELF's file name, without its folder."""
     build_id: str = ""
     append: str = ""
-    timebase_hz: int | None = 10_000_000
+    timebase_hz: int | None = TIMEBASE_HZ
     unseen: Mapping[str, str] = field(default_factory=dict)
     """Kinds that were asked for and cannot be seen in this kernel: why."""
 

@@ -1,6 +1,5 @@
 """Recording a run: from a boot to a stream of events, by whichever backend fits."""
 
-import importlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,8 @@ from rcdbg.image.elf import Image, load_image
 from rcdbg.target.protocol import Ram, Registers, Target
 from rcdbg.trace.arguments import needs_memory
 from rcdbg.trace.kinds import DEFAULT_KINDS
-from rcdbg.trace.moment import Recorder
+from rcdbg.trace.log_recorder import LogRecorder
+from rcdbg.trace.moment import TIMEBASE_HZ, Recorder
 from rcdbg.trace.observer import Observer
 from rcdbg.trace.probes import plan
 from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
@@ -22,9 +22,6 @@ from rcdbg.trace.stub_recorder import SHUT_DOWN, TIME_OVER, StubRecorder
 Backend = Literal["auto", "log", "stub"]
 
 BACKENDS: tuple[Backend, ...] = ("auto", "log", "stub")
-
-TIMEBASE_HZ = 10_000_000
-"""Of QEMU's `virt` machine."""
 
 COUNTED, EVENT_SEEN, INTERRUPTED = (
     "as many events as were asked for",
@@ -43,6 +40,10 @@ class OwnedRecorder(Recorder, Protocol):
     @property
     def repeats(self) -> int:
         """How many moments were taken out as repeats."""
+
+    @property
+    def ended(self) -> str:
+        """Why there are no more moments, if it knows."""
 
     @property
     def exit_status(self) -> int | None:
@@ -106,7 +107,7 @@ class Recording:
                 raise
             why = INTERRUPTED
         self.end = TraceEnd(
-            why or getattr(self._recorder, "ended", "") or SHUT_DOWN,
+            why or self._recorder.ended or SHUT_DOWN,
             self.events,
             self._recorder.lost + self._observer.lost,
             # How often QEMU interrupts itself depends on the host.
@@ -201,11 +202,7 @@ def _by_stub(
 
 
 def _by_log(boot: Boot, wanted: Wanted, image: Image) -> tuple[OwnedRecorder, Observer]:
-    try:
-        module = importlib.import_module("rcdbg.trace.log_recorder")
-    except ImportError as error:
-        raise UsageError("this rcdbg has no backend 'log'") from error
-    return _observed(module.LogRecorder(boot, image), boot, wanted, image)
+    return _observed(LogRecorder(boot, image), boot, wanted, image)
 
 
 def _observed(

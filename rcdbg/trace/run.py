@@ -16,20 +16,18 @@ from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState, Place
 from rcdbg.target.memory import RamTarget
 from rcdbg.target.snapshot import Machine
-from rcdbg.trace.deterministic import Replaced, replace_wfi
+from rcdbg.trace.deterministic import INSTRUCTION_CLOCK, Replaced, replace_wfi
 from rcdbg.trace.events import Event, Exited
+from rcdbg.trace.moment import TIMEBASE_HZ
 
 DEFAULT_SECONDS = 30.0
 """Deadline for one event; a kernel of this kind needs well under one second."""
 
-_INSTRUCTION_CLOCK = "shift=3"
-"""QEMU's -icount: 8 ns for each instruction. With sleep=off, each stop would let a timer expire."""
-
 NANOSECONDS_PER_INSTRUCTION = 8
 """Of such a machine. Its `mcycle` counts nanoseconds of guest time."""
 
-NANOSECONDS_PER_TICK = 100
-"""The timebase of QEMU's `virt` has 10 MHz."""
+NANOSECONDS_PER_TICK = 10**9 // TIMEBASE_HZ
+"""Of guest time, to a tick of the timebase."""
 
 _EXIT_SECONDS = 10.0
 _CONSOLE_LINES = 3
@@ -62,7 +60,7 @@ class Boot:
             memory=self.memory,
             append=self.append,
             qemu=self.qemu,
-            extra=("-icount", _INSTRUCTION_CLOCK) if self.deterministic else (),
+            icount=INSTRUCTION_CLOCK if self.deterministic else None,
             # A full socket makes the firmware poll the line until the host has read it.
             serial="pipe" if self.deterministic else "socket",
         )

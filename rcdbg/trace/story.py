@@ -33,7 +33,7 @@ from rcdbg.trace.events import Event, Exited
 from rcdbg.trace.files import write_trace
 from rcdbg.trace.invariants import Invariant
 from rcdbg.trace.kinds import parse_kinds
-from rcdbg.trace.moment import Moment
+from rcdbg.trace.moment import TIMEBASE_HZ, Moment
 from rcdbg.trace.patterns import Matcher
 from rcdbg.trace.record import Trace, TraceEnd, TraceEvent, TraceHeader
 from rcdbg.trace.run import (
@@ -45,7 +45,7 @@ from rcdbg.trace.run import (
     describe,
     machine_of,
 )
-from rcdbg.trace.waiting import Limit, OverdueError, guest_ticks, wait_stop
+from rcdbg.trace.waiting import Limit, OverdueError, wait_stop
 from rcdbg.trace.watching import Watch
 
 DEFAULT_TICKS = 200_000_000
@@ -58,8 +58,7 @@ DEFAULT_KINDS = parse_kinds("traps,threads,satp")
 """What is recorded of every story: little enough to cost little, and what tests ask for."""
 
 MAX_HISTORY = 200_000
-_TICKS_PER_SECOND = 10_000_000
-_TICKS_PER_MS = _TICKS_PER_SECOND // 1000
+_TICKS_PER_MS = TIMEBASE_HZ // 1000
 _EXIT_SECONDS = 10.0
 
 Awaited = Event | Matcher
@@ -268,7 +267,7 @@ class Story(Run):
     def ticks(self) -> int:
         """The guest's time, in ticks of its timebase (10 MHz); at its end after it."""
         if self.exit_status is None:
-            self._ticks = guest_ticks(self.stub)
+            self._ticks = self.stub.ticks()
         return self._ticks
 
     def backtrace(self) -> HartStack:
@@ -518,6 +517,6 @@ def _heard(line: str, ticks: int) -> TraceEvent:
 
 def _time(ticks: int) -> str:
     """`1,000,000 ticks (100 ms)`."""
-    seconds = ticks / _TICKS_PER_SECOND
+    seconds = ticks / TIMEBASE_HZ
     said = f"{seconds:g} s" if seconds >= 1 else f"{seconds * 1000:g} ms"
     return f"{ticks:,} ticks ({said})"

@@ -27,9 +27,6 @@ from rcdbg.trace.run import (
     Run,
 )
 
-MTIME = 0x200_BFF8
-"""Where the clock of QEMU's `virt` machine is: the CLINT at 0x2000000, register mtime."""
-
 SHUT_DOWN, TIME_OVER = "the machine was shut down", "the time was over"
 
 _CSRS = ("satp", "sstatus", "sepc", "scause", "stval")
@@ -190,7 +187,7 @@ class StubRecorder:
         """Registers, cycle counter and clock at the next place; None at the end, or at a limit."""
         stub = self.run.stub
         deadline = Deadline(self.timeout) if self.timeout is not None else None
-        clock = None if self._counts else (MTIME, 8)
+        clock = None if self._counts else stub.clock
         names = (_CYCLES,) if self.run.deterministic else (PRIVILEGE_REGISTER, "satp")
         if self._csrs_wanted > _OFTEN:
             # Else they cost more in all other moments than the round trip at this one.
@@ -229,8 +226,7 @@ class StubRecorder:
         if not self.run.deterministic:
             return False
         cycles = self.run.stub.csrs((_CYCLES,)).get(_CYCLES)
-        now = int.from_bytes(self.run.stub.read_phys(MTIME, 8), "little")
-        return cycles is not None and cycles // NANOSECONDS_PER_TICK == now
+        return cycles is not None and cycles // NANOSECONDS_PER_TICK == self.run.stub.ticks()
 
     def _forget(self) -> None:
         for number in self._breakpoints:

@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from rcdbg.errors import UsageError
+from rcdbg.trace.moment import TIMEBASE_HZ
 from rcdbg.trace.patterns import Matcher, pattern
 from rcdbg.trace.record import TraceEvent
 
 _TIME = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(s|ms|us|t)")
 _UNITS = {"s": Fraction(1), "ms": Fraction(1, 1000), "us": Fraction(1, 1_000_000)}
-DEFAULT_TIMEBASE_HZ = 10_000_000
-"""Of QEMU's virt machine."""
 
 
 @dataclass(slots=True)
@@ -42,7 +41,7 @@ class Ending:
         return self._seen >= self.count
 
 
-def parse_until(text: str, timebase_hz: int | None = DEFAULT_TIMEBASE_HZ) -> Ending:
+def parse_until(text: str, timebase_hz: int | None = TIMEBASE_HZ) -> Ending:
     """What `--until` says: a pattern of events, `1000` events, or `2s`, `500ms`, `20us`, `1000t`.
 
     `t` are ticks of the guest's timebase. Raises UsageError.
@@ -64,12 +63,12 @@ def parse_until(text: str, timebase_hz: int | None = DEFAULT_TIMEBASE_HZ) -> End
     return Ending(text, wanted, wanted.times)
 
 
-def parse_ticks(text: str, timebase_hz: int | None = DEFAULT_TIMEBASE_HZ) -> int | None:
+def parse_ticks(text: str, timebase_hz: int | None = TIMEBASE_HZ) -> int | None:
     """A time such as `2s`, `1.5ms`, `20us` or `1000t` in ticks; None if it is no time."""
     found = _TIME.fullmatch(text)
     if found is None:
         return None
     amount = Fraction(found[1])
     if found[2] != "t":
-        amount *= _UNITS[found[2]] * (timebase_hz or DEFAULT_TIMEBASE_HZ)
+        amount *= _UNITS[found[2]] * (timebase_hz or TIMEBASE_HZ)
     return int(amount)

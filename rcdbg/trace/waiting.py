@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from rcdbg.machine.control import Stop
 from rcdbg.machine.deadline import Deadline, DeadlineError
 from rcdbg.machine.stub import StubClient
-from rcdbg.trace.stub_recorder import MTIME
 
 _FIRST_LOOK_SECONDS = 0.1
 _LONGEST_SLICE_SECONDS = 1.0
@@ -29,11 +28,6 @@ class OverdueError(Exception):
         self.by_host = by_host
 
 
-def guest_ticks(stub: StubClient) -> int:
-    """The guest's time in ticks of its timebase; the guest has to stand."""
-    return int.from_bytes(stub.read_phys(MTIME, 8), "little")
-
-
 def wait_stop(stub: StubClient, limit: Limit) -> Stop:
     """Why a running guest stands; raises OverdueError, and then it stands too.
 
@@ -49,7 +43,7 @@ def wait_stop(stub: StubClient, limit: Limit) -> Stop:
             stop = stub.wait_stop(_STOP_SECONDS)
         if stop.reason != "interrupt":
             return stop
-        now = guest_ticks(stub)
+        now = stub.ticks()
         if now > limit.ticks or limit.host.expired:
             raise OverdueError(now, by_host=now <= limit.ticks)
         if stub.has_breakpoint(stop.pc):
