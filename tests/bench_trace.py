@@ -128,7 +128,7 @@ def rate(recorder: LogRecorder | StubRecorder, place: int) -> Measured:
 
 def log_rate(boot: Boot, image: Image, place: int) -> Measured:
     """The recorder that does not stop the guest."""
-    with LogRecorder(boot, image, fast=True) as recorder:
+    with LogRecorder(boot, image, pace="fast") as recorder:
         return rate(recorder, place)
 
 

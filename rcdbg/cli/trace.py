@@ -7,7 +7,7 @@ from typing import Any
 from rcdbg.cli import trace_files, trace_options
 from rcdbg.cli.options import add_common, common
 
-BACKENDS = ("auto", "log", "stub")
+BACKENDS = ("auto", "log", "held", "stub")
 
 
 def add_to(commands: Any) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from rcdbg.errors import MachineError
 from rcdbg.machine.console import Console
 from rcdbg.machine.deadline import Deadline, DeadlineError
+from rcdbg.machine.held_log import log_socket
 from rcdbg.machine.process import Process
 from rcdbg.machine.ram import GuestRam, create_ram
 from rcdbg.machine.session import Session, open_session, sweep
@@ -71,12 +72,14 @@ class LogConfig:
     """What QEMU logs, into a pipe: `items` as for `-d`; states of the hart at `places` only.
 
     QEMU waits when `pipe_bytes` (a power of two, a page at least) are unread, so nothing is lost,
-    and the smaller the pipe, the less the guest is ahead of the reader.
+    and the smaller the pipe, the less the guest is ahead of the reader. One that `holds` is read
+    as a `HeldLog`: the guest waits at each place. What QEMU has to say itself is in it, too.
     """
 
     items: Sequence[str]
     places: Sequence[int] = ()
     pipe_bytes: int = 4096
+    holds: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +120,8 @@ class Qemu:
 
     It waits before its first instruction unless `paused` is False. Attributes: `config`; `ram`, the
     guest's memory; `console`, its serial line; `gdb_socket`, `qmp_socket` and `quick_socket`, unix
-    sockets that wait for a debugger, a further monitor and a `QuickMonitor`; `log`, the pipe to
-    read its log from, or None; `directory`, private, which goes with it.
+    sockets that wait for a debugger, a further monitor and a `QuickMonitor`; `log`, where to read
+    its log, or None; `directory`, private, which goes with it.
 
     Raises MachineError if QEMU is missing or refuses to start; the message has QEMU's reason.
     """
@@ -149,7 +152,8 @@ class Qemu:
             monitor, monitor_given = socket.socketpair()
             undo.callback(monitor.close)
             given.callback(monitor_given.close)
-            self.log, log_given = _log_pipe(config.log, undo, given)
+            self.log, log_given = _log_ends(config.log, undo, given)
+            holds = config.log is not None and config.log.holds
             gdb = _listen(session, "gdb.sock", given)
             qmp = _listen(session, "qmp.sock", given)
             quick = _listen(session, "quick.sock", given)
@@ -159,11 +163,11 @@ class Qemu:
                 config, program, self.ram, device, gdb, (qmp, quick), monitor_given.fileno(), paused
             )
             if config.log is not None:
-                arguments += _log_arguments(config.log, log_given[0])
+                arguments += _log_arguments(config.log, *log_given)
             self._process = Process(
                 arguments,
                 session=session,
-                stderr=errors_given,
+                stderr=log_given[0] if holds else errors_given,
                 pass_fds=(
                     *(self.ram.fd, *serial_given, gdb, qmp, quick, monitor_given.fileno()),
                     *(*log_given, *config.inherited),
@@ -206,6 +210,8 @@ class Qemu:
             except TimeoutError as error:
                 raise DeadlineError(f"QEMU does not answer after {_START_SECONDS:g} s") from error
         status = self.wait(_START_SECONDS)
+        if self.config.log is not None and self.config.log.holds and self.log is not None:
+            self._note_errors(os.read(self.log, 65536))
         reason = self.errors[-1] if self.errors else f"it ended with status {status}"
         reason = reason.removeprefix(f"{PROGRAM}: ")
         raise MachineError(f"QEMU did not start: {reason}")
@@ -300,6 +306,10 @@ class Qemu:
             ):
                 raise DeadlineError(f"the console did not come to rest within {timeout:g} s")
 
+    def _note_errors(self, text: bytes) -> None:
+        lines = text.decode("utf-8", "replace").split("\n")
+        self._errors.extend(line for line in lines if line.strip())
+
     def _end_reader(self) -> None:
         self._process.close()
         self.console.detach_keyboard()
@@ -319,10 +329,9 @@ class Qemu:
                 if descriptor == serial:
                     self.console.feed(data)
                 else:
-                    *lines, pending = (pending + (data or b"\n")).split(b"\n")
-                    self._errors.extend(
-                        line.decode("utf-8", "replace") for line in lines if line.strip()
-                    )
+                    text, newline, rest = (pending + (data or b"\n")).rpartition(b"\n")
+                    self._note_errors(text + newline)
+                    pending = rest
                 if not data:
                     poll.unregister(descriptor)
                     open_ends.remove(descriptor)
@@ -383,12 +392,17 @@ def _serial_device(config: QemuConfig, session: Session, given: Sequence[int]) -
     return f"file,id=serial,path=/proc/self/fd/{given[0]}"
 
 
-def _log_pipe(
+def _log_ends(
     config: LogConfig | None, kept: ExitStack, given: ExitStack
 ) -> tuple[int | None, tuple[int, ...]]:
     """The log's two ends: ours, and the one for QEMU; none without a log."""
     if config is None:
         return None, ()
+    if config.holds:
+        ours, theirs = log_socket()
+        kept.callback(ours.close)
+        given.callback(theirs.close)
+        return ours.fileno(), (theirs.fileno(),)
     read, write = os.pipe()
     kept.callback(os.close, read)
     given.callback(os.close, write)
@@ -402,7 +416,9 @@ def _log_arguments(config: LogConfig, descriptor: int) -> list[str]:
     """QEMU's options for the log ("QEMU manual, Invocation", `-d`, `-dfilter`, `-D`)."""
     ranges = ",".join(f"{place:#x}+1" for place in config.places)
     return [
-        *("-d", ",".join(config.items), "-D", f"/proc/self/fd/{descriptor}"),
+        *("-d", ",".join(config.items)),
+        # Without a file for it, it is written to stderr.
+        *(() if config.holds else ("-D", f"/proc/self/fd/{descriptor}")),
         *(("-dfilter", ranges) if ranges else ()),
     ]
 

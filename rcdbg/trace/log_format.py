@@ -1,4 +1,4 @@
-"""QEMU's log of `-d int,cpu,exec`, as it grows: traps, and the hart's state at chosen places.
+"""QEMU's log of `-d int,cpu,fpu,exec`, as it grows: traps, and the hart's state at chosen places.
 
 Sources: QEMU's `riscv_cpu_do_interrupt` (target/riscv/cpu_helper.c), `riscv_cpu_dump_state`
 (target/riscv/cpu.c) and `cpu_tb_exec` (accel/tcg/cpu-exec.c). All states that one QEMU writes have
@@ -23,6 +23,7 @@ _INTERRUPT = re.compile(
 _STOPPED = re.compile(rb"Stopped execution of TB chain before \S+ \[([0-9a-f]{1,16})\]")
 _ANNOUNCEMENTS = (b"Trace ", b"Linking TBs ")
 _BEGINNINGS = (b" V  ", b" pc  ")
+_FLOATS = (b" fcsr ", *(b" f%d/" % number for number in range(32)))
 _REGISTER = re.compile(rb"([a-z][\w/]*) +([0-9a-f]{16})(?=[ \n])")
 _SPACE = 0x20
 _DIGITS = 16
@@ -139,7 +140,9 @@ class LogParser:
         items: list[Item] = []
         at, end = 0, len(text)
         while at < end:
-            if text[at] == _SPACE:
+            if text.startswith(_FLOATS, at):
+                after = text.find(b"\n", at) + 1 or -1
+            elif text[at] == _SPACE:
                 after = self._state(text, at, items)
             else:
                 after = self._line(text, at, items)

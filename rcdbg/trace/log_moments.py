@@ -5,6 +5,7 @@ done first, it leaves the block at once, says so, and logs the state again when 
 state is believed only when the next thing in the log is known.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -27,7 +28,9 @@ _SET_TIMER_LEGACY, _TIME_EXTENSION = 0, 0x5449_4D45
 _SUPERVISOR, _MACHINE = 1, 3
 _SHARED = ("satp", "stvec", "scause", "sepc", "stval", "sscratch")
 _SOURCES = ("pc", "mcause", "mepc", "mip", "mstatus", "mie", "mideleg", *_SHARED)
+_SATP = _SOURCES.index("satp")
 _A0, _A6, _A7 = 10, 16, 17
+_MAX_DUE = 64
 
 
 def not_current() -> bool:
@@ -62,6 +65,10 @@ class MomentMaker:
     A trap to S-mode that no state at the trap vector follows (since stvec is nonsense) is a moment
     at the vector all the same, with general registers of 0 and the CSRs that the trap tells.
     `same_thread_runs` goes into each moment.
+
+    If the hart waits at each state, whether it is executed is not known yet when it has to be a
+    moment. One that then was not is left out when it comes again, with the same registers: at once,
+    or after the interrupt that came first. `held` makes the question whether the hart still waits.
     `bound` counts guest time by the timers that have expired instead of with the `ticks` given.
     """
 
@@ -69,12 +76,14 @@ class MomentMaker:
     bound: bool = False
     repeats: int = 0
     same_thread_runs: Callable[[], bool] = not_current
+    held: Callable[[], Callable[[], bool]] | None = None
     _state: State | None = None
     _ticks: int | None = None
     _trap: Interrupt | None = None
     _last: State | None = None
     _deadline: int | None = None
     _expired: int = 0
+    _not_executed: deque[tuple[int, ...]] = field(default_factory=lambda: deque(maxlen=_MAX_DUE))
     _layout: Layout | None = None
     _fields: Callable[[tuple[int, ...]], tuple[int, ...]] = field(default=lambda values: values)
 
@@ -84,8 +93,11 @@ class MomentMaker:
             yield from self._see_state(item, ticks)
         elif isinstance(item, Stopped):
             if self._state is not None and item.pc == self._state.pc:
+                if self.held is not None:
+                    self._not_executed.append(self._identity(self._state))
+                else:
+                    self.repeats += 1
                 self._state = None
-                self.repeats += 1
         else:
             yield from self._see_interrupt(item, ticks)
 
@@ -101,6 +113,18 @@ class MomentMaker:
             self._trap = None
         yield from self._unseen_trap()
         self._state, self._ticks = state, ticks
+        if self.held is None:
+            return
+        if self._identity(state) in self._not_executed:
+            self._not_executed.remove(self._identity(state))
+            self.repeats += 1
+        else:
+            yield from self._instant(state, self.held())
+
+    def _identity(self, state: State) -> tuple[int, ...]:
+        """What is the same when a state comes again: the interrupt has changed some CSRs."""
+        values = self._fields(state.values)
+        return (values[0], values[_SATP], *state.x)
 
     def _see_interrupt(self, interrupt: Interrupt, ticks: int | None) -> Iterator[Moment]:
         yield from self._executed()
@@ -120,8 +144,10 @@ class MomentMaker:
 
     def _executed(self) -> Iterator[Moment]:
         state, self._state = self._state, None
-        if state is None:
-            return
+        if state is not None and self.held is None:
+            yield from self._instant(state, not_current)
+
+    def _instant(self, state: State, current: Callable[[], bool]) -> Iterator[Moment]:
         pc, cause, epc, mip, mstatus, mie, mideleg, *shared = self._fields(state.values)
         place, privilege = pc, _SUPERVISOR
         if pc == self.watched.firmware.mtvec and pc not in self.watched.places:
@@ -140,7 +166,7 @@ class MomentMaker:
         csrs["sie"] = mie & mideleg & _SUPERVISOR_INTERRUPTS
         csrs["sip"] = mip & mideleg & _SUPERVISOR_INTERRUPTS
         self._last = state
-        yield self._moment(Registers(place, state.values[-32:], csrs, privilege))
+        yield self._moment(Registers(place, state.values[-32:], csrs, privilege), current)
 
     def _note_call(self, x: tuple[int, ...]) -> None:
         """A timer set by the kernel (SBI specification, chapters 5.1 and 6)."""
@@ -159,13 +185,11 @@ class MomentMaker:
         csrs["sepc"], csrs["stval"] = trap.epc, trap.tval
         yield self._moment(Registers(self.watched.vector, (0,) * 32, csrs, _SUPERVISOR))
 
-    def _moment(self, registers: Registers) -> Moment:
+    def _moment(self, registers: Registers, current: Callable[[], bool] = not_current) -> Moment:
         ticks = self._expired if self.bound else self._ticks
+        same_thread_runs = self.same_thread_runs if self.held is None else current
         return Moment(
-            registers,
-            ticks,
-            memory_is_current=not_current,
-            same_thread_runs=self.same_thread_runs,
+            registers, ticks, memory_is_current=current, same_thread_runs=same_thread_runs
         )
 
     def _learn(self, layout: Layout) -> None:

@@ -1,23 +1,23 @@
-"""The recorder that does not stop the guest: QEMU's own log, read while it grows.
+"""The recorders that do not stop the machine: QEMU's own log, read while it grows.
 
-QEMU writes the log before it executes what it tells of, and waits while the pipe is full. So
-nothing is lost, and the guest is never further ahead than the pipe is large.
+QEMU writes the log before it executes what it tells of, and waits while there is no room for more.
+So nothing is lost, and the guest is never further ahead than there is room: thousands of moments,
+three, or not at all.
 """
 
-import fcntl
-import os
-import select
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Self
+from typing import Literal, Self
 
 from rcdbg.errors import MachineError, UsageError
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.match import differs_from_memory
-from rcdbg.machine.qemu import LogConfig, Qemu, unread
+from rcdbg.machine.held_log import HeldLog
+from rcdbg.machine.log_pipe import LogPipe
+from rcdbg.machine.qemu import LogConfig, Qemu
 from rcdbg.target.memory import RamTarget
 from rcdbg.target.protocol import Registers
 from rcdbg.trace.deterministic import replace_wfi, unstopped
@@ -27,8 +27,11 @@ from rcdbg.trace.log_moments import MomentMaker, Watched
 from rcdbg.trace.moment import Clock, Moment
 from rcdbg.trace.run import NANOSECONDS_PER_TICK, Boot
 
+Pace = Literal["fast", "close", "held"]
+"""How far the guest may be ahead: as far as can be, three moments, or not at all."""
+
 CLOSE_BYTES, FAST_BYTES = 4096, 1 << 20
-"""Sizes of the pipe: the guest is three records ahead at most; or as fast as can be."""
+"""Sizes of the pipe."""
 
 MAX_WAITING = 64 << 20
 """Bytes of log that are kept for a slow consumer, if it may be far behind; then the guest waits."""
@@ -42,21 +45,21 @@ _SYSTEM_OPCODE = 0x73
 class LogRecorder:
     """Records the kernel of `boot`; see `rcdbg.trace.moment.Recorder`.
 
-    The guest is some records ahead of the moment that was yielded last, so that what it has in
-    memory can still be read; with `fast` it does not wait, and may be thousands ahead. What is in
-    memory at a moment can be believed only where the log shows that what would change it has not
-    happened yet: see `Moment.same_thread_runs`.
+    With the `pace` "held" the guest waits at each moment, with its memory as it is at that instant;
+    so it arrives at a place before an interrupt that is due there, else after it. With "close" it
+    is some records ahead, and what is in memory can be believed only where the log shows that what
+    would change it has not happened yet: see `Moment.same_thread_runs`. With "fast" it does not
+    wait, and may be thousands ahead.
     `repeats` counts states that QEMU logged twice, `strange` lines of the log not understood,
     `exit_status` is QEMU's once it has ended by itself. `qemu`, `target` and `firmware` are there
     after `watch`. The registers of `target` are those of the moment that was yielded last.
 
-    Time is "sampled": the host's clock when the log was read, which is up to `fast`'s distance
+    Time is "sampled": the host's clock when the log was read, which is up to the pace's distance
     late; or in a deterministic run "bound": the latest deadline of a timer known to have expired.
     """
 
-    name = "log"
-
-    def __init__(self, boot: Boot, image: Image | None = None, *, fast: bool = False) -> None:
+    def __init__(self, boot: Boot, image: Image | None = None, *, pace: Pace = "close") -> None:
+        self.name = "held" if pace == "held" else "log"
         self.image = image or load_image(boot.kernel)
         self.clock: Clock = "bound" if boot.deterministic else "sampled"
         self.lost = 0
@@ -66,17 +69,14 @@ class LogRecorder:
         self.target: RamTarget
         self.firmware: Firmware
         self._boot = boot
-        self._fast = fast
+        self._pace = pace
         self._parser = LogParser()
         self._maker: MomentMaker | None = None
         self._registers: Registers | None = None
-        self._chunks: deque[tuple[int, bytes]] = deque()
-        self._waiting = 0
-        self._most = MAX_WAITING if fast else 1
+        self._log: LogPipe | HeldLog | None = None
+        self._reads = 0
         self._to_come: deque[tuple[int | None, Item]] = deque()
         self._leaves: frozenset[int] = frozenset()
-        self._changed = threading.Condition()
-        self._reader: threading.Thread | None = None
         self._closed = False
         self._start = 0
         self._at_end = False
@@ -105,12 +105,12 @@ class LogRecorder:
         if self._boot.deterministic:
             config = unstopped(config)
         known = firmware(config, self.image)
-        self.qemu = Qemu(replace(config, log=self._log(places, known)))
+        self.qemu = Qemu(replace(config, log=self._log_config(places, known)))
         try:
             if digest(self.qemu.ram, self.image) != known.digest:
                 self.qemu.close()
                 known = discover(config, self.image)
-                self.qemu = Qemu(replace(config, log=self._log(places, known)))
+                self.qemu = Qemu(replace(config, log=self._log_config(places, known)))
             ram = self.qemu.ram
             self.target = RamTarget(ram.memory, ram.base, self._last_registers)
             if why := differs_from_memory(self.image, self.target.read_phys):
@@ -122,35 +122,41 @@ class LogRecorder:
             raise
         self.firmware = known
         self._leaves = self._ways_out(places)
-        self._maker = MomentMaker(self._watched(places, known), bound=self._boot.deterministic)
+        self._maker = MomentMaker(
+            self._watched(places, known),
+            bound=self._boot.deterministic,
+            same_thread_runs=self._same_thread_runs,
+            held=self._held if self._pace == "held" else None,
+        )
 
     def moments(self) -> Iterator[Moment]:
         """The moments as they come, from the machine's start to its end.
 
         Raises MachineError if QEMU was killed by somebody else than `close`.
         """
-        if self._maker is None or self._reader is not None:
+        maker, file = self._maker, self.qemu.log if self._maker is not None else None
+        if maker is None or file is None or self._log is not None:
             raise UsageError("a recorder's moments are asked for once, after `watch`")
-        log = self.qemu.log
-        assert log is not None
-        # Its own descriptor: the machine may be closed while the reader still reads.
-        self._reader = threading.Thread(
-            target=self._read, args=(os.dup(log),), name="rcdbg-log", daemon=True
-        )
-        self._reader.start()
+        if self._pace == "held":
+            self._log = HeldLog(file)
+        else:
+            self._log = LogPipe(file, MAX_WAITING if self._pace == "fast" else 1)
         self._start = time.monotonic_ns()
         self.qemu.monitor.execute("cont")
-        maker = self._maker
-        maker.same_thread_runs = self._same_thread_runs
-        while self._to_come or self._more():
-            ticks, item = self._to_come[0]
-            for moment in maker.see(item, ticks):
+        try:
+            while self._to_come or self._more():
+                ticks, item = self._to_come[0]
+                for moment in maker.see(item, ticks):
+                    self._registers = moment.registers
+                    yield moment
+                self._to_come.popleft()
+            for moment in maker.end():
                 self._registers = moment.registers
                 yield moment
-            self._to_come.popleft()
-        for moment in maker.end():
-            self._registers = moment.registers
-            yield moment
+        finally:
+            self._reads += 1
+            if isinstance(self._log, HeldLog):
+                self._log.close()
         if not self._closed:
             self.exit_status = self.qemu.wait(_EXIT_SECONDS)
             if self.exit_status < 0 and not self._closed:
@@ -159,14 +165,14 @@ class LogRecorder:
     def close(self) -> None:
         """End the machine; `moments`, in whatever thread it waits, then ends. May be repeated."""
         self._closed = True
-        with self._changed:
-            self._changed.notify_all()
+        if isinstance(self._log, LogPipe):
+            self._log.release()
         # A second caller has to find all of it gone.
         with self._ending:
             if hasattr(self, "qemu"):
                 self.qemu.close()
-            if self._reader is not None:
-                self._reader.join()
+            if isinstance(self._log, LogPipe):
+                self._log.join()
 
     def __enter__(self) -> Self:
         return self
@@ -174,21 +180,21 @@ class LogRecorder:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _log(self, places: Sequence[int], known: Firmware) -> LogConfig:
+    def _log_config(self, places: Sequence[int], known: Firmware) -> LogConfig:
         calls = [place for place in places if self._word(place) == _ECALL]
         logged = {place for place in places if place not in calls}
         if calls or self._boot.deterministic:
             logged.add(known.mtvec)
+        held = self._pace == "held"
         return LogConfig(
             # Chained, blocks run from one to the next without a look at the log.
             items=(
-                "int",
-                "cpu",
-                "exec",
+                *("int", "cpu", "exec", *(("fpu",) if held else ())),
                 *(() if all(map(self._unchained, logged)) else ("nochain",)),
             ),
             places=sorted(logged),
-            pipe_bytes=FAST_BYTES if self._fast else CLOSE_BYTES,
+            pipe_bytes=FAST_BYTES if self._pace == "fast" else CLOSE_BYTES,
+            holds=held,
         )
 
     def _unchained(self, place: int) -> bool:
@@ -236,32 +242,10 @@ class LogRecorder:
             raise MachineError("the recorder has seen no moment yet")
         return self._registers
 
-    def _read(self, log: int) -> None:
-        """The thread that drains the log, so that the guest stands still for a slow reader only."""
-        try:
-            poll = select.poll()
-            poll.register(log, select.POLLIN)
-            while events := poll.poll():
-                with self._changed:
-                    if not unread(log) and not events[0][1] & select.POLLHUP:
-                        continue  # somebody else has taken it
-                    if not self._take(log):
-                        return
-                    self._changed.wait_for(lambda: self._waiting < self._most or self._closed)
-        finally:
-            os.close(log)
-            with self._changed:
-                self._chunks.append((0, b""))
-                self._changed.notify_all()
-
-    def _take(self, log: int) -> bool:
-        """Read once from the log, in which there is something; False at its end."""
-        data = os.read(log, FAST_BYTES)
-        if data:
-            self._chunks.append((time.monotonic_ns(), data))
-            self._waiting += len(data)
-            self._changed.notify_all()
-        return bool(data)
+    def _held(self) -> Callable[[], bool]:
+        """A question for later: whether the hart still waits where it does now."""
+        reads, log = self._reads, self._log
+        return lambda: reads == self._reads and isinstance(log, HeldLog) and log.holds
 
     def _same_thread_runs(self) -> bool:
         """Whether no trap was left, and the kernel entered again, since the moment yielded last.
@@ -270,10 +254,12 @@ class LogRecorder:
         states at the most. In a deterministic run that many are waited for, so that the answer
         does not depend on how far it really was.
         """
-        log, maker = self.qemu.log, self._maker
-        if log is None or maker is None or self._closed or not self._leaves or self._fast:
+        log, maker = self._log, self._maker
+        if not isinstance(log, LogPipe) or maker is None or self._closed or not self._leaves:
             return False
-        ahead = 3 * fcntl.fcntl(log, fcntl.F_GETPIPE_SZ) // _STATE_BYTES + 2
+        if self._pace == "fast":
+            return False
+        ahead = 3 * log.capacity // _STATE_BYTES + 2
         left, seen, at = False, 0, 0
         while seen < ahead:
             if at + 1 >= len(self._to_come) and not self._more(wait=maker.bound):
@@ -290,25 +276,20 @@ class LogRecorder:
             if left and item.pc in maker.watched.places:
                 return False
             left, seen = left or item.pc in self._leaves, seen + 1
-        return not (left and seen < ahead and self._unfinished(log))
-
-    def _unfinished(self, log: int) -> bool:
-        """Whether there is the beginning of something that may be executed already."""
-        return bool(self._parser.rest or unread(log))
+        # The beginning of something may be executed already.
+        return not (left and seen < ahead and (self._parser.rest or log.unread))
 
     def _more(self, *, wait: bool = True) -> bool:
         """Get further items of the log; False if there are none, or none yet and not to `wait`."""
-        maker, log = self._maker, self.qemu.log
+        maker, log = self._maker, self._log
         assert maker is not None
         assert log is not None
         while not self._at_end:
-            with self._changed:
-                if not wait and not self._chunks and not (unread(log) and self._take(log)):
-                    return False
-                self._changed.wait_for(lambda: self._chunks)
-                when, data = self._chunks.popleft()
-                self._waiting -= len(data)
-                self._changed.notify_all()
+            self._reads += 1
+            read = log.read(wait=wait) if isinstance(log, LogPipe) else log.read()
+            if read is None:
+                return False
+            when, data = read
             self._at_end = not data
             ticks = None if maker.bound else (when - self._start) // NANOSECONDS_PER_TICK
             items = self._parser.feed(data)

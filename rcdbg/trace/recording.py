@@ -10,7 +10,7 @@ from rcdbg.image.elf import Image, load_image
 from rcdbg.target.protocol import Ram, Registers, Target
 from rcdbg.trace.arguments import needs_memory
 from rcdbg.trace.kinds import DEFAULT_KINDS
-from rcdbg.trace.log_recorder import LogRecorder
+from rcdbg.trace.log_recorder import LogRecorder, Pace
 from rcdbg.trace.moment import TIMEBASE_HZ, Recorder
 from rcdbg.trace.observer import Observer
 from rcdbg.trace.probes import plan
@@ -19,9 +19,9 @@ from rcdbg.trace.replay_recorder import ReplayRecorder
 from rcdbg.trace.run import Boot, Run
 from rcdbg.trace.stub_recorder import SHUT_DOWN, TIME_OVER, StubRecorder
 
-Backend = Literal["auto", "log", "stub"]
+Backend = Literal["auto", "log", "held", "stub"]
 
-BACKENDS: tuple[Backend, ...] = ("auto", "log", "stub")
+BACKENDS: tuple[Backend, ...] = ("auto", "log", "held", "stub")
 
 COUNTED, EVENT_SEEN, INTERRUPTED = (
     "as many events as were asked for",
@@ -151,17 +151,20 @@ def record(
     until: Until | None = None,
     image: Image | None = None,
 ) -> Recording:
-    """Boot a kernel and record it. `backend` is "stub", "log", or "auto" to take what fits.
+    """Boot a kernel and record it. `backend` is one of `BACKENDS`, "auto" to take what fits.
 
-    "auto" takes the log, which never stops the guest, unless something needs stops: a deterministic
-    run, whose times are then exact, or a function with an argument that is not all in registers.
+    "auto" takes the log, which the guest does not wait for, unless something needs more: "stub" for
+    a deterministic run, whose times are then exact, or "held", which makes the guest wait at each
+    moment, for a function with an argument that is not all in registers.
     Raises ImageError, MachineError, and UsageError for a backend or function that does not exist.
     """
     wanted, until = wanted or Wanted(), until or Until()
     image = image or load_image(boot.kernel)
     chosen = _choose(backend, wanted, boot, image)
     recorder, observer = (
-        _by_log(boot, wanted, image) if chosen == "log" else _by_stub(boot, wanted, until, image)
+        _by_stub(boot, wanted, until, image)
+        if chosen == "stub"
+        else _by_log(boot, wanted, image, "held" if chosen == "held" else "close")
     )
     header = TraceHeader(
         backend=recorder.name,
@@ -179,15 +182,18 @@ def record(
 
 
 def _choose(backend: str, wanted: Wanted, boot: Boot, image: Image) -> Backend:
-    """What the run needs: stops for exact times, and for arguments that lie in memory."""
-    if backend not in BACKENDS:
+    """What the run needs: exact times, or memory as it is when an argument lies there."""
+    named = next((one for one in BACKENDS if one == backend), None)
+    if named is None:
         raise UsageError(f"no backend {backend!r}; known: {', '.join(BACKENDS)}")
-    if backend == "log" or backend == "stub":
-        return "log" if backend == "log" else "stub"
+    if named != "auto":
+        return named
     made = plan(image, boot.profile, ("hit",), wanted.hits) if wanted.hits else None
     hits = [p.function for p in made.probes if p.what == "hit"] if made is not None else []
     in_memory = any(f is not None and needs_memory(f, image.types) for f in hits)
-    return "stub" if boot.deterministic or in_memory else "log"
+    if boot.deterministic:
+        return "stub"
+    return "held" if in_memory else "log"
 
 
 def _by_stub(
@@ -201,8 +207,8 @@ def _by_stub(
     return _observed(recorder, boot, wanted, image)
 
 
-def _by_log(boot: Boot, wanted: Wanted, image: Image) -> tuple[OwnedRecorder, Observer]:
-    return _observed(LogRecorder(boot, image), boot, wanted, image)
+def _by_log(boot: Boot, wanted: Wanted, image: Image, pace: Pace) -> tuple[OwnedRecorder, Observer]:
+    return _observed(LogRecorder(boot, image, pace=pace), boot, wanted, image)
 
 
 def _observed(

@@ -9,6 +9,7 @@ import pytest
 
 from rcdbg.image.elf import Image
 from rcdbg.machine.deadline import Deadline
+from rcdbg.machine.log_pipe import LogPipe
 from rcdbg.model.kernel import DEFAULT_PROFILE
 from rcdbg.riscv.code import csr_written, instructions
 from rcdbg.trace import firmware, log_recorder
@@ -92,7 +93,7 @@ def test_a_reader_that_waits_makes_the_guest_wait_and_loses_nothing(
     limit = 64 << 10
     monkeypatch.setattr(log_recorder, "MAX_WAITING", limit)
     monkeypatch.setattr(log_recorder, "FAST_BYTES", log_recorder.CLOSE_BYTES)
-    with LogRecorder(boot, rcdbg_image, fast=True) as recorder:
+    with LogRecorder(boot, rcdbg_image, pace="fast") as recorder:
         recorder.watch(scan(rcdbg_image).ecalls)
         moments = recorder.moments()
         first = next(moments)
@@ -106,11 +107,12 @@ def test_a_reader_that_waits_makes_the_guest_wait_and_loses_nothing(
 
 def until_full(recorder: LogRecorder, limit: int) -> int:
     """Bytes that wait for us once there are as many as may be."""
-    deadline = Deadline(SECONDS)
-    with recorder._changed:
-        assert recorder._changed.wait_for(lambda: recorder._waiting >= limit, deadline.remaining)
+    deadline, log = Deadline(SECONDS), recorder._log
+    assert isinstance(log, LogPipe)
+    with log._changed:
+        assert log._changed.wait_for(lambda: log._kept >= limit, deadline.remaining)
         # The reader waits on the same condition, so there is no more to come.
-        return recorder._waiting
+        return log._kept
 
 
 def vectors_set(image: Image) -> Iterator[tuple[int, int]]:

@@ -221,7 +221,7 @@ def test_a_qemu_that_is_killed_is_no_end_of_the_kernel(
 
 def test_a_slow_consumer_loses_nothing(rcdbg_kernel: Path, rcdbg_image: Image) -> None:
     boot = Boot(rcdbg_kernel, "scenario=preempt ticks=5 interval=100000")
-    with LogRecorder(boot, rcdbg_image, fast=True) as recorder:
+    with LogRecorder(boot, rcdbg_image, pace="fast") as recorder:
         recorder.watch([*calls(rcdbg_image)])
         found = recorder.moments()
         first = next(found)
