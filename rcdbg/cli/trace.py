@@ -24,8 +24,9 @@ def add_to(commands: Any) -> None:
         "--backend",
         choices=BACKENDS,
         default="auto",
-        help="log: QEMU's log, the guest does not stop; stub: a stop at each event, with exact "
-        "time and memory; auto: what the events need (default)",
+        help="log: QEMU's log, the guest does not wait; held: it waits at each event, with exact "
+        "memory; stub: a stop at each event, with exact time and memory; auto: what the events "
+        "need (default)",
     )
     recording.add_argument(
         "--deterministic",

@@ -130,3 +130,13 @@ def test_endless_text_is_given_up(endless: bytes) -> None:
         assert list(parser.feed(endless * 64)) == []
         assert parser.unfinished <= MAX_STATE + 64 * len(endless)
     assert parser.strange > 0
+
+
+@pytest.mark.parametrize("status", ["", " fcsr     0000000000000000\n"])
+def test_registers_for_floating_point_are_passed_over(status: str) -> None:
+    floats = "".join(f" f{n}/ft{n:<6}{n:016x}" + ("\n" if n % 4 == 3 else "") for n in range(32))
+    log = (TRACE + STATE + status + floats + INTERRUPT) * 2
+    whole = items(log.encode())
+    assert whole == items((STATE + INTERRUPT).encode()) * 2
+    for cut in range(0, len(log), 7):
+        assert items(log[:cut].encode(), log[cut:].encode()) == whole

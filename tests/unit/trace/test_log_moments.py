@@ -104,3 +104,58 @@ def test_bound_time_is_that_of_timers_that_expired() -> None:
     more = (again, state(FUNCTION), MACHINE_TIMER, TIMER, state(VECTOR))
     found = [m.ticks for m in moments(*log, *more, maker=maker)]
     assert found == [0, 0, 0, 5000, 5000, 5000, 7000]
+
+
+def held(still: bool = True) -> MomentMaker:
+    return MomentMaker(WATCHED, held=lambda: lambda: still)
+
+
+def test_a_state_that_holds_the_hart_is_a_moment_at_once() -> None:
+    maker = held()
+    (moment,) = maker.see(state(FUNCTION), 5)
+    assert (moment.registers.pc, moment.ticks) == (FUNCTION, 5)
+    assert moment.memory_is_current()
+    assert moment.same_thread_runs()
+    assert list(maker.end()) == []
+    (moment,) = held(still=False).see(state(FUNCTION), 5)
+    assert not moment.memory_is_current()
+    assert not moment.same_thread_runs()
+
+
+INTERRUPTED = (state(FUNCTION), Stopped(FUNCTION), TIMER, state(VECTOR))
+
+
+def test_the_same_instant_after_an_interrupt_is_no_second_one() -> None:
+    maker = held()
+    log = (*INTERRUPTED, state(FUNCTION, sepc=FUNCTION, scause=5, mstatus=0), state(FUNCTION))
+    # What follows it is a second call with the same registers.
+    assert [m.registers.pc for m in moments(*log, maker=maker)] == [FUNCTION, VECTOR, FUNCTION]
+    assert maker.repeats == 1
+
+
+def test_another_thread_at_the_same_place_is_another_instant() -> None:
+    maker = held()
+    log = (*INTERRUPTED, state(FUNCTION, x2=0x1000), state(FUNCTION))
+    assert [m.registers.x[2] for m in moments(*log, maker=maker)][2:] == [0x1000]
+    assert maker.repeats == 1
+
+
+def test_a_register_that_the_trap_has_lost_is_seen() -> None:
+    maker = held()
+    found = moments(*INTERRUPTED, state(FUNCTION, x9=0xBAD), maker=maker)
+    assert [m.registers.pc for m in found] == [FUNCTION, VECTOR, FUNCTION]
+    assert found[-1].registers.x[9] == 0xBAD
+    assert maker.repeats == 0
+
+
+def test_a_state_that_is_left_again_and_again_is_one_instant() -> None:
+    maker = held()
+    log = (state(FUNCTION), Stopped(FUNCTION)) * 3
+    assert [m.registers.pc for m in moments(*log, state(FUNCTION), maker=maker)] == [FUNCTION]
+    assert maker.repeats == 3
+
+
+def test_a_trap_that_holds_nobody_has_no_memory() -> None:
+    (trap, function) = moments(FETCH_FAULT, state(FUNCTION), maker=held())
+    assert (trap.registers.pc, trap.memory_is_current()) == (VECTOR, False)
+    assert (function.registers.pc, function.memory_is_current()) == (FUNCTION, True)
