@@ -19,11 +19,10 @@ from gdbscripts.target import GdbTarget
 from rcdbg.cli.trace_record import BY_USER
 from rcdbg.errors import RcdbgError, TargetError
 from rcdbg.target.protocol import Ram, Registers
-from rcdbg.trace.moment import TIMEBASE_HZ, Moment
+from rcdbg.trace.moment import SHUT_DOWN, TIME_OVER, TIMEBASE_HZ, Moment
 from rcdbg.trace.observer import Observer
 from rcdbg.trace.record import TraceEnd, TraceEvent
 from rcdbg.trace.recording import COUNTED, EVENT_SEEN
-from rcdbg.trace.stub_recorder import SHUT_DOWN, TIME_OVER
 
 if TYPE_CHECKING:
     from rcdbg.trace.files import Sink

@@ -11,6 +11,7 @@ away the code that it has translated.
 import os
 import re
 import socket
+import struct
 import time
 
 PIECES = 36
@@ -59,52 +60,70 @@ def _room(size: int) -> int:
 
 
 class HeldLog:
-    """Our end of such a log: a duplicate of `file`. One thread reads it."""
+    """Our end of such a log: a duplicate of `file`. One thread reads it.
 
-    def __init__(self, file: int) -> None:
+    With `patience` a read that finds nothing for so many seconds gives up.
+    """
+
+    def __init__(self, file: int, patience: float | None = None) -> None:
         self._socket = socket.socket(fileno=os.dup(file))
+        # Not Python's own timeout: that of the host's kernel goes with MSG_WAITALL.
+        limit = struct.pack("@ll", *divmod(round((patience or 0) * 1_000_000), 1_000_000))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         self._waits = False
         self._has_tail: bool | None = None
         self._least = 0
+        self._cut = b""
 
-    def read(self) -> tuple[int, bytes]:
+    def read(self) -> tuple[int, bytes] | None:
         """Let the hart go on until it waits again: when (`time.monotonic_ns`) and what it logged.
 
         The hart waits if the text ends with its state; else it is some part of much other text, or
-        empty at the log's end.
+        empty at the log's end. None if there is nothing for as long as was agreed.
         """
-        waited = self._waits
+        waited, self._waits = self._waits, False
         # So much comes before the next state's end at the least: all of it in one call.
-        text = self._take(self._least, socket.MSG_WAITALL) if waited else b""
-        found = None
-        while not found and len(text) < _MUCH and (data := self._peek()):
+        data = self._take(self._least, socket.MSG_WAITALL) if waited else b""
+        text = data or b""
+        while data is not None and len(text) < _MUCH and (data := self._peek()):
             # Its pieces may come one by one, and the first ones be taken already.
-            before = text[1 - _STATE_END_BYTES :]
+            before = (self._cut + text)[1 - _STATE_END_BYTES :]
             found = _STATE_END.search(before + data)
-            text += self._take(found.end() - len(before) if found else len(data))
-        self._waits = found is not None
-        if self._waits and waited and not self._least:
+            text += self._take(found.end() - len(before) if found else len(data)) or b""
+            if found:
+                self._note_state(text if waited else b"")
+                break
+        self._cut = b"" if self._waits else (self._cut + text)[1 - _STATE_END_BYTES :]
+        return None if data is None and not text else (time.monotonic_ns(), text)
+
+    def _note_state(self, whole: bytes) -> None:
+        """A state is there; `whole` is what came since the last one, if it is known."""
+        self._waits = True
+        if whole and not self._least:
             # All but what may come between: a state's lines begin with a space.
-            own = [line for line in text.splitlines(keepends=True) if line.startswith(b" ")]
+            own = [line for line in whole.splitlines(keepends=True) if line.startswith(b" ")]
             self._least = sum(map(len, own)) - _STATE_END_BYTES
-        if self._waits and self._has_tail is None:
-            self._has_tail = self._peek().startswith(_TAIL)
-        return time.monotonic_ns(), text
+        if self._has_tail is None:
+            behind = self._peek()
+            self._has_tail = behind.startswith(_TAIL) if behind is not None else None
 
     @property
     def holds(self) -> bool:
         """Whether the hart still waits behind the state that was read last."""
         if not self._waits or not self._has_tail:
             return False
-        return _TAIL_END not in self._peek(socket.MSG_DONTWAIT)
+        return _TAIL_END not in (self._peek(socket.MSG_DONTWAIT) or b"")
 
-    def _peek(self, flags: int = 0) -> bytes:
+    def _peek(self, flags: int = 0) -> bytes | None:
         return self._take(_READ, socket.MSG_PEEK | flags)
 
-    def _take(self, size: int, flags: int = 0) -> bytes:
+    def _take(self, size: int, flags: int = 0) -> bytes | None:
+        """What is there; empty at the end, None if nothing came in time."""
         try:
             return self._socket.recv(size, flags)
-        except (BlockingIOError, ConnectionResetError):
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:
             return b""
 
     def close(self) -> None:

@@ -32,15 +32,16 @@ class LogPipe:
         self._thread = threading.Thread(target=self._drain, name="rcdbg-log", daemon=True)
         self._thread.start()
 
-    def read(self, *, wait: bool = True) -> tuple[int, bytes] | None:
+    def read(self, timeout: float | None = None) -> tuple[int, bytes] | None:
         """When it was read (`time.monotonic_ns`) and what was logged; empty at the end.
 
-        None if there is nothing yet and nobody wants to `wait`.
+        None if nothing comes within `timeout` seconds.
         """
         with self._changed:
-            if not wait and not self._chunks and not (self.unread and self._take()):
+            if timeout == 0 and not self._chunks and self.unread:
+                self._take()
+            if not self._changed.wait_for(lambda: self._chunks, timeout):
                 return None
-            self._changed.wait_for(lambda: self._chunks)
             when, data = self._chunks.popleft()
             self._kept -= len(data)
             self._changed.notify_all()

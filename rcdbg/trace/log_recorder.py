@@ -9,12 +9,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Literal, Self
 
 from rcdbg.errors import MachineError, UsageError
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.match import differs_from_memory
+from rcdbg.machine import timer
 from rcdbg.machine.held_log import HeldLog
 from rcdbg.machine.log_pipe import LogPipe
 from rcdbg.machine.qemu import LogConfig, Qemu
@@ -24,7 +26,7 @@ from rcdbg.trace.deterministic import replace_wfi, unstopped
 from rcdbg.trace.firmware import Firmware, digest, discover, firmware, kernel_start
 from rcdbg.trace.log_format import Item, LogParser, State, Stopped
 from rcdbg.trace.log_moments import MomentMaker, Watched
-from rcdbg.trace.moment import Clock, Moment
+from rcdbg.trace.moment import TIME_OVER, Clock, Moment
 from rcdbg.trace.run import NANOSECONDS_PER_TICK, Boot
 
 Pace = Literal["fast", "close", "held"]
@@ -37,6 +39,7 @@ MAX_WAITING = 64 << 20
 """Bytes of log that are kept for a slow consumer, if it may be far behind; then the guest waits."""
 
 _EXIT_SECONDS = 10.0
+_SILENCE_SECONDS = 0.5
 _STATE_BYTES = 1500
 _ECALL = 0x0000_0073
 _SYSTEM_OPCODE = 0x73
@@ -56,9 +59,17 @@ class LogRecorder:
 
     Time is "sampled": the host's clock when the log was read, which is up to the pace's distance
     late; or in a deterministic run "bound": the latest deadline of a timer known to have expired.
+    A guest that is silent until its own clock reaches `limit_ticks` is not waited for any longer.
     """
 
-    def __init__(self, boot: Boot, image: Image | None = None, *, pace: Pace = "close") -> None:
+    def __init__(
+        self,
+        boot: Boot,
+        image: Image | None = None,
+        *,
+        pace: Pace = "close",
+        limit_ticks: int | None = None,
+    ) -> None:
         self.name = "held" if pace == "held" else "log"
         self.image = image or load_image(boot.kernel)
         self.clock: Clock = "bound" if boot.deterministic else "sampled"
@@ -70,6 +81,8 @@ class LogRecorder:
         self.firmware: Firmware
         self._boot = boot
         self._pace = pace
+        self._limit = limit_ticks
+        self._is_late = False
         self._parser = LogParser()
         self._maker: MomentMaker | None = None
         self._registers: Registers | None = None
@@ -138,7 +151,7 @@ class LogRecorder:
         if maker is None or file is None or self._log is not None:
             raise UsageError("a recorder's moments are asked for once, after `watch`")
         if self._pace == "held":
-            self._log = HeldLog(file)
+            self._log = HeldLog(file, self._patience)
         else:
             self._log = LogPipe(file, MAX_WAITING if self._pace == "fast" else 1)
         self._start = time.monotonic_ns()
@@ -157,7 +170,7 @@ class LogRecorder:
             self._reads += 1
             if isinstance(self._log, HeldLog):
                 self._log.close()
-        if not self._closed:
+        if not self._closed and not self.ended:
             self.exit_status = self.qemu.wait(_EXIT_SECONDS)
             if self.exit_status < 0 and not self._closed:
                 raise MachineError(f"QEMU was killed by signal {-self.exit_status}")
@@ -286,9 +299,16 @@ class LogRecorder:
         assert log is not None
         while not self._at_end:
             self._reads += 1
-            read = log.read(wait=wait) if isinstance(log, LogPipe) else log.read()
-            if read is None:
+            if isinstance(log, LogPipe):
+                read = log.read(self._patience if wait else 0)
+            else:
+                read = log.read()
+            if read is None and not wait:
                 return False
+            if read is None:
+                self._at_end = self._is_over()
+                continue
+            self._is_late = False
             when, data = read
             self._at_end = not data
             ticks = None if maker.bound else (when - self._start) // NANOSECONDS_PER_TICK
@@ -296,4 +316,23 @@ class LogRecorder:
             self._to_come.extend((ticks, item) for item in items)
             if items:
                 return True
+        return False
+
+    @property
+    def _patience(self) -> float | None:
+        """Seconds without a word after which we look at the guest's clock."""
+        return None if self._limit is None else _SILENCE_SECONDS
+
+    def _is_over(self) -> bool:
+        """Whether the guest's time was over when we last looked, and nothing has come since."""
+        if self._is_late:
+            self.ended = TIME_OVER
+            return True
+        # It may end just now.
+        with suppress(MachineError):
+            address = timer.mtime_address(self.qemu.monitor.hmp)
+            now = None
+            if address is not None:
+                now = timer.parse_dump(self.qemu.monitor.hmp(timer.dump_command(address)))
+            self._is_late = now is not None and now >= (self._limit or 0)
         return False

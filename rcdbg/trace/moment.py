@@ -18,6 +18,10 @@ Clock = Literal["exact", "sampled", "bound"]
 the instant was heard of; or only known not to be earlier, from timers that had expired."""
 
 
+SHUT_DOWN, TIME_OVER = "the machine was shut down", "the time was over"
+"""Why there are no more moments."""
+
+
 def _always() -> bool:
     return True
 

@@ -11,13 +11,13 @@ from rcdbg.target.protocol import Ram, Registers, Target
 from rcdbg.trace.arguments import needs_memory
 from rcdbg.trace.kinds import DEFAULT_KINDS
 from rcdbg.trace.log_recorder import LogRecorder, Pace
-from rcdbg.trace.moment import TIMEBASE_HZ, Recorder
+from rcdbg.trace.moment import SHUT_DOWN, TIME_OVER, TIMEBASE_HZ, Recorder
 from rcdbg.trace.observer import Observer
 from rcdbg.trace.probes import plan
 from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
 from rcdbg.trace.replay_recorder import ReplayRecorder
 from rcdbg.trace.run import Boot, Run
-from rcdbg.trace.stub_recorder import SHUT_DOWN, TIME_OVER, StubRecorder
+from rcdbg.trace.stub_recorder import StubRecorder
 
 Backend = Literal["auto", "log", "held", "stub"]
 
@@ -164,7 +164,7 @@ def record(
     recorder, observer = (
         _by_stub(boot, wanted, until, image)
         if chosen == "stub"
-        else _by_log(boot, wanted, image, "held" if chosen == "held" else "close")
+        else _by_log(boot, wanted, until, image, "held" if chosen == "held" else "close")
     )
     header = TraceHeader(
         backend=recorder.name,
@@ -207,8 +207,11 @@ def _by_stub(
     return _observed(recorder, boot, wanted, image)
 
 
-def _by_log(boot: Boot, wanted: Wanted, image: Image, pace: Pace) -> tuple[OwnedRecorder, Observer]:
-    return _observed(LogRecorder(boot, image, pace=pace), boot, wanted, image)
+def _by_log(
+    boot: Boot, wanted: Wanted, until: Until, image: Image, pace: Pace
+) -> tuple[OwnedRecorder, Observer]:
+    recorder = LogRecorder(boot, image, pace=pace, limit_ticks=until.ticks)
+    return _observed(recorder, boot, wanted, image)
 
 
 def _observed(

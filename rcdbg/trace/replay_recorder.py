@@ -15,9 +15,9 @@ from rcdbg.machine.deadline import DeadlineError
 from rcdbg.machine.qemu import Qemu
 from rcdbg.target.protocol import Target
 from rcdbg.trace.deterministic import Tape, replace_wfi, unstopped
-from rcdbg.trace.moment import Clock, Moment
+from rcdbg.trace.moment import TIME_OVER, Clock, Moment
 from rcdbg.trace.run import NANOSECONDS_PER_INSTRUCTION, NANOSECONDS_PER_TICK, Boot, Run
-from rcdbg.trace.stub_recorder import TIME_OVER, StubRecorder
+from rcdbg.trace.stub_recorder import StubRecorder
 
 _FIRST_TICKS = 20_000_000
 _GROWTH = 4

@@ -19,15 +19,13 @@ from rcdbg.riscv import sv39
 from rcdbg.riscv.code import size_of
 from rcdbg.riscv.compute import Computed, computed
 from rcdbg.target.protocol import Registers, Target
-from rcdbg.trace.moment import Clock, Moment
+from rcdbg.trace.moment import SHUT_DOWN, TIME_OVER, Clock, Moment
 from rcdbg.trace.run import (
     NANOSECONDS_PER_INSTRUCTION,
     NANOSECONDS_PER_TICK,
     Boot,
     Run,
 )
-
-SHUT_DOWN, TIME_OVER = "the machine was shut down", "the time was over"
 
 _CSRS = ("satp", "sstatus", "sepc", "scause", "stval")
 _CYCLES = "mcycle"

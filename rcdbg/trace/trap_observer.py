@@ -14,6 +14,7 @@ from rcdbg.trace.thread_map import KnownThread
 ASTRAY = "its sp is outside of its stack"
 
 INFERRED = "from what came of it: no function told"
+UNTOLD = "the recording ends before it is known which thread goes on"
 
 _ASKED_FOR = frozenset({3, 8, 9})
 """Exceptions by which code gives up the hart of itself: ebreak, and ecalls."""
@@ -119,7 +120,7 @@ class TrapObserver:
             "privilege": _came_from(moment),
             "depth": depth,
         }
-        scene.emit("trap_leave", moment, fields, before)
+        scene.emit("trap_leave", moment, fields, before, () if sp is not None else (UNTOLD,))
         if depth > 1 and sp is not None and scene.on_trap_stack(sp):
             scene.traps.pop()
             return

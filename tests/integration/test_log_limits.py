@@ -15,6 +15,8 @@ from rcdbg.riscv.code import csr_written, instructions
 from rcdbg.trace import firmware, log_recorder
 from rcdbg.trace.firmware import Firmware
 from rcdbg.trace.log_recorder import LogRecorder
+from rcdbg.trace.moment import TIME_OVER
+from rcdbg.trace.recording import Until, Wanted, record
 from rcdbg.trace.run import Boot
 from rcdbg.trace.scan import scan
 
@@ -25,6 +27,7 @@ BREAKPOINT, INSTRUCTION_PAGE_FAULT = 3, 12
 MANY = 2000
 """Traps: more than the log's pipe and the reader's buffer hold."""
 FAST = "interval=100000"
+GUEST_TICKS = 15_000_000
 DAMAGED = {
     "nothing": "",
     "no JSON": "{",
@@ -157,3 +160,21 @@ def test_a_kernel_whose_stvec_is_nonsense_can_be_recorded_and_ended(
     assert set(traps[1:]) == {(INSTRUCTION_PAGE_FAULT, 0)}
     assert recorder.console.replace("\r\n", "\n").endswith(text)
     assert text.endswith("\n")
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+@pytest.mark.parametrize("backend", ["log", "held"])
+def test_guest_time_ends_though_the_kernel_is_silent(
+    rcdbg_kernel: Path, backend: str, deterministic: bool
+) -> None:
+    append = "scenario=preempt interval=1000000000000"
+    boot = Boot(rcdbg_kernel, append, deterministic=deterministic)
+    until = Until(ticks=GUEST_TICKS)
+    kinds = ("thread_add", "trap_enter", "trap_leave")
+    with record(boot, Wanted(kinds), backend=backend, until=until) as recording:
+        events = list(recording)
+    assert [event.kind for event in events] == [*["thread_add"] * 3, "trap_leave"]
+    assert recording.end is not None
+    assert recording.end.why == TIME_OVER
+    # Who goes on can be read from memory while the guest waits there.
+    assert bool(events[-1].marks) == (backend == "log")

@@ -5,7 +5,8 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -103,11 +104,14 @@ def written(*texts: str, by_line: bool = False) -> Iterator[tuple[HeldLog, Calla
             writer.join()
 
 
+def read(log: HeldLog) -> bytes:
+    found = log.read()
+    assert found is not None
+    return found[1]
+
+
 def rest(log: HeldLog) -> bytes:
-    found = b""
-    while text := log.read()[1]:
-        found += text
-    return found
+    return b"".join(iter(partial(read, log), b""))
 
 
 def test_the_pieces_are_those_of_qemu() -> None:
@@ -121,7 +125,7 @@ def test_the_pieces_are_those_of_qemu() -> None:
 def test_what_is_written_waits_at_each_state(record: str) -> None:
     with written(*(record for _ in range(5))) as (log, executed):
         for number in range(5):
-            _, text = log.read()
+            text = read(log)
             assert text.decode("ascii").endswith(STATE)
             assert executed() == number
             assert log.holds
@@ -131,7 +135,7 @@ def test_what_is_written_waits_at_each_state(record: str) -> None:
 
 def test_who_writes_by_the_line_is_not_held_and_that_is_said() -> None:
     with written(RECORD, by_line=True) as (log, executed):
-        log.read()
+        read(log)
         assert executed() == 1
         assert not log.holds
 
@@ -139,7 +143,7 @@ def test_who_writes_by_the_line_is_not_held_and_that_is_said() -> None:
 @pytest.mark.parametrize("after", [TRACE, "", INTERRUPT])
 def test_a_state_that_nothing_follows_holds_nobody(after: str) -> None:
     with written(TRACE + STATE + after) as (log, _):
-        _, text = log.read()
+        text = read(log)
         assert text.decode("ascii") == TRACE + STATE
         assert not log.holds
         assert rest(log).decode("ascii") == after
@@ -157,7 +161,7 @@ def test_nothing_is_lost_whatever_comes_between(
     with written(*texts, last) as (log, executed):
         seen = ""
         for number in range(len(parts)):
-            seen += log.read()[1].decode("ascii")
+            seen += read(log).decode("ascii")
             assert seen.endswith(STATE)
             assert log.holds
             assert executed() == number
@@ -166,12 +170,26 @@ def test_nothing_is_lost_whatever_comes_between(
 
 def test_much_that_is_no_state_comes_as_well() -> None:
     with written(INTERRUPT * 500, RECORD) as (log, _):
-        first = log.read()[1].decode("ascii")
+        first = read(log).decode("ascii")
         assert INTERRUPT in first
         assert first + rest(log).decode("ascii") == INTERRUPT * 500 + RECORD
 
 
 def test_an_end_in_the_middle_is_an_end() -> None:
     with written(RECORD, TRACE + STATE[:700]) as (log, _):
-        log.read()
+        read(log)
         assert rest(log).decode("ascii") == FLOATS + TRACE + STATE[:700]
+
+
+@pytest.mark.parametrize("missing", range(1, 30, 3))
+def test_a_pause_in_the_middle_of_a_state_takes_nothing_from_it(missing: int) -> None:
+    ours, theirs = log_socket()
+    with ours, theirs, closing(HeldLog(ours.fileno(), patience=0.01)) as log:
+        for text in (TRACE + STATE, FLOATS + TRACE + STATE, FLOATS + TRACE + STATE):
+            data = text.encode("ascii")
+            theirs.send(data[:-missing])
+            seen = read(log)
+            assert log.read() is None
+            assert not log.holds
+            theirs.send(data[-missing:])
+            assert seen + read(log) == data
