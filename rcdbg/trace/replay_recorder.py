@@ -60,14 +60,19 @@ class ReplayRecorder:
         """QEMU's exit status in the recording; None if that was cut off."""
 
     @property
+    def run(self) -> Run:
+        """The machine that replays, after `watch`. A longer replay is another one."""
+        return self._replay.run
+
+    @property
     def target(self) -> Target:
-        """The guest's memory, after `watch`. A longer replay has another one."""
-        return self._replay.run.target
+        """The guest's memory, after `watch`."""
+        return self.run.target
 
     @property
     def console(self) -> str:
         """What the firmware and the kernel have printed so far."""
-        return self._replay.run.console
+        return self.run.console
 
     @property
     def _replay(self) -> StubRecorder:

@@ -15,6 +15,7 @@ from rcdbg.trace.files import read_trace
 from rcdbg.trace.kinds import parse_kinds
 from rcdbg.trace.record import in_order
 from rcdbg.trace.recording import Wanted, record
+from rcdbg.trace.replay_recorder import ReplayRecorder
 from rcdbg.trace.run import Boot, Run
 from tests.support.in_gdb import InGdb, documents
 
@@ -51,6 +52,26 @@ def test_the_events_are_those_of_the_stub_recorder(
     assert not found.notes
     assert in_order(by_gdb.events)
     assert (by_gdb.header.backend, by_gdb.header.clock) == ("gdb", "exact")
+    assert by_gdb.end is not None
+    assert by_gdb.end.lost == 0
+
+
+@pytest.mark.parametrize("scenario", ["sleepers", "preempt ticks=10"])
+def test_a_fast_timer_makes_no_difference_in_a_replay(
+    gdb: str, rcdbg_kernel: Path, tmp_path: Path, scenario: str
+) -> None:
+    """The same run, recorded once and replayed for each: the same events at the same instants."""
+    boot = Boot(rcdbg_kernel, f"scenario={scenario} interval=100000", deterministic=True)
+    file, kinds = tmp_path / "gdb.jsonl", "traps,threads,satp,firmware"
+    with record(boot, Wanted(parse_kinds(kinds)), backend="stub") as recording:
+        by_stub = list(recording)
+    with ReplayRecorder(boot) as replay:
+        replay.watch(())
+        InGdb(gdb, replay.run).call(f"rc trace --events {kinds} -o {file}")
+    by_gdb = read_trace(file)
+    assert compare((recording.header, by_stub), (by_gdb.header, by_gdb.events)).divergence is None
+    assert [event.ticks for event in by_gdb.events] == [event.ticks for event in by_stub]
+    assert sum(bool(event.fields.get("interrupt")) for event in by_stub) > 5
     assert by_gdb.end is not None
     assert by_gdb.end.lost == 0
 
