@@ -1,11 +1,7 @@
 """The recorder at which the guest waits: its memory, against stops and what the kernel counts."""
 
-import gc
 import hashlib
-import os
 import re
-import signal
-import threading
 from itertools import islice
 from pathlib import Path
 
@@ -127,37 +123,6 @@ def test_text_that_arguments_point_to_is_what_the_console_shows(rcdbg_kernel: Pa
     text = "".join(str(call.fields["arguments"]["text"]) for call in calls)
     assert "scenario threads passed" in text
     assert console.endswith(text)
-
-
-def test_it_can_be_ended_and_leaves_nothing(rcdbg_kernel: Path, rcdbg_image: Image) -> None:
-    descriptors = len(list(Path("/proc/self/fd").iterdir()))
-    boot = Boot(rcdbg_kernel, f"scenario=preempt {FAST}")
-    with LogRecorder(boot, rcdbg_image, pace="held") as recorder:
-        recorder.watch([vector(rcdbg_image)])
-        found = recorder.moments()
-        times = [next(found).ticks or 0 for _ in range(5)]
-        assert times == sorted(times)
-        pid, directory = recorder.qemu.pid, recorder.qemu.directory
-        threading.Timer(0.1, recorder.close).start()
-        # Nothing but `close` can end this.
-        assert all(moment.registers.pc == vector(rcdbg_image) for moment in found)
-    assert not Path(f"/proc/{pid}").exists()
-    assert not directory.exists()
-    del recorder, found
-    gc.collect()
-    assert len(list(Path("/proc/self/fd").iterdir())) <= descriptors
-
-
-def test_a_qemu_that_is_killed_while_it_waits(rcdbg_kernel: Path, rcdbg_image: Image) -> None:
-    boot = Boot(rcdbg_kernel, f"scenario=preempt {FAST}")
-    with LogRecorder(boot, rcdbg_image, pace="held") as recorder:
-        recorder.watch([vector(rcdbg_image)])
-        found = recorder.moments()
-        moment = next(found)
-        os.kill(recorder.qemu.pid, signal.SIGKILL)
-        with pytest.raises(MachineError, match="killed by signal 9"):
-            list(found)
-        assert not moment.memory_is_current()
 
 
 def test_a_qemu_that_does_not_start_says_why(rcdbg_kernel: Path) -> None:

@@ -22,7 +22,7 @@ from rcdbg.model.kernel import DEFAULT_PROFILE
 from rcdbg.riscv.code import instructions
 from rcdbg.target.protocol import Registers
 from rcdbg.trace.deterministic import replace_wfi, unstopped
-from rcdbg.trace.log_recorder import LogRecorder
+from rcdbg.trace.log_recorder import LogRecorder, Pace
 from rcdbg.trace.run import Boot
 
 ECALL = 0x73
@@ -30,6 +30,7 @@ PUTCHAR = 1
 FAST = "interval=100000"
 SECONDS = 60
 RUNS = 20
+PACES: tuple[Pace, ...] = ("close", "held")
 SAME = ("satp", "stvec", "scause", "sepc", "stval", "sscratch", "sstatus", "sie", "sip")
 BUSY = [sys.executable, "-c", "while True: pass"]
 
@@ -185,10 +186,13 @@ def test_a_deterministic_run_is_always_the_same(rcdbg_kernel: Path, rcdbg_image:
             assert story() == first
 
 
-def test_a_kernel_that_never_ends_is_ended(rcdbg_kernel: Path, rcdbg_image: Image) -> None:
+@pytest.mark.parametrize("pace", PACES)
+def test_a_kernel_that_never_ends_is_ended(
+    rcdbg_kernel: Path, rcdbg_image: Image, pace: Pace
+) -> None:
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
     boot = Boot(rcdbg_kernel, "scenario=preempt interval=100000")
-    with LogRecorder(boot, rcdbg_image) as recorder:
+    with LogRecorder(boot, rcdbg_image, pace=pace) as recorder:
         recorder.watch([vector(rcdbg_image)])
         found = recorder.moments()
         times = [next(found).ticks or 0 for _ in range(5)]
@@ -206,17 +210,19 @@ def test_a_kernel_that_never_ends_is_ended(rcdbg_kernel: Path, rcdbg_image: Imag
     assert not [t for t in threading.enumerate() if t.name == "rcdbg-log"]
 
 
+@pytest.mark.parametrize("pace", PACES)
 def test_a_qemu_that_is_killed_is_no_end_of_the_kernel(
-    rcdbg_kernel: Path, rcdbg_image: Image
+    rcdbg_kernel: Path, rcdbg_image: Image, pace: Pace
 ) -> None:
     boot = Boot(rcdbg_kernel, "scenario=preempt interval=100000")
-    with LogRecorder(boot, rcdbg_image) as recorder:
+    with LogRecorder(boot, rcdbg_image, pace=pace) as recorder:
         recorder.watch([vector(rcdbg_image)])
         found = recorder.moments()
-        next(found)
+        moment = next(found)
         os.kill(recorder.qemu.pid, signal.SIGKILL)
         with pytest.raises(MachineError, match="killed by signal 9"):
             list(found)
+        assert not moment.memory_is_current()
 
 
 def test_a_slow_consumer_loses_nothing(rcdbg_kernel: Path, rcdbg_image: Image) -> None:

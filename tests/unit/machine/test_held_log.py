@@ -13,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcdbg.machine.held_log import HeldLog, log_socket
-from tests.unit.trace.test_log_format import INTERRUPT, STATE, STOPPED, TRACE
+from tests.unit.trace.test_log_format import FLOATS, INTERRUPT, STATE, STOPPED, TRACE
 
 SECONDS = 20
-FLOATS = "".join(f" f{n}/ft{n:<6}{n:016x}" + ("\n" if n % 4 == 3 else "") for n in range(32))
 STATUS = " fcsr     0000000000000000\n"
 """A line that QEMU 10 has in front of these registers."""
 RECORD = TRACE + STATE + FLOATS

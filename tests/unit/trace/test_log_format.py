@@ -49,6 +49,7 @@ STATE = """\
  x28/t3   ffffffff80252210 x29/t4   0000000000000002 x30/t5   0000000000000210 x31/t6   00000000000000e0
 """  # noqa: E501
 
+FLOATS = "".join(f" f{n}/ft{n:<6}{n:016x}" + ("\n" if n % 4 == 3 else "") for n in range(32))
 INTERRUPT = (
     "riscv_cpu_do_interrupt: hart:0, async:1, cause:0000000000000005, "
     "epc:0xffffffff80209578, tval:0x0000000000000000, desc=s_timer\n"
@@ -134,8 +135,7 @@ def test_endless_text_is_given_up(endless: bytes) -> None:
 
 @pytest.mark.parametrize("status", ["", " fcsr     0000000000000000\n"])
 def test_registers_for_floating_point_are_passed_over(status: str) -> None:
-    floats = "".join(f" f{n}/ft{n:<6}{n:016x}" + ("\n" if n % 4 == 3 else "") for n in range(32))
-    log = (TRACE + STATE + status + floats + INTERRUPT) * 2
+    log = (TRACE + STATE + status + FLOATS + INTERRUPT) * 2
     whole = items(log.encode())
     assert whole == items((STATE + INTERRUPT).encode()) * 2
     for cut in range(0, len(log), 7):
