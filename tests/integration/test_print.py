@@ -14,8 +14,6 @@ from elftools.elf.sections import SymbolTableSection
 from rcdbg.image.types import BaseType
 from rcdbg.model.inspect import Node
 from rcdbg.model.path import complete, statics
-from rcdbg.pytest_plugin import BootKernel
-from rcdbg.trace.events import trap
 from rcdbg.trace.run import Run
 from rcdbg.views.printed import print_answer, read_path
 from tests.support.in_gdb import TIMEOUT, InGdb, documents
@@ -50,14 +48,6 @@ current = dig(static, 'current_thread')
 word = gdb.selected_inferior().read_memory(int(current.address), 8)
 thread(int.from_bytes(bytes(word), 'little'))
 """
-
-
-@pytest.fixture
-def run(rcdbg_boot: BootKernel) -> Run:
-    run = rcdbg_boot("preempt", "interval=20000")
-    for _ in range(3):
-        run.until(trap("timer"))
-    return run
 
 
 def symbol_address(run: Run, name: str) -> int:

@@ -35,15 +35,6 @@ from tests.support.in_gdb import TIMEOUT, InGdb, documents
 pytestmark = pytest.mark.every_kernel
 
 
-@pytest.fixture
-def run(rcdbg_boot: BootKernel) -> Run:
-    """Stopped at its third timer tick, with three threads."""
-    run = rcdbg_boot("preempt", "interval=20000")
-    for _ in range(3):
-        run.until(trap("timer"))
-    return run
-
-
 def addresses(kernel: Kernel) -> list[int]:
     """Mapped code, mapped data, an unmapped one, one that is none."""
     return [kernel.registers.pc, kernel.registers.sp, 0x1234, 1 << 63, (1 << 64) - 1]
