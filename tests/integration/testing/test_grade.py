@@ -29,6 +29,8 @@ def test_own_ways(rcdbg_kernel, rcdbg_boot):
     if name == "crash":
         rcdbg_boot("preempt").until(switch(to=1))
         os.kill(os.getpid(), signal.SIGKILL)
+    if name == "hang":
+        time.sleep(10**6)
 """
 
 ENDLESS = """
@@ -64,7 +66,7 @@ def kernels(tmp_path: Path, rcdbg_kernel: Path) -> Path:
     """
     folder = tmp_path / "kernels"
     folder.mkdir()
-    for name in ("right", "wrong", "crash"):
+    for name in ("right", "wrong", "crash", "hang"):
         (folder / name).symlink_to(rcdbg_kernel.absolute())
     (folder / "text").write_text("no kernel at all")
     suite = tmp_path / "suite"
