@@ -5,6 +5,7 @@ import pytest
 from rcdbg.pytest_plugin import BootKernel
 from rcdbg.trace.events import trap
 from rcdbg.trace.run import Run
+from tests.conftest import MEMORY
 from tests.support.frozen import Frozen
 from tests.support.in_gdb import GDBS, InGdb
 
@@ -19,9 +20,9 @@ def frozen(rcdbg_boot: BootKernel) -> Frozen:
 
 
 @pytest.fixture
-def run(rcdbg_boot: BootKernel) -> Run:
-    """Three threads that are preempted, stopped at the third tick."""
-    run = rcdbg_boot("preempt", "interval=20000")
+def run(request: pytest.FixtureRequest, rcdbg_boot: BootKernel) -> Run:
+    """Three threads that are preempted, stopped at the third tick; a parameter is the memory."""
+    run = rcdbg_boot("preempt", "interval=20000", getattr(request, "param", MEMORY))
     for _ in range(3):
         run.until(trap("timer"))
     return run

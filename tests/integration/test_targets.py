@@ -50,6 +50,7 @@ def through(run: Run, target: Target) -> list[dict[str, Any]]:
     return answers(Kernel.now(run.image, target))
 
 
+@pytest.mark.parametrize("run", ["128M"], indirect=True)
 def test_fake_stub_and_snapshot_say_the_same_as_shared_memory(run: Run) -> None:
     expected = answers(run.kernel())
     memory, base = run.qemu.ram.memory, run.qemu.ram.base
@@ -100,6 +101,7 @@ def test_gdb_says_the_same_and_so_does_its_snapshot(
     assert snapshot.others["mstatus"] & live.SSTATUS_MASK == kernel.csr("sstatus")
 
 
+@pytest.mark.one_kernel
 def test_wrong_snapshot_commands_in_gdb(gdb: str, run: Run) -> None:
     wrong = ["rc snapshot", "rc snapshot a b", "rc snapshot /nowhere/a", "rc snapshot a --memory x"]
     lines = InGdb(gdb, run).call(*wrong).stderr.splitlines()
@@ -292,6 +294,7 @@ def test_attach_leaves_a_running_guest_running(stranger: Run, rcdbg_kernel: Path
     assert not is_running(stranger)
 
 
+@pytest.mark.one_kernel
 def test_attach_over_tcp(stranger: Run, rcdbg_kernel: Path) -> None:
     """As to `qemu -gdb tcp::PORT`: QEMU itself says on which port it waits."""
     monitor = stranger.qemu.monitor
@@ -315,6 +318,7 @@ def test_attach_over_tcp(stranger: Run, rcdbg_kernel: Path) -> None:
     assert f"no gdb stub at {address}: Connection refused" in said
 
 
+@pytest.mark.one_kernel
 def test_attach_with_the_wrong_elf_or_to_nothing(
     stranger: Run, rcdbg_kernel: Path, tmp_path: Path
 ) -> None:
@@ -382,6 +386,7 @@ def test_a_snapshot_file_is_enough(rcdbg_kernel: Path, tmp_path: Path) -> None:
     assert "not a snapshot" in one_line(rcdbg("show", "--snapshot", rcdbg_kernel))
 
 
+@pytest.mark.one_kernel
 def test_live_on_the_command_line(rcdbg_kernel: Path) -> None:
     words = ("--live", "--scenario", "preempt", "--kernel", rcdbg_kernel)
     done = rcdbg("show", "threads", "--json", *words)
