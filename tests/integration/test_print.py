@@ -149,6 +149,7 @@ def test_rc_print_completes_by_tab(gdb: str, run: Run) -> None:
         assert line in text.splitlines()
 
 
+@pytest.mark.one_kernel
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -177,6 +178,7 @@ def rcdbg(*arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.one_kernel
 def test_rcdbg_print(rcdbg_kernel: Path) -> None:
     common = ("--kernel", str(rcdbg_kernel), "--scenario", "preempt")
     done = rcdbg("print", "PROCESSOR.current_thread", "--depth", "1", *common)
@@ -216,6 +218,7 @@ def test_types_complete_what_a_stop_completes(run: Run) -> None:
         assert offered == complete(image, path, kernel)
 
 
+@pytest.mark.one_kernel
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

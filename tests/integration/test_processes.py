@@ -17,6 +17,7 @@ from rcdbg.pytest_plugin import BootKernel
 from rcdbg.riscv import sv39
 from rcdbg.trace.events import trap
 from rcdbg.trace.run import Run
+from tests.conftest import MEMORY
 from tests.integration.test_cli import rcdbg
 from tests.support.in_gdb import InGdb
 
@@ -169,9 +170,10 @@ def test_call_stacks_are_read_in_each_threads_own_memory(stopped: Run, current: 
             assert stacks[thread].thread.stack_deepest
 
 
+@pytest.mark.one_kernel
 def test_on_the_command_line(rcdbg_kernel: object) -> None:
     place = ("--kernel", str(rcdbg_kernel), "--scenario", "processes", "--append",
-             "interval=100000", "--at", "handle_interrupt:6")  # fmt: skip
+             "interval=100000", "--at", "handle_interrupt:6", "--memory", MEMORY)  # fmt: skip
     threads = rcdbg("show", "threads", *place).stdout
     assert re.search(r"\b3 .*\buser\b", threads)
     for number in "123":
