@@ -152,7 +152,9 @@ def test_a_suite_that_cannot_be_imported_is_told_for_each(kernels: Path, tmp_pat
 
 
 def test_a_grading_that_is_broken_off_tells_what_it_has(kernels: Path, tmp_path: Path) -> None:
+    # In what a shell starts in the background (`make test &`), SIGINT is ignored from the start.
     start = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
         "from rcdbg.cli.main import main; sys.exit(main())"
     )
