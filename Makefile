@@ -12,6 +12,9 @@ STAMPS := .make
 SYSTEM := $(STAMPS)/system
 PACKAGES := $(STAMPS)/packages
 
+# Tests at once, and a worker without any left takes them from another.
+JOBS := -n auto --maxprocesses 4 --dist worksteal
+
 .PHONY: help run test setup kernel lint lint-python lint-kernel test-kernel test-unit \
 	test-integration mutants bench fuzz docs clean
 
@@ -57,11 +60,14 @@ lint-kernel: $(SYSTEM) ## rustfmt and clippy
 test-kernel: $(SYSTEM) ## the kernel's algorithms, on the host
 	kernel/build.sh test
 
+# They start a thousand Python processes: what one has compiled is there for the others.
+test-unit test-integration mutants fuzz: export PYTHONDONTWRITEBYTECODE :=
+
 test-unit: $(PACKAGES) ## tests without QEMU
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest $(JOBS) tests/unit
 
 test-integration: $(PACKAGES) kernel ## tests on the real kernel, in QEMU and with both gdbs
-	$(BIN)/pytest tests/integration tests/traces
+	$(BIN)/pytest $(JOBS) tests/integration tests/traces
 
 mutants: $(PACKAGES) kernel ## kernels with a fault each: the tests in tests/traces must name it
 	$(PYTHON) -m tests.mutants $(ARGS)

@@ -1,7 +1,13 @@
-"""Markers, and how hypothesis looks for counterexamples."""
+"""Markers, how hypothesis looks for counterexamples, and how much memory a kernel gets."""
+
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from rcdbg.pytest_plugin import BootKernel
+
+MEMORY = "32M"
 
 # A busy machine must not fail a test, and the same tests must not fail at one time and pass at
 # another: so no deadlines, and the same examples each time. `--hypothesis-profile=explore` looks
@@ -17,3 +23,27 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "every_kernel: holds for every kernel of the kind; also run on the variants of ours",
     )
+    config.addinivalue_line(
+        "markers",
+        "one_kernel: of these tests, one of options and words, in which kernels do not differ",
+    )
+
+
+@pytest.fixture
+def rcdbg_boot(rcdbg_boot: BootKernel) -> BootKernel:
+    """The plugin's fixture, for machines with MEMORY where a test does not say how much.
+
+    A kernel maps all of its memory page by page before it does anything else, and each process of
+    it does so again: of the plugin's 128 MiB that is most of the time that many tests take.
+    """
+
+    def boot(
+        scenario: str | None = None,
+        append: str = "",
+        memory: str = MEMORY,
+        *more: Any,
+        **named: Any,
+    ) -> Any:
+        return rcdbg_boot(scenario, append, memory, *more, **named)
+
+    return boot

@@ -21,6 +21,9 @@ _KINDS = {_STT_NOTYPE: "label", _STT_OBJECT: "data", _STT_FUNC: "code"}
 
 _LLVM_SUFFIX = re.compile(r"(\.llvm\.\d+|\.\d+)+$")
 
+_BRACKETS = {s: re.compile(rf"->|[<>()\[\]{{}}]|{s}") for s in ("::", " as ")}
+"""What matters to a text that is split by a separator; the bracket of an arrow is none."""
+
 _LISTED = 6
 """How many candidates an error message names."""
 
@@ -229,19 +232,18 @@ def _closing(text: str, start: int) -> int:
 
 def _split(text: str, separator: str) -> list[str]:
     """`text` split where the separator stands outside of all brackets."""
-    parts, depth, start, index = [], 0, 0, 0
-    while index < len(text):
-        letter = text[index]
-        if letter in "<([{":
-            depth += 1
-        elif letter in ")]}" or (letter == ">" and text[index - 1 : index] != "-"):
-            depth -= 1
-        if depth == 0 and text.startswith(separator, index):
-            parts.append(text[start:index])
-            index += len(separator)
-            start = index
-            continue
-        index += 1
+    parts, depth, start = [], 0, 0
+    for match in _BRACKETS[separator].finditer(text):
+        match match[0]:
+            case "<" | "(" | "[" | "{":
+                depth += 1
+            case ">" | ")" | "]" | "}":
+                depth -= 1
+            case "->":
+                pass
+            case _ if depth == 0:
+                parts.append(text[start : match.start()])
+                start = match.end()
     parts.append(text[start:])
     return parts
 

@@ -7,6 +7,7 @@ in `Plan.unseen`, in words, and the rest is recorded.
 import fnmatch
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from rcdbg.errors import UsageError
@@ -251,21 +252,27 @@ class _Planner:
 
 def functions_named(image: Image, name: str) -> list[Function]:
     """The functions `Type::function`, or `Trait::function` of any type; all of a generic one."""
-    wanted = name.split("::")
-    return [f for f in image.functions if wanted in (_last_two(f.path), _of_trait(f.path))]
+    return [*_by_name(image).get(tuple(name.split("::")), ())]
 
 
-def _last_two(path: str) -> list[str]:
-    return simplified(path).split("::")[-2:]
+@lru_cache(maxsize=8)
+def _by_name(image: Image) -> dict[tuple[str, ...], list[Function]]:
+    """All functions, by their last two words and by trait and function."""
+    found: dict[tuple[str, ...], list[Function]] = {}
+    for function in image.functions:
+        last_two = simplified(function.path).split("::")[-2:]
+        for name in dict.fromkeys((tuple(last_two), _of_trait(function.path))):
+            found.setdefault(name, []).append(function)
+    return found
 
 
-def _of_trait(path: str) -> list[str]:
+def _of_trait(path: str) -> tuple[str, ...]:
     """Trait and function of `<Type as Trait>::function`."""
     head, separator, function = path.rpartition(">::")
     _, is_impl, trait = head.rpartition(" as ")
     if not separator or not is_impl or not path.startswith("<"):
-        return []
-    return [trait.partition("<")[0].rsplit("::", 1)[-1], function.partition("<")[0]]
+        return ()
+    return trait.partition("<")[0].rsplit("::", 1)[-1], function.partition("<")[0]
 
 
 def hit_addresses(image: Image, name: str) -> list[int]:

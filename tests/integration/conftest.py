@@ -4,6 +4,8 @@ import pytest
 
 from rcdbg.pytest_plugin import BootKernel
 from rcdbg.trace.events import trap
+from rcdbg.trace.run import Run
+from tests.conftest import MEMORY
 from tests.support.frozen import Frozen
 from tests.support.in_gdb import GDBS, InGdb
 
@@ -17,6 +19,15 @@ def frozen(rcdbg_boot: BootKernel) -> Frozen:
     return Frozen.of(run)
 
 
+@pytest.fixture
+def run(request: pytest.FixtureRequest, rcdbg_boot: BootKernel) -> Run:
+    """Three threads that are preempted, stopped at the third tick; a parameter is the memory."""
+    run = rcdbg_boot("preempt", "interval=20000", getattr(request, "param", MEMORY))
+    for _ in range(3):
+        run.until(trap("timer"))
+    return run
+
+
 @pytest.fixture(params=list(GDBS.values()), ids=list(GDBS))
 def gdb(request: pytest.FixtureRequest) -> str:
     """The program: both gdbs that have to work, one after the other."""
@@ -24,9 +35,6 @@ def gdb(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def in_gdb(gdb: str, rcdbg_boot: BootKernel) -> InGdb:
-    """Three threads that are preempted, at the third tick, for gdb to look at."""
-    run = rcdbg_boot("preempt", "interval=20000")
-    for _ in range(3):
-        run.until(trap("timer"))
+def in_gdb(gdb: str, run: Run) -> InGdb:
+    """The kernel of `run`, for gdb to look at."""
     return InGdb(gdb, run)

@@ -213,6 +213,7 @@ def test_two_snapshots_against_qemus_listings(rcdbg_boot: BootKernel, tmp_path: 
         assert ": the same" in rcdbg("show", "pagetable", *same).stdout.replace("\n", " "), words
 
 
+@pytest.mark.one_kernel
 @pytest.mark.parametrize(
     ("words", "why"),
     [

@@ -296,6 +296,7 @@ def test_letting_the_hart_run_leaves_the_thread(gdb: str, rcdbg_boot: BootKernel
     assert "<signal handler called>" in text
 
 
+@pytest.mark.one_kernel
 @pytest.mark.parametrize(
     ("command", "words"),
     [

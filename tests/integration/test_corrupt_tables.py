@@ -49,7 +49,7 @@ def test_random_damage_to_the_books_and_the_tables(frozen: Frozen) -> None:
         chance = random.Random(seed)
         for _ in range(chance.randint(1, 8)):
             at = chance.choice(places)
-            old = int.from_bytes(frozen.memory[at - frozen.base :][:8], "little")
+            old = frozen.word(at)
             new = chance.choice(
                 [
                     chance.getrandbits(64),

@@ -29,6 +29,7 @@ def test_output_for_people(in_gdb: InGdb) -> None:
         assert words in text
 
 
+@pytest.mark.one_kernel
 @pytest.mark.parametrize(
     ("command", "words"),
     [
@@ -42,6 +43,7 @@ def test_wrong_commands_get_one_clear_line(in_gdb: InGdb, command: str, words: s
     assert words in in_gdb.refused(command)
 
 
+@pytest.mark.one_kernel
 def test_without_a_machine_or_an_elf(gdb: str, rcdbg_kernel: Path) -> None:
     def said(*commands: str) -> str:
         return batch(gdb, f"source {SCRIPT}", *commands).stderr
@@ -50,6 +52,7 @@ def test_without_a_machine_or_an_elf(gdb: str, rcdbg_kernel: Path) -> None:
     assert "not connected" in said(f"file {rcdbg_kernel}", "rc threads")
 
 
+@pytest.mark.one_kernel
 def test_an_elf_that_is_not_the_running_kernel(in_gdb: InGdb, tmp_path: Path) -> None:
     mine = bytes.fromhex(in_gdb.run.image.build_id)
     other = tmp_path / "other"
@@ -58,6 +61,7 @@ def test_an_elf_that_is_not_the_running_kernel(in_gdb: InGdb, tmp_path: Path) ->
     assert "is not the kernel that runs" in done.stderr
 
 
+@pytest.mark.one_kernel
 def test_help_and_completion(in_gdb: InGdb) -> None:
     text = in_gdb("help rc", "help rc walk", "complete rc wal", "complete rc threads --j",
                   "complete rc walk handle_inter")  # fmt: skip
@@ -83,6 +87,7 @@ def test_after_a_step_the_answer_is_new(in_gdb: InGdb) -> None:
     assert first["state"] != second["state"]
 
 
+@pytest.mark.one_kernel
 def test_rcdbg_gdb_in_a_terminal(gdb: str, rcdbg_kernel: Path) -> None:
     """`rcdbg gdb`: prompt, a breakpoint, Ctrl-C into a running kernel, quit; nothing is left."""
     child = pexpect.spawn(

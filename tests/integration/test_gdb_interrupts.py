@@ -11,8 +11,6 @@ import pytest
 
 from tests.support.in_gdb import TIMEOUT
 
-pytestmark = pytest.mark.every_kernel
-
 PROMPT = "(gdb) "
 OFTEN, NEVER = 20_000, 1_000_000_000_000
 """How long the timer takes: one tick after the other, or longer than any test."""

@@ -138,7 +138,6 @@ def test_osabi_is_set_before_a_connection(gdb: str, rcdbg_kernel: Path) -> None:
     assert 'OS ABI is "auto"' in native.stdout
 
 
-@pytest.mark.every_kernel
 def test_osabi_is_complained_about_once_connected(ticked: InGdb) -> None:
     ticked.run.stub.close()
     source = f"source {SCRIPT}"
@@ -352,7 +351,6 @@ def test_next_switch_to(ticked: InGdb) -> None:
     assert f"rcdbg: thread {last} goes on" in text
 
 
-@pytest.mark.every_kernel
 def test_another_breakpoint_comes_first(ticked: InGdb) -> None:
     text = ticked(f"break *{entry(ticked)}", "rc next-trap", say("pc", "$pc"), "info breakpoints",
                   "delete", "maint info breakpoints")  # fmt: skip
@@ -362,7 +360,6 @@ def test_another_breakpoint_comes_first(ticked: InGdb) -> None:
     assert "No breakpoints" in text
 
 
-@pytest.mark.every_kernel
 def test_the_machine_ends_first(start: Start) -> None:
     done = start("threads").call('rc next-trap "load page fault"', "rc threads")
     assert "did not come first: the machine has ended" in done.stdout
@@ -403,7 +400,6 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.every_kernel
 def test_what_is_wrong_is_said_in_one_line(ticked: InGdb) -> None:
     done = ticked.call(*(command for command, _ in WRONG))
     lines = done.stderr.splitlines()
@@ -413,7 +409,6 @@ def test_what_is_wrong_is_said_in_one_line(ticked: InGdb) -> None:
         assert words in line, command
 
 
-@pytest.mark.every_kernel
 def test_while_the_kernel_runs(ticked: InGdb) -> None:
     commands = ("rc threads", "rc walk 0", "rc next-trap", "rc until-sret", "rc step-irq",
                 "p $rc_pa(0)", "p $rc_current()")  # fmt: skip
@@ -434,7 +429,6 @@ def behind_mi(gdb: str, rcdbg_kernel: Path) -> Iterator[Gdb]:
             yield client
 
 
-@pytest.mark.every_kernel
 def test_behind_the_tui(behind_mi: Gdb) -> None:
     """gdb under MI with mi-async, as the TUI drives it: the same commands, also interrupted."""
     handler = behind_mi.evaluate("&handle_interrupt")
@@ -554,7 +548,6 @@ def test_after_any_change_the_answers_are_new(ticked: InGdb) -> None:
     assert harts[4] != harts[3]
 
 
-@pytest.mark.every_kernel
 def test_after_another_file_the_answers_are_new(ticked: InGdb, tmp_path: Path) -> None:
     mine = bytes.fromhex(ticked.run.image.build_id or "")
     other = tmp_path / "other"

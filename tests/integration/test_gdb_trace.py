@@ -120,7 +120,6 @@ def test_an_event_is_told_anew_where_the_kernel_stands(in_gdb: InGdb) -> None:
     assert first == again
 
 
-@pytest.mark.every_kernel
 def test_a_breakpoint_of_the_user_ends_it(in_gdb: InGdb) -> None:
     entry = in_gdb.run.image.symbols.address_of(in_gdb.run.profile.trap_entry)
     text = in_gdb(f"break *{entry:#x}", "rc trace --events switch --json", "info breakpoints",
@@ -145,7 +144,6 @@ def test_guest_time_passes_though_nothing_happens(gdb: str, rcdbg_boot: BootKern
     assert NO_BREAKPOINT in text
 
 
-@pytest.mark.every_kernel
 def test_the_kernels_end_ends_it(gdb: str, rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("threads", "threads=2 interval=100000000")
     done = InGdb(gdb, run).call("rc trace --events switch,thread_exit", "maint info breakpoints",

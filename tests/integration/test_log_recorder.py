@@ -4,11 +4,7 @@ import gc
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +20,7 @@ from rcdbg.target.protocol import Registers
 from rcdbg.trace.deterministic import replace_wfi, unstopped
 from rcdbg.trace.log_recorder import LogRecorder, Pace
 from rcdbg.trace.run import Boot
+from tests.support.busy_host import busy_host
 
 ECALL = 0x73
 PUTCHAR = 1
@@ -32,7 +29,6 @@ SECONDS = 60
 RUNS = 20
 PACES: tuple[Pace, ...] = ("close", "held")
 SAME = ("satp", "stvec", "scause", "sepc", "stval", "sscratch", "sstatus", "sie", "sip")
-BUSY = [sys.executable, "-c", "while True: pass"]
 
 
 def vector(image: Image) -> int:
@@ -155,17 +151,6 @@ def test_a_loop_with_the_same_registers_in_each_round_is_seen_in_each(
     assert len(last) == int(taken[1]) + 1
     # The very last one is asked for somewhere else.
     assert len({r.sp for r in last[:-1]}) == 1
-
-
-@contextmanager
-def busy_host() -> Iterator[None]:
-    """All cores have something else to do."""
-    with ExitStack() as undo:
-        for _ in range(os.cpu_count() or 1):
-            process = subprocess.Popen(BUSY)
-            undo.callback(process.wait)
-            undo.callback(process.kill)
-        yield
 
 
 def test_a_deterministic_run_is_always_the_same(rcdbg_kernel: Path, rcdbg_image: Image) -> None:

@@ -14,8 +14,6 @@ from elftools.elf.sections import SymbolTableSection
 from rcdbg.image.types import BaseType
 from rcdbg.model.inspect import Node
 from rcdbg.model.path import complete, statics
-from rcdbg.pytest_plugin import BootKernel
-from rcdbg.trace.events import trap
 from rcdbg.trace.run import Run
 from rcdbg.views.printed import print_answer, read_path
 from tests.support.in_gdb import TIMEOUT, InGdb, documents
@@ -50,14 +48,6 @@ current = dig(static, 'current_thread')
 word = gdb.selected_inferior().read_memory(int(current.address), 8)
 thread(int.from_bytes(bytes(word), 'little'))
 """
-
-
-@pytest.fixture
-def run(rcdbg_boot: BootKernel) -> Run:
-    run = rcdbg_boot("preempt", "interval=20000")
-    for _ in range(3):
-        run.until(trap("timer"))
-    return run
 
 
 def symbol_address(run: Run, name: str) -> int:
@@ -159,6 +149,7 @@ def test_rc_print_completes_by_tab(gdb: str, run: Run) -> None:
         assert line in text.splitlines()
 
 
+@pytest.mark.one_kernel
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -187,6 +178,7 @@ def rcdbg(*arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.one_kernel
 def test_rcdbg_print(rcdbg_kernel: Path) -> None:
     common = ("--kernel", str(rcdbg_kernel), "--scenario", "preempt")
     done = rcdbg("print", "PROCESSOR.current_thread", "--depth", "1", *common)
@@ -226,6 +218,7 @@ def test_types_complete_what_a_stop_completes(run: Run) -> None:
         assert offered == complete(image, path, kernel)
 
 
+@pytest.mark.one_kernel
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -10,9 +10,7 @@ import pytest
 
 from rcdbg.image.elf import Image
 from rcdbg.image.types import StructType
-from rcdbg.pytest_plugin import BootKernel
 from rcdbg.riscv.registers import ABI_NAMES
-from rcdbg.trace.events import trap
 from tests.support.in_gdb import InGdb
 
 pytestmark = pytest.mark.every_kernel
@@ -32,15 +30,6 @@ ENDS = ("start", "end")
 
 Seen = tuple[str, str]
 """What the printer says, and gdb without it, in hexadecimal."""
-
-
-@pytest.fixture
-def ticked(gdb: str, rcdbg_boot: BootKernel) -> InGdb:
-    """Three threads that are preempted, at the third tick."""
-    run = rcdbg_boot("preempt", "interval=20000")
-    for _ in range(3):
-        run.until(trap("timer"))
-    return InGdb(gdb, run)
 
 
 def look(in_gdb: InGdb, folder: Path, questions: list[tuple[str, bytes]]) -> list[Seen]:
@@ -68,26 +57,26 @@ def numbers(raw: str) -> list[int]:
     return [int(n, 16) for n in re.findall(r"\b0x[0-9a-f]+\b", raw)]
 
 
-def test_flags(ticked: InGdb, tmp_path: Path) -> None:
+def test_flags(in_gdb: InGdb, tmp_path: Path) -> None:
     """The eight bits of a PTE by the names in the privileged specification, section 4.3.1."""
     bits = ["valid", "readable", "writable", "executable", "user", "global", "accessed", "dirty"]
-    (kind,) = structs(ticked.run.image, "Flags")
-    seen = look(ticked, tmp_path, [(kind.name, bytes([value])) for value in range(256)])
+    (kind,) = structs(in_gdb.run.image, "Flags")
+    seen = look(in_gdb, tmp_path, [(kind.name, bytes([value])) for value in range(256)])
     for value, (text, raw) in enumerate(seen):
         assert numbers(raw) == [value]
         words = " ".join(word for bit, word in enumerate(bits) if value >> bit & 1)
         assert text == f"{value:#x} ({words or 'none'})"
 
 
-def test_ranges(ticked: InGdb, tmp_path: Path) -> None:
+def test_ranges(in_gdb: InGdb, tmp_path: Path) -> None:
     source = random.Random(5)
     of_numbers = re.compile(r"Range<(usize|u64|.*(Address|PageNumber))>$")
-    kinds = [kind for kind in structs(ticked.run.image, "Range", "start", "end")
+    kinds = [kind for kind in structs(in_gdb.run.image, "Range", "start", "end")
              if of_numbers.search(kind.name)]  # fmt: skip
     ends = [(1, 9), (7, 7), (9, 1), *((source.getrandbits(39), source.getrandbits(64)),) * 2]
     asked = [(kind.name, struct.pack("<2Q", *pair)) for kind in kinds for pair in ends]
     units = set()
-    for (path, _), (text, raw) in zip(asked, look(ticked, tmp_path, asked), strict=True):
+    for (path, _), (text, raw) in zip(asked, look(in_gdb, tmp_path, asked), strict=True):
         start, end = numbers(raw) if raw.index("start") < raw.index("end") else numbers(raw)[::-1]
         if end < start:
             assert text == f"{start:#x}..{end:#x} (the end is before the start)"
@@ -99,11 +88,11 @@ def test_ranges(ticked: InGdb, tmp_path: Path) -> None:
     assert units >= {" pages", " bytes"}
 
 
-def test_contexts(ticked: InGdb, tmp_path: Path) -> None:
+def test_contexts(in_gdb: InGdb, tmp_path: Path) -> None:
     source = random.Random(7)
-    (kind,) = structs(ticked.run.image, "Context", "x", "sstatus", "sepc")
+    (kind,) = structs(in_gdb.run.image, "Context", "x", "sstatus", "sepc")
     asked = [(kind.name, source.randbytes(kind.size)) for _ in range(20)]
-    for text, raw in look(ticked, tmp_path, asked):
+    for text, raw in look(in_gdb, tmp_path, asked):
         x = numbers(raw[raw.index("x: [") : raw.index("]")])
         assert len(x) == len(ABI_NAMES)
         said = dict(re.findall(r"\b(\w+) = (0x[0-9a-f]+)", text))
@@ -129,9 +118,9 @@ def flag_of(image: Image, kind: StructType) -> int | None:
 
 
 @pytest.mark.parametrize("name", ["Lock", "Mutex", "SpinMutex"])
-def test_locks(ticked: InGdb, tmp_path: Path, name: str) -> None:
+def test_locks(in_gdb: InGdb, tmp_path: Path, name: str) -> None:
     """Held or not is what gdb has in the flag."""
-    image = ticked.run.image
+    image = in_gdb.run.image
     kinds = [k for k in structs(image, name) if k.size <= 4096 and flag_of(image, k) is not None]
     if not kinds:
         pytest.skip(f"this kernel has no {name} of this kind")
@@ -141,7 +130,7 @@ def test_locks(ticked: InGdb, tmp_path: Path, name: str) -> None:
         assert flag is not None
         free = bytes(kind.size)
         asked += [(kind.name, free), (kind.name, free[:flag] + b"\1" + free[flag + 1 :])]
-    for number, (text, raw) in enumerate(look(ticked, tmp_path, asked)):
+    for number, (text, raw) in enumerate(look(in_gdb, tmp_path, asked)):
         found = re.search(r"\block: .*?(0x[01])\b", raw)
         assert found is not None, raw
         held = int(found[1], 16)
@@ -149,16 +138,16 @@ def test_locks(ticked: InGdb, tmp_path: Path, name: str) -> None:
         assert re.match(r"locked\b" if held else r"not locked\b", text), text
 
 
-def test_threads(ticked: InGdb) -> None:
+def test_threads(in_gdb: InGdb) -> None:
     """Each thread by its id; one that is a copy elsewhere is in no queue."""
-    threads = ticked.run.state().processor.threads
+    threads = in_gdb.run.state().processor.threads
     assert len(threads) >= 3
     commands = []
     for thread in threads:
         one = f"$rc_thread({thread.id})"
         for what in (f"p *{one}", f"p/r {one}.id", *(f"p/r {one}.stack.{e}.__0" for e in ENDS)):
             commands += ['printf "@"', what]
-    size = max(kind.size for kind in structs(ticked.run.image, "Thread", "id", "stack"))
+    size = max(kind.size for kind in structs(in_gdb.run.image, "Thread", "id", "stack"))
     copy = (
         "python start = int(gdb.parse_and_eval('$rc_current()')) & (1 << 64) - 1;"
         " at = int(gdb.parse_and_eval('$rc_current().stack.start.__0'));"
@@ -167,7 +156,7 @@ def test_threads(ticked: InGdb) -> None:
         " kind = gdb.parse_and_eval('$rc_current()').type;"
         " print('@', gdb.Value(at).cast(kind).dereference())"
     )
-    lines = re.findall(r"^@(?:\$\d+ = | )(.*)$", ticked(*commands, copy), re.MULTILINE)
+    lines = re.findall(r"^@(?:\$\d+ = | )(.*)$", in_gdb(*commands, copy), re.MULTILINE)
     assert len(lines) == 4 * len(threads) + 1
     for place, thread in enumerate(threads):
         text, number, start, end = lines[4 * place : 4 * place + 4]

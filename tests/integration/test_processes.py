@@ -17,6 +17,7 @@ from rcdbg.pytest_plugin import BootKernel
 from rcdbg.riscv import sv39
 from rcdbg.trace.events import trap
 from rcdbg.trace.run import Run
+from tests.conftest import MEMORY
 from tests.integration.test_cli import rcdbg
 from tests.support.in_gdb import InGdb
 
@@ -169,9 +170,10 @@ def test_call_stacks_are_read_in_each_threads_own_memory(stopped: Run, current: 
             assert stacks[thread].thread.stack_deepest
 
 
+@pytest.mark.one_kernel
 def test_on_the_command_line(rcdbg_kernel: object) -> None:
     place = ("--kernel", str(rcdbg_kernel), "--scenario", "processes", "--append",
-             "interval=100000", "--at", "handle_interrupt:6")  # fmt: skip
+             "interval=100000", "--at", "handle_interrupt:6", "--memory", MEMORY)  # fmt: skip
     threads = rcdbg("show", "threads", *place).stdout
     assert re.search(r"\b3 .*\buser\b", threads)
     for number in "123":
@@ -196,7 +198,11 @@ def test_a_parked_threads_stack_frames_in_gdb(gdb: str, stopped: Run, tmp_path: 
     script = tmp_path / "look.gdb"
     script.write_text(LOOK)
     around = ["look-around", "up", "look-around", "up", "look-around"]
-    stack_of = "python print(gdb.selected_inferior().read_memory({}, 64).tobytes().hex())"
+    # To the end of the page: the numbers in which the two threads differ are somewhere in it.
+    stack_of = (
+        "python sp = int(gdb.parse_and_eval('$stack'));"
+        " print(gdb.selected_inferior().read_memory(sp, -sp % 4096).tobytes().hex())"
+    )
     called = InGdb(gdb, stopped).call(  # it complains that it has no source of Rust's library
         f"source {script}",
         "set debuginfod enabled off",
@@ -219,9 +225,9 @@ def test_a_parked_threads_stack_frames_in_gdb(gdb: str, stopped: Run, tmp_path: 
         "rc thread 1 frame 0",
         *around,
         "echo @\\n",
-        stack_of.format("int(gdb.parse_and_eval('$stack'))"),
+        stack_of,
         "rc thread off",
-        stack_of.format("int(gdb.parse_and_eval('$stack'))"),
+        stack_of,
         "rc thread 1 frame 0",
         "tbreak *handle_interrupt",
         "continue",

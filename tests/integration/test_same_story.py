@@ -1,11 +1,8 @@
 """The same scenario by every backend, and again and again: deterministic recordings are alike."""
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,12 +15,12 @@ from rcdbg.trace.kinds import DEFAULT_KINDS, parse_kinds
 from rcdbg.trace.record import Trace, in_order
 from rcdbg.trace.recording import Until, Wanted, record
 from rcdbg.trace.run import NANOSECONDS_PER_INSTRUCTION, NANOSECONDS_PER_TICK, Boot
+from tests.support.busy_host import busy_host
 
 FAST = "interval=100000"
 RUNS = 20
 TIMEOUT = 120
 STORY = parse_kinds("traps,threads,timer_set,console,satp,sbi")
-BUSY = [sys.executable, "-c", "while True: pass"]
 
 
 def story(kernel: Path, append: str, backend: str, wanted: Wanted, until: Until) -> Trace:
@@ -104,17 +101,6 @@ def test_time_is_instructions(rcdbg_kernel: Path) -> None:
     for event in trace.events:
         nanoseconds = (event.instructions or 0) * NANOSECONDS_PER_INSTRUCTION
         assert event.ticks == nanoseconds // NANOSECONDS_PER_TICK
-
-
-@contextmanager
-def busy_host() -> Iterator[None]:
-    """All cores have something else to do."""
-    with ExitStack() as undo:
-        for _ in range(os.cpu_count() or 1):
-            process = subprocess.Popen(BUSY)
-            undo.callback(process.wait)
-            undo.callback(process.kill)
-        yield
 
 
 @pytest.mark.parametrize("backend", ["log", "stub"])

@@ -47,6 +47,7 @@ def test_gdb_says_the_same_as_rcdbg_itself(in_gdb: InGdb) -> None:
         assert one == other
 
 
+@pytest.mark.one_kernel
 @pytest.mark.parametrize(
     ("command", "words"),
     [
@@ -62,6 +63,7 @@ def test_wrong_options_in_gdb(in_gdb: InGdb, command: str, words: str) -> None:
     assert words in in_gdb.refused(command)
 
 
+@pytest.mark.one_kernel
 def test_completion_and_help_in_gdb(in_gdb: InGdb) -> None:
     text = in_gdb("complete rc pagetable --wri", "help rc pagetable", "help rc csr")
     for words in ("rc pagetable --writable", "--to-physical PA", "--explain NAME"):
@@ -78,6 +80,7 @@ def shown(done: "subprocess.CompletedProcess[str]") -> str:
     return done.stdout
 
 
+@pytest.mark.one_kernel
 def test_questions_on_the_command_line(kernel: tuple[str, str]) -> None:
     every = ("--scenario", "preempt", *kernel)
     text = shown(rcdbg("show", "pagetable", "--executable", "--process", "0", *every))
@@ -96,6 +99,7 @@ def test_questions_on_the_command_line(kernel: tuple[str, str]) -> None:
     assert [m["va"] for m in reverse["reverse"]["mappings"]] == ["0xffffffff80200000"]
 
 
+@pytest.mark.one_kernel
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -114,6 +118,7 @@ def test_wrong_questions_on_the_command_line(
     assert words in one_line(rcdbg("show", *arguments, *kernel))
 
 
+@pytest.mark.one_kernel
 def test_an_option_without_its_value_is_refused() -> None:
     with pytest.raises(UsageError, match="--root"):
         subject_options.take_roots(["0", "--root"])

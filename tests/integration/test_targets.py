@@ -35,15 +35,6 @@ from tests.support.in_gdb import TIMEOUT, InGdb, documents
 pytestmark = pytest.mark.every_kernel
 
 
-@pytest.fixture
-def run(rcdbg_boot: BootKernel) -> Run:
-    """Stopped at its third timer tick, with three threads."""
-    run = rcdbg_boot("preempt", "interval=20000")
-    for _ in range(3):
-        run.until(trap("timer"))
-    return run
-
-
 def addresses(kernel: Kernel) -> list[int]:
     """Mapped code, mapped data, an unmapped one, one that is none."""
     return [kernel.registers.pc, kernel.registers.sp, 0x1234, 1 << 63, (1 << 64) - 1]
@@ -59,6 +50,7 @@ def through(run: Run, target: Target) -> list[dict[str, Any]]:
     return answers(Kernel.now(run.image, target))
 
 
+@pytest.mark.parametrize("run", ["128M"], indirect=True)
 def test_fake_stub_and_snapshot_say_the_same_as_shared_memory(run: Run) -> None:
     expected = answers(run.kernel())
     memory, base = run.qemu.ram.memory, run.qemu.ram.base
@@ -109,6 +101,7 @@ def test_gdb_says_the_same_and_so_does_its_snapshot(
     assert snapshot.others["mstatus"] & live.SSTATUS_MASK == kernel.csr("sstatus")
 
 
+@pytest.mark.one_kernel
 def test_wrong_snapshot_commands_in_gdb(gdb: str, run: Run) -> None:
     wrong = ["rc snapshot", "rc snapshot a b", "rc snapshot /nowhere/a", "rc snapshot a --memory x"]
     lines = InGdb(gdb, run).call(*wrong).stderr.splitlines()
@@ -301,6 +294,7 @@ def test_attach_leaves_a_running_guest_running(stranger: Run, rcdbg_kernel: Path
     assert not is_running(stranger)
 
 
+@pytest.mark.one_kernel
 def test_attach_over_tcp(stranger: Run, rcdbg_kernel: Path) -> None:
     """As to `qemu -gdb tcp::PORT`: QEMU itself says on which port it waits."""
     monitor = stranger.qemu.monitor
@@ -324,6 +318,7 @@ def test_attach_over_tcp(stranger: Run, rcdbg_kernel: Path) -> None:
     assert f"no gdb stub at {address}: Connection refused" in said
 
 
+@pytest.mark.one_kernel
 def test_attach_with_the_wrong_elf_or_to_nothing(
     stranger: Run, rcdbg_kernel: Path, tmp_path: Path
 ) -> None:
@@ -391,6 +386,7 @@ def test_a_snapshot_file_is_enough(rcdbg_kernel: Path, tmp_path: Path) -> None:
     assert "not a snapshot" in one_line(rcdbg("show", "--snapshot", rcdbg_kernel))
 
 
+@pytest.mark.one_kernel
 def test_live_on_the_command_line(rcdbg_kernel: Path) -> None:
     words = ("--live", "--scenario", "preempt", "--kernel", rcdbg_kernel)
     done = rcdbg("show", "threads", "--json", *words)

@@ -46,7 +46,7 @@ def pattern(thread: int, number: int) -> int:
 
 
 def test_all_31_registers_hold_what_the_thread_put_there(rcdbg_boot: BootKernel) -> None:
-    run = rcdbg_boot("registers", f"threads=3 ticks=4 {FAST}")
+    run = rcdbg_boot("registers", f"threads=3 ticks=8 {FAST}")
     seen: list[int] = []
     while len(seen) < 9:
         trap = run.until(trap_enter(cause="timer"), ticks=SOON)
@@ -65,7 +65,7 @@ def test_all_31_registers_hold_what_the_thread_put_there(rcdbg_boot: BootKernel)
     run.until(exited(status=0), ticks=SOON)
     said = re.findall(r"thread (\d+): all 31 registers survived (\d+) ticks", run.console)
     assert sorted(int(thread) for thread, _ in said) == [1, 2, 3]
-    assert all(int(ticks) >= 4 for _, ticks in said)
+    assert all(int(ticks) >= 8 for _, ticks in said)
 
 
 @pytest.mark.parametrize("number", [1, 3, 5, 31])

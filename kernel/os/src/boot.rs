@@ -124,6 +124,17 @@ pub fn positive(key: &str, default: usize) -> usize {
     }
 }
 
+/// Like [`positive`], and ends the machine if the value is above `max`.
+pub fn at_most(key: &str, default: usize, max: usize) -> usize {
+    match positive(key, default) {
+        value if value > max => refuse(format_args!(
+            "boot argument {}={}: at most {}",
+            key, value, max
+        )),
+        value => value,
+    }
+}
+
 /// Ends the machine with failure and one line: the boot arguments make no sense.
 pub fn refuse(reason: core::fmt::Arguments) -> ! {
     println!("{}", reason);

@@ -29,6 +29,8 @@ def test_own_ways(rcdbg_kernel, rcdbg_boot):
     if name == "crash":
         rcdbg_boot("preempt").until(switch(to=1))
         os.kill(os.getpid(), signal.SIGKILL)
+    if name == "hang":
+        time.sleep(10**6)
 """
 
 ENDLESS = """
@@ -64,7 +66,7 @@ def kernels(tmp_path: Path, rcdbg_kernel: Path) -> Path:
     """
     folder = tmp_path / "kernels"
     folder.mkdir()
-    for name in ("right", "wrong", "crash"):
+    for name in ("right", "wrong", "crash", "hang"):
         (folder / name).symlink_to(rcdbg_kernel.absolute())
     (folder / "text").write_text("no kernel at all")
     suite = tmp_path / "suite"
@@ -150,7 +152,9 @@ def test_a_suite_that_cannot_be_imported_is_told_for_each(kernels: Path, tmp_pat
 
 
 def test_a_grading_that_is_broken_off_tells_what_it_has(kernels: Path, tmp_path: Path) -> None:
+    # In what a shell starts in the background (`make test &`), SIGINT is ignored from the start.
     start = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
         "from rcdbg.cli.main import main; sys.exit(main())"
     )

@@ -85,14 +85,7 @@ extern "C" {
 }
 
 fn count() -> usize {
-    let count = boot::positive("threads", 3);
-    if count > MAX_THREADS {
-        boot::refuse(format_args!(
-            "boot argument threads={}: at most {}",
-            count, MAX_THREADS
-        ));
-    }
-    count
+    boot::at_most("threads", 3, MAX_THREADS)
 }
 
 fn prepare() {

@@ -95,14 +95,7 @@ extern "C" {
 }
 
 fn count() -> usize {
-    let count = boot::positive("processes", 2);
-    if count > MAX_PROCESSES {
-        boot::refuse(format_args!(
-            "boot argument processes={}: at most {}",
-            count, MAX_PROCESSES
-        ));
-    }
-    count
+    boot::at_most("processes", 2, MAX_PROCESSES)
 }
 
 fn ticks() -> usize {

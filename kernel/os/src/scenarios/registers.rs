@@ -156,14 +156,7 @@ const fn pattern(id: usize, n: usize) -> usize {
 }
 
 fn count() -> usize {
-    let count = boot::positive("threads", 3);
-    if count > MAX_THREADS {
-        boot::refuse(format_args!(
-            "boot argument threads={}: at most {}",
-            count, MAX_THREADS
-        ));
-    }
-    count
+    boot::at_most("threads", 3, MAX_THREADS)
 }
 
 fn ticks() -> usize {
