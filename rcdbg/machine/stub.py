@@ -210,9 +210,11 @@ class StubClient:
         """Whether the guest ran until we connected, as far as QEMU tells; True in doubt."""
         if self._stopped_by_us:
             return True
+        # From 8.1 on, its stub no longer reports a stop that nobody has asked about. Its state is
+        # then "paused", and that of a guest which stood mostly has a reason: "paused (debug)".
         found = re.search(r"(\d+)\.(\d+)", self.monitor("info version"))
-        # From 8.1 on, its stub no longer reports a stop that nobody has asked about.
-        return found is None or (int(found[1]), int(found[2])) >= _SILENT_STOPS
+        tells = found is not None and (int(found[1]), int(found[2])) < _SILENT_STOPS
+        return not tells and "(" not in self.monitor("info status")
 
     def monitor(self, line: str) -> str:
         """What QEMU's human monitor prints for `line`: gdb's `monitor`, packet qRcmd."""
