@@ -273,10 +273,8 @@ class StubClient:
         packets = [
             b"P%x=%b" % (n, value.to_bytes(8, "little").hex().encode()) for n, value in writes
         ]
-        self.changes += 1
         self._answers_due = len(packets)
-        self._wire.send(b"".join(map(rsp.frame, (*packets, b"c"))))
-        self._running = True
+        self._go(*packets, b"c")
 
     def step_instruction(self) -> None:
         """Let the hart execute one instruction; breakpoints do not count for it."""
@@ -407,9 +405,14 @@ class StubClient:
             reason = "breakpoint"
         return Stop(reason, pc, at if reason == "breakpoint" else None, number)
 
-    def _go(self, command: bytes) -> None:
+    def _go(self, *packets: bytes) -> None:
         self.changes += 1
-        self._wire.send(rsp.frame(command))
+        try:
+            self._wire.send(b"".join(map(rsp.frame, packets)))
+        except StubError:
+            # QEMU has ended since its last answer: whoever waits for the guest is told so.
+            if not self._wire.gone:
+                raise
         self._running = True
 
     def _demand_stopped(self) -> None:

@@ -183,6 +183,15 @@ def test_the_stop_caused_by_attaching_is_no_answer(fake_stub: StubFactory) -> No
         assert client.registers().pc == 0x1000
 
 
+def test_a_guest_that_ended_before_it_was_resumed_has_exited(fake_stub: StubFactory) -> None:
+    with StubClient(fake_stub(FakeHart())) as client:
+        client._wire._socket.shutdown(socket.SHUT_RDWR)
+        client.resume()
+        assert client.wait_stop(1).reason == "exited"
+        with pytest.raises(MachineError, match="closed"):
+            client.resume()
+
+
 @pytest.mark.parametrize(
     ("version", "state", "ran"),
     [
