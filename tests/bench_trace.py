@@ -270,12 +270,11 @@ def main() -> None:
     console.print(f"{elf.parent.name} kernel, {os.cpu_count()} cores, {ROUNDS} rounds in turn")
     boot = Boot(elf, BOOT)
     for function in FUNCTIONS:
-        for symbol in image.symbols:
-            if symbol.kind == "code" and symbol.path.endswith(function):
-                hot(boot, image, function, symbol.address, console)
-                break
-        else:
+        place = image.symbols.address_of(function)
+        if place is None:
             console.print(f"{function} is inlined in this kernel")
+        else:
+            hot(boot, image, function, place, console)
     timer = Boot(elf, TIMER)
     ratios = [
         rounds(timer, image, traced=True) / rounds(timer, image, traced=False) for _ in range(PAIRS)

@@ -95,6 +95,7 @@ need qemu-system-riscv64 "$(
 need gdb-multiarch gdb-multiarch
 need llvm-objcopy llvm
 need git git
+need patch patch # the mutants of the kernel are patches
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 [ -e /usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin ] || missing+=(opensbi)
 apt_install "${missing[@]}"

@@ -210,9 +210,11 @@ class StubClient:
         """Whether the guest ran until we connected, as far as QEMU tells; True in doubt."""
         if self._stopped_by_us:
             return True
+        # From 8.1 on, its stub no longer reports a stop that nobody has asked about. Its state is
+        # then "paused", and that of a guest which stood mostly has a reason: "paused (debug)".
         found = re.search(r"(\d+)\.(\d+)", self.monitor("info version"))
-        # From 8.1 on, its stub no longer reports a stop that nobody has asked about.
-        return found is None or (int(found[1]), int(found[2])) >= _SILENT_STOPS
+        tells = found is not None and (int(found[1]), int(found[2])) < _SILENT_STOPS
+        return not tells and "(" not in self.monitor("info status")
 
     def monitor(self, line: str) -> str:
         """What QEMU's human monitor prints for `line`: gdb's `monitor`, packet qRcmd."""
@@ -271,10 +273,8 @@ class StubClient:
         packets = [
             b"P%x=%b" % (n, value.to_bytes(8, "little").hex().encode()) for n, value in writes
         ]
-        self.changes += 1
         self._answers_due = len(packets)
-        self._wire.send(b"".join(map(rsp.frame, (*packets, b"c"))))
-        self._running = True
+        self._go(*packets, b"c")
 
     def step_instruction(self) -> None:
         """Let the hart execute one instruction; breakpoints do not count for it."""
@@ -405,9 +405,14 @@ class StubClient:
             reason = "breakpoint"
         return Stop(reason, pc, at if reason == "breakpoint" else None, number)
 
-    def _go(self, command: bytes) -> None:
+    def _go(self, *packets: bytes) -> None:
         self.changes += 1
-        self._wire.send(rsp.frame(command))
+        try:
+            self._wire.send(b"".join(map(rsp.frame, packets)))
+        except StubError:
+            # QEMU has ended since its last answer: whoever waits for the guest is told so.
+            if not self._wire.gone:
+                raise
         self._running = True
 
     def _demand_stopped(self) -> None:

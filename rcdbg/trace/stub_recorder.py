@@ -212,7 +212,9 @@ class StubRecorder:
             if self.limit_ticks is not None and ticks >= self.limit_ticks:
                 self.ended = TIME_OVER
                 return None
-            if stop.reason == "breakpoint":
+            # One that we asked for may come as the hart gets there, and then is told of instead.
+            asked_for = stop.reason == "interrupt"
+            if stop.reason == "breakpoint" or (asked_for and stub.has_breakpoint(stop.pc)):
                 return registers, cycles, ticks
             if deadline is not None and deadline.remaining <= 0:
                 seconds = self.timeout or 0

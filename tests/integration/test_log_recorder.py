@@ -143,7 +143,8 @@ def test_a_loop_with_the_same_registers_in_each_round_is_seen_in_each(
     rcdbg_kernel: Path, rcdbg_image: Image
 ) -> None:
     """The kernel takes all frames, and a debug build does so with its counters in memory."""
-    (alloc,) = functions(rcdbg_image, "FrameAllocator<T>::alloc")
+    alloc = rcdbg_image.symbols.address_of("FrameAllocator::alloc")
+    assert alloc is not None
     boot = Boot(rcdbg_kernel, "scenario=frames interval=100000000", memory="24M")
     seen, recorder = record(boot, rcdbg_image, [alloc])
     taken = re.search(r"after (\d+) frames", recorder.console)

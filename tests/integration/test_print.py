@@ -11,7 +11,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from rcdbg.image.types import BaseType
+from rcdbg.image.types import BaseType, StructType, TypeId, TypeTable
 from rcdbg.model.inspect import Node
 from rcdbg.model.path import complete, statics
 from rcdbg.trace.run import Run
@@ -36,11 +36,15 @@ def dig(value, name):
             if field.name == name:
                 return value[field]
             queue.append(value[field])
+def count(atomic):
+    held = dig(atomic, 'value')
+    # From Rust 1.96 on, in a struct that aligns it.
+    return int(held['__0'] if held.type.code == gdb.TYPE_CODE_STRUCT else held)
 def thread(pointer):
     kind = gdb.lookup_type('alloc::sync::ArcInner<{thread}>').pointer()
     inner = gdb.Value(pointer).cast(kind).dereference()
     held = inner['data']
-    strong, weak = (int(dig(inner[n], 'value')) for n in ('strong', 'weak'))
+    strong, weak = (count(inner[n]) for n in ('strong', 'weak'))
     start, end = (int(held['stack'][n]['__0']) for n in ('start', 'end'))
     print('THREAD', int(held['id']), start, end, strong, weak, int(held.address))
 static = gdb.Value({place}).cast(gdb.lookup_type('{lazy}').pointer()).dereference()
@@ -66,6 +70,15 @@ def child(node: Node, *names: str) -> Node:
     return node
 
 
+def path_to_number(types: TypeTable, atomic: TypeId) -> str:
+    """The fields from an atomic to its number: how many there are depends on Rust's version."""
+    path, kind = "", types.type(atomic)
+    while isinstance(kind, StructType):
+        (member,) = kind.members
+        path, kind = f"{path}.{member.name}", types.type(member.type)
+    return path
+
+
 def test_numbers_are_those_that_gdb_prints(gdb: str, run: Run) -> None:
     kernel, types = run.kernel(), run.image.types
     commands, expected = [], {}
@@ -75,7 +88,7 @@ def test_numbers_are_those_that_gdb_prints(gdb: str, run: Run) -> None:
         if "<" in one.name or not (isinstance(kind, BaseType) or atomic):
             continue
         expected[one.name] = read_path(kernel, one.name).value
-        held = ".v.value" if atomic else ""
+        held = path_to_number(types, one.static.type) if atomic else ""
         commands.append(f'printf "NUMBER {one.name} %lu\\n", {one.name}{held}')
     assert "os::interrupt::timer::TICKS" in expected
     assert expected["os::interrupt::timer::TICKS"] != 0

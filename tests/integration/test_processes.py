@@ -7,7 +7,7 @@ import pytest
 
 from rcdbg.machine.monitor import Monitor
 from rcdbg.machine.oracles import Run as Mapped
-from rcdbg.machine.oracles import parse_gva2gpa, parse_info_mem
+from rcdbg.machine.oracles import parse_info_mem
 from rcdbg.model import mappings
 from rcdbg.model.call_stacks import read_call_stacks
 from rcdbg.model.memory_set import MemorySet, process_root, read_memory_sets
@@ -82,8 +82,9 @@ def test_every_process_is_shown_as_qemu_sees_it_when_it_runs(stopped: Run) -> No
         assert found.root_ppn is not None
         assert found.root_ppn << 12 == roots[thread]
         with Monitor(stopped.qemu.qmp_socket) as monitor:
+            # Not by `gva2gpa`, by which a page for U-mode may be unmapped while S-mode runs.
             theirs[thread] = flat(parse_info_mem(monitor.hmp("info mem")))
-            assert parse_gva2gpa(monitor.hmp(f"gva2gpa {PLACE:#x}")) == frames[thread]
+            assert theirs[thread][PLACE][0] == frames[thread]
     # Now all of them from one stop, whatever is in satp.
     kernel = stopped.kernel()
     for thread in THREADS:

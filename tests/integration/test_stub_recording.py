@@ -135,6 +135,21 @@ def test_a_recording_ends_where_it_was_asked_to(rcdbg_kernel: Path) -> None:
     assert "time" in run.end.why
 
 
+def test_looking_at_the_clock_hides_no_moment(
+    rcdbg_kernel: Path, rcdbg_image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = 40
+    boot = Boot(rcdbg_kernel, f"scenario=preempt ticks={ticks} interval=20000", deterministic=True)
+    place = rcdbg_image.symbols.address_of("handle_interrupt")
+    assert place is not None
+    # So often that some interrupts come while the hart gets to the place.
+    monkeypatch.setattr("rcdbg.trace.stub_recorder._SLICE_SECONDS", 0.0003)
+    for _ in range(3):
+        with StubRecorder(boot, limit_ticks=1 << 40) as recorder:
+            recorder.watch([place])
+            assert sum(1 for _ in recorder.moments()) == ticks
+
+
 @pytest.mark.every_kernel
 def test_a_deterministic_kernel_never_waits(rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("threads")

@@ -289,7 +289,9 @@ def test_attach_leaves_a_running_guest_running(stranger: Run, rcdbg_kernel: Path
     assert done.returncode == 0
     assert "satp" in done.stdout
     assert not is_running(stranger)
-    # And now that it stands, it stays so.
+    # And where a debugger has stopped it, it stays so.
+    with StubClient(socket) as debugger:
+        debugger.step()
     assert rcdbg("walk", "0x1234", "--attach", socket, "--kernel", rcdbg_kernel).returncode == 0
     assert not is_running(stranger)
 

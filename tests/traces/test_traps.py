@@ -3,7 +3,7 @@
 import pytest
 
 from rcdbg.testing import BootKernel, Story, exited, reached, switch, trap_enter, trap_leave
-from tests.traces.words import FAST, SOON, is_mapped, running, size_of, trap_stack
+from tests.traces.words import FAST, SOON, context_size, is_mapped, running, trap_stack
 
 pytestmark = pytest.mark.every_kernel
 
@@ -25,7 +25,7 @@ def test_the_context_lies_at_the_top_of_the_kernel_stack(rcdbg_boot: BootKernel)
     run.until(trap_enter(cause="breakpoint"), ticks=SOON)
     run.until(reached("handle_interrupt"), ticks=SOON)
     below = trap_stack(run).end - run.registers["a0"]
-    size = size_of(run, "Context")
+    size = context_size(run)
     assert below == size, (
         f"the Context is {below} bytes below the top of the kernel stack, but it has {size} bytes"
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rcdbg.image.elf import Image
-from rcdbg.image.types import StructType
+from rcdbg.model.context import context_type
 from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
 from rcdbg.model.profile import Profile
 from rcdbg.model.state import KernelState, Stack, Thread
@@ -64,15 +64,10 @@ def trap_stack(run: Story) -> Stack:
     return kernel_stack(run.kernel())
 
 
-def size_of(run: Story, name: str) -> int:
-    """Bytes of a struct of the kernel, by the debug info."""
-    types = run.image.types
-    sizes = {
-        kind.size
-        for kind in map(types.type, types.types_named(name))
-        if isinstance(kind, StructType) and kind.members
-    }
-    (size,) = sizes
+def context_size(run: Story) -> int:
+    """Bytes of the kernel's trap Context, by the debug info; Rust's own library has one too."""
+    size = run.image.types.type(context_type(run.kernel())).size
+    assert size is not None
     return size
 
 

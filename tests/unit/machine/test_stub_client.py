@@ -183,6 +183,40 @@ def test_the_stop_caused_by_attaching_is_no_answer(fake_stub: StubFactory) -> No
         assert client.registers().pc == 0x1000
 
 
+def test_a_guest_that_ended_before_it_was_resumed_has_exited(fake_stub: StubFactory) -> None:
+    with StubClient(fake_stub(FakeHart())) as client:
+        client._wire._socket.shutdown(socket.SHUT_RDWR)
+        client.resume()
+        assert client.wait_stop(1).reason == "exited"
+        with pytest.raises(MachineError, match="closed"):
+            client.resume()
+
+
+@pytest.mark.parametrize(
+    ("version", "state", "ran"),
+    [
+        ("7.2.22", "paused", False),
+        ("10.0.13", "paused (prelaunch)", False),
+        ("10.0.13", "paused (debug)", False),
+        ("10.0.13", "paused", True),
+    ],
+)
+def test_whether_the_guest_ran_before_we_came(
+    fake_stub: StubFactory, version: str, state: str, ran: bool
+) -> None:
+    hart = FakeHart()
+    said = {b"info version": f"{version}\r\n", b"info status": f"VM status: {state}\r\n"}
+
+    def answer(payload: bytes) -> bytes | None:
+        if payload.startswith(b"qRcmd,"):
+            text = said[bytes.fromhex(payload[6:].decode())]
+            return rsp.frame(b"O" + text.encode().hex().encode()) + rsp.frame(b"OK")
+        return hart(payload)
+
+    with StubClient(fake_stub(answer)) as client:
+        assert client.found_running == ran
+
+
 @pytest.mark.parametrize(
     ("packet", "status"), [(b"W00", 0), (b"W03", 3), (b"X09", None), (None, None)]
 )

@@ -1,4 +1,4 @@
-"""The log as QEMU 7.2 writes it, whole, cut off anywhere, and with nonsense in between."""
+"""The log as QEMU 7.2 and 10.0 write it, whole, cut off anywhere, and with nonsense in between."""
 
 import re
 from itertools import pairwise
@@ -56,6 +56,12 @@ INTERRUPT = (
 )
 TRACE = "Trace 0: 0x7f0ca8000100 [0000000000000000/0000000080000408/00300003/00000000] \n"
 STOPPED = "Stopped execution of TB chain before 0x7f0ca8000100 [0000000080000408] \n"
+TRACE_10 = "Trace 0: 0x7f23b0420980 [00000000/ffffffff80209c2a/82424019/ff022200] \n"
+STOPPED_10 = "Stopped execution of TB chain before 0x7f23b0421080 [ffffffff80209cb6] \n"
+INTERRUPT_10 = (
+    "riscv_cpu_do_interrupt: hart:0, async:0, cause:0000000000000003, "
+    "epc:0x00000000800128f4, tval:0x00000000800128f4, desc=breakpoint\n"
+)
 LOG = (INTERRUPT + TRACE + STATE + STOPPED + TRACE + STATE + INTERRUPT + STATE).encode()
 
 
@@ -85,6 +91,13 @@ def test_traps_and_blocks_that_were_left() -> None:
     ]
     assert found[0] == Interrupt(0, True, 5, 0xFFFFFFFF80209578, 0)
     assert found[2] == Stopped(0x80000408)
+
+
+def test_what_qemu_10_writes_otherwise() -> None:
+    found = items((INTERRUPT_10 + TRACE_10 + STATE + STOPPED_10 + TRACE_10 + STATE).encode())
+    assert [type(item) for item in found] == [Interrupt, State, Stopped, State]
+    assert found[0] == Interrupt(0, False, 3, 0x800128F4, 0x800128F4)
+    assert found[2] == Stopped(0xFFFFFFFF80209CB6)
 
 
 @given(st.lists(st.integers(0, len(LOG)), max_size=12))
