@@ -325,7 +325,15 @@ class StubClient:
         if physical is not None:
             # Left so until the next read of virtual memory: two packets less at each stop.
             packets += [*self._mode_packets(physical=True), b"m%x,%x" % physical]
-        general, *answers = self._exchange(packets)
+        try:
+            general, *answers = self._exchange(packets)
+        except StubError as error:
+            if not self._wire.gone or isinstance(error.__cause__, DeadlineError):
+                raise
+            # The guest was shut down as it was interrupted.
+            self._stepping = False
+            self._stop = self._understand(b"", stepping=False)
+            return self._stop, None, b""
         registers = _registers(general, dict(zip(numbers, map(_number, answers), strict=False)))
         stepping, self._stepping = self._stepping, False
         self._stop = self._stopped(_hexadecimal(answer[1:3]), registers.pc, stepping)

@@ -192,6 +192,18 @@ def test_a_guest_that_ended_before_it_was_resumed_has_exited(fake_stub: StubFact
             client.resume()
 
 
+def test_a_guest_that_ends_while_it_is_read_has_exited(fake_stub: StubFactory) -> None:
+    hart = FakeHart()
+
+    def answer(payload: bytes) -> bytes | None:
+        return None if payload == b"g" else hart(payload)
+
+    with StubClient(fake_stub(answer)) as client:
+        client.step_instruction()
+        stop, registers, held = client.wait_stop_reading(1, ["satp"])
+    assert (stop.reason, registers, held) == ("exited", None, b"")
+
+
 @pytest.mark.parametrize(
     ("version", "state", "ran"),
     [
