@@ -96,6 +96,7 @@ need gdb-multiarch gdb-multiarch
 need llvm-objcopy llvm
 need git git
 need patch patch # the mutants of the kernel are patches
+need tmux tmux # a terminal for the tests to type into
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 [ -e /usr/share/qemu/opensbi-riscv64-generic-fw_dynamic.bin ] || missing+=(opensbi)
 apt_install "${missing[@]}"

@@ -1,7 +1,6 @@
 """Recordings by the stub, held against what the kernel and the disassembler say themselves."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from rcdbg.trace.recording import Until, Wanted, record
 from rcdbg.trace.run import Boot, Run
 from rcdbg.trace.scan import scan
 from rcdbg.trace.stub_recorder import StubRecorder
+from tests.support.tools import tool
 
 FAST = "interval=100000"
 
@@ -159,11 +159,11 @@ def test_a_deterministic_kernel_never_waits(rcdbg_boot: BootKernel) -> None:
 
 @pytest.mark.every_kernel
 def test_what_is_scanned_is_what_objdump_sees(rcdbg_image: Image) -> None:
-    objdump = shutil.which("llvm-objdump") or shutil.which("riscv64-linux-gnu-objdump")
-    if objdump is None:
-        pytest.skip("no disassembler for RISC-V is installed")
     text = subprocess.run(
-        [objdump, "-d", str(rcdbg_image.path)], check=True, capture_output=True, text=True
+        [tool("llvm-objdump"), "-d", str(rcdbg_image.path)],
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
 
     def sites(pattern: str) -> set[int]:

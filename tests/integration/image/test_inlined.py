@@ -2,7 +2,6 @@
 
 import json
 import random
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from rcdbg.image.elf import Image
 from tests.support.names import last_part
+from tests.support.tools import tool
 
 PROGRAM = "llvm-symbolizer"
 ADDRESSES = 4000
@@ -18,14 +18,12 @@ pytestmark = pytest.mark.every_kernel
 
 
 def test_inlined_calls_are_those_that_llvm_finds(rcdbg_image: Image) -> None:
-    if shutil.which(PROGRAM) is None:
-        pytest.skip(f"no {PROGRAM}")
     source = random.Random(3)
     pieces = [piece for f in rcdbg_image.functions for piece in f.ranges]
     starts = [source.choice(pieces) for _ in range(ADDRESSES)]
     addresses = [start + 2 * source.randrange((size + 1) // 2) for start, size in starts]
     done = subprocess.run(
-        [PROGRAM, f"--obj={Path(rcdbg_image.path)}", "--inlines", "--functions=short",
+        [tool(PROGRAM), f"--obj={Path(rcdbg_image.path)}", "--inlines", "--functions=short",
          "--output-style=JSON", *map(hex, addresses)],
         capture_output=True,
         check=True,

@@ -19,6 +19,7 @@ from rcdbg.image.demangle import demangle
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.locate import default_kernel
 from rcdbg.image.types import BaseType, EnumType, StructType, UnionType
+from tests.support.tools import tool
 
 PIECES = 1500
 """How many code addresses are compared with LLVM."""
@@ -46,11 +47,10 @@ def image(kernel: Path) -> Image:
 
 
 def run(*command: str | Path, text: str = "") -> list[str]:
-    """The output's lines; skips the test where the tool is not installed."""
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed")
+    """The output's lines."""
+    program, *arguments = map(str, command)
     done = subprocess.run(
-        [*map(str, command)], input=text, capture_output=True, text=True, check=True
+        [tool(program), *arguments], input=text, capture_output=True, text=True, check=True
     )
     return done.stdout.splitlines()
 
@@ -105,9 +105,9 @@ def test_symbols_as_nm(image: Image, kernel: Path) -> None:
 def test_demangled_names_as_llvm_and_binutils(image: Image) -> None:
     names = [s.name for s in image.symbols if s.name.startswith(("_R", "_ZN"))]
     assert len(names) > 20
-    for tool, prefix in (("llvm-cxxfilt", "_R"), ("c++filt", "_ZN")):
+    for filt, prefix in (("llvm-cxxfilt", "_R"), ("c++filt", "_ZN")):
         mangled = [name for name in names if name.startswith(prefix)]
-        said = run(tool, *(["-s", "rust"] if tool == "c++filt" else []), text="\n".join(mangled))
+        said = run(filt, *(["-s", "rust"] if filt == "c++filt" else []), text="\n".join(mangled))
         for name, readable in zip(mangled, said, strict=True):
             # Binutils keeps the hash of the legacy scheme, and LLVM its own suffix.
             assert demangle(name) == re.sub(r"::h[0-9a-f]{16}$| \([.\w]+\)$", "", readable)

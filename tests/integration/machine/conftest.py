@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from rcdbg.machine.gdb import Gdb
 from rcdbg.machine.qemu import Qemu, QemuConfig
+from tests.support.tools import tool
 from tests.unit.machine.processes import Watch
 
 BootGuest = Callable[..., Qemu]
@@ -52,10 +52,7 @@ def boot(tmp_path: Path) -> Iterator[BootGuest]:
 def gdb_path(request: pytest.FixtureRequest) -> str:
     """Each gdb that rcdbg supports: gdb-for-pwndbg's, and Debian's gdb-multiarch."""
     name = str(Path(sys.executable).parent / "gdb") if request.param == "venv" else "gdb-multiarch"
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is not installed")
-    return path
+    return tool(name)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The debugger in a terminal, and sessions without one."""
 
 import contextlib
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from rcdbg.trace.run import Boot
 from rcdbg.tui.live import LiveSession, SessionOptions
 from tests.integration.tui.recorder import Recorder
 from tests.integration.tui.terminal import Terminal
+from tests.support.tools import tool
 from tests.unit.machine.processes import Watch
 
 Open = Callable[..., Terminal]
@@ -28,8 +28,7 @@ def watch() -> Iterator[Watch]:
 @pytest.fixture
 def open_rcdbg(tmp_path: Path, rcdbg_kernel: Path, watch: Watch) -> Iterator[Open]:
     """Type `rcdbg ...` into a terminal."""
-    if shutil.which("tmux") is None:
-        pytest.skip("tmux is not installed")
+    tool("tmux")
     opened: list[Terminal] = []
 
     def start(*arguments: str, width: int = 160, height: int = 48) -> Terminal:
