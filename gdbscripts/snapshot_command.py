@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import gdb
 
 from rcdbg.errors import MemoryReadError, RcdbgError, TargetError, UsageError
+from rcdbg.machine.session import scratch
 from rcdbg.riscv import device_tree
 from rcdbg.riscv.registers import SUPERVISOR_CSRS, unsigned
 from rcdbg.target.protocol import Ram, Target
@@ -100,8 +100,8 @@ def _others() -> dict[str, int]:
 @contextlib.contextmanager
 def _memory(ram: Ram, target: Target) -> Iterator[ReadPhys]:
     """A reader of RAM: of a copy that QEMU writes, else packet by packet."""
-    with tempfile.TemporaryDirectory(prefix="rcdbg-") as folder:
-        copy = Path(folder) / "ram"
+    with scratch() as folder:
+        copy = folder / "ram"
         copy.touch()  # it is ours then, also if QEMU runs as somebody else
         # Unquoted, the monitor takes a slash for a division. RAM of 2 GiB it does not take at all.
         with contextlib.suppress(gdb.error):

@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +92,7 @@ def _grade_all(arguments: argparse.Namespace) -> tuple[dict[int, "Grade"], bool]
 
     import pytest
 
+    from rcdbg.machine.session import scratch, sweep
     from rcdbg.pytest_grade import SUFFIX, Grades
 
     kernels: list[str] = arguments.kernels
@@ -107,23 +107,18 @@ def _grade_all(arguments: argparse.Namespace) -> tuple[dict[int, "Grade"], bool]
         print(said, file=sys.stderr, flush=True)
 
     grades = Grades(kernels, tell)
-    with tempfile.TemporaryDirectory(prefix="rcdbg-grade-") as folder:
-        order = Path(folder) / f"kernels{SUFFIX}"
+    sweep()
+    with scratch() as folder:
+        order = folder / f"kernels{SUFFIX}"
         artifacts = arguments.artifacts and str(arguments.artifacts.absolute())
         document = {"suite": [str(arguments.suite)], "kernels": kernels,
                     "timeout": arguments.timeout, "artifacts": artifacts}  # fmt: skip
         order.write_text(json.dumps(document))
-        (Path(folder) / "pytest.ini").write_text("[pytest]\n")
-        options = [str(order), "-c", f"{folder}/pytest.ini", "--rootdir", folder, "--noconftest"]
-        options += [
-            "-p",
-            "rcdbg.pytest_grade",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:terminal",
-            "-p",
-            "no:asyncio",
+        (folder / "pytest.ini").write_text("[pytest]\n")
+        options = [
+            *(str(order), "-c", f"{folder}/pytest.ini", "--rootdir", str(folder), "--noconftest"),
+            *("-p", "rcdbg.pytest_grade", "-p", "no:cacheprovider", "-p", "no:terminal"),
+            *("-p", "no:asyncio"),
         ]
         status = pytest.main([*options, "-n", str(workers)], plugins=[grades])
     return grades.by_number, status == pytest.ExitCode.INTERRUPTED

@@ -70,10 +70,28 @@ def open_session() -> Session:
     raise MachineError(f"cannot make a session directory in {tried}: set TMPDIR to a short path")
 
 
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A directory of ours for large files, in the temporary directory; removed at the end.
+
+    If we are killed before, the next `sweep` removes it.
+    """
+    path = Path(tempfile.mkdtemp(prefix=PREFIX))
+    session = _hold(path)
+    try:
+        (path / MARKER).touch()
+        yield path
+    finally:
+        if session is not None:
+            session.close()
+        else:
+            shutil.rmtree(path, ignore_errors=True)  # a file system without locks
+
+
 def sweep() -> list[Path]:
-    """Remove the session directories that nobody holds any more; returns those removed."""
+    """Remove the directories of ours that nobody holds any more; returns those removed."""
     removed = []
-    for base in _bases():
+    for base in dict.fromkeys([*_bases(), Path(tempfile.gettempdir())]):
         try:
             candidates = [path for path in base.iterdir() if path.name.startswith(PREFIX)]
         except OSError:

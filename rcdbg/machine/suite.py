@@ -2,7 +2,6 @@
 
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from xml.etree import ElementTree
 import rcdbg
 from rcdbg.machine.deadline import DeadlineError
 from rcdbg.machine.process import Process
+from rcdbg.machine.session import scratch
 
 Outcome = Literal["passed", "failed", "error", "skipped"]
 
@@ -73,8 +73,7 @@ def run_suite(
     `artifacts` is where failed tests save snapshots and traces; None for nowhere.
     """
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="rcdbg-grade-") as name:
-        folder = Path(name)
+    with scratch() as folder:
         junit, log = folder / "junit.xml", folder / "log"
         arguments = [
             *(sys.executable, "-c", _STARTER, str(Path(rcdbg.__file__).parents[1])),

@@ -1,7 +1,10 @@
 """Session directories: private, short enough for sockets, and swept when left behind."""
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -9,13 +12,14 @@ import pytest
 
 from rcdbg.errors import MachineError
 from rcdbg.machine import session as session_module
-from rcdbg.machine.session import MARKER, PREFIX, open_session, sweep
+from rcdbg.machine.session import MARKER, PREFIX, open_session, scratch, sweep
 
 
 @pytest.fixture
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only place for session directories, for the duration of a test."""
     monkeypatch.setattr(session_module, "_bases", lambda: [tmp_path])
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
 
@@ -41,6 +45,27 @@ def test_a_session_left_behind_is_swept(base: Path) -> None:
     (session.path / "deep").mkdir()
     (session.path / "deep" / "log").write_text("x")
     assert sweep() == [session.path]
+    assert list(base.iterdir()) == []
+
+
+def test_a_scratch_directory_goes_at_its_end(base: Path) -> None:
+    with scratch() as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        (folder / "deep").mkdir()
+        assert sweep() == []
+    assert list(base.iterdir()) == []
+
+
+def test_a_scratch_directory_of_one_who_was_killed_is_swept(base: Path) -> None:
+    code = (
+        "import os; from rcdbg.machine.session import scratch\n"
+        "with scratch(): os.kill(os.getpid(), 9)"
+    )
+    environment = {**os.environ, "TMPDIR": str(base)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = base.iterdir()
+    assert sweep() == [left]
     assert list(base.iterdir()) == []
 
 
