@@ -168,7 +168,8 @@ def test_call_stacks_are_read_in_each_threads_own_memory(stopped: Run, current: 
         else:
             assert any("kernel_part" in symbol for symbol in symbols)
             assert symbols[-1] == "kernel_thread_exit"
-            assert stacks[thread].thread.stack_deepest
+            # A tick may have come before its first instruction.
+            assert stacks[thread].thread.stack_deepest or backtrace.frames[0].pc.offset == 0
 
 
 @pytest.mark.one_kernel

@@ -31,7 +31,8 @@ def test_every_kernel_passes_the_same_tests(
     if variant.reordered:
         check_that_fields_moved(rcdbg_kernel, elf)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n2", "-m", "every_kernel and not one_kernel",
+        # One at a time: other tests, or another variant's, run beside them.
+        [sys.executable, "-m", "pytest", "-q", "-n1", "-m", "every_kernel and not one_kernel",
          f"--rcdbg-kernel={elf}", "-p", "no:cacheprovider", "tests/traces", "tests/integration"],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
