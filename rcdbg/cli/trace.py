@@ -6,8 +6,7 @@ from typing import Any
 
 from rcdbg.cli import trace_files, trace_options
 from rcdbg.cli.options import add_common, common
-
-BACKENDS = ("auto", "log", "held", "stub")
+from rcdbg.trace.moment import BACKENDS
 
 
 def add_to(commands: Any) -> None:

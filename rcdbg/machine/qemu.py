@@ -211,7 +211,7 @@ class Qemu:
                 raise DeadlineError(f"QEMU does not answer after {_START_SECONDS:g} s") from error
         status = self.wait(_START_SECONDS)
         if self.config.log is not None and self.config.log.holds and self.log is not None:
-            self._note_errors(os.read(self.log, 65536))
+            self._note_errors(os.read(self.log, 65536).split(b"\n"))
         reason = self.errors[-1] if self.errors else f"it ended with status {status}"
         reason = reason.removeprefix(f"{PROGRAM}: ")
         raise MachineError(f"QEMU did not start: {reason}")
@@ -306,9 +306,8 @@ class Qemu:
             ):
                 raise DeadlineError(f"the console did not come to rest within {timeout:g} s")
 
-    def _note_errors(self, text: bytes) -> None:
-        lines = text.decode("utf-8", "replace").split("\n")
-        self._errors.extend(line for line in lines if line.strip())
+    def _note_errors(self, lines: Sequence[bytes]) -> None:
+        self._errors.extend(line.decode("utf-8", "replace") for line in lines if line.strip())
 
     def _end_reader(self) -> None:
         self._process.close()
@@ -329,9 +328,8 @@ class Qemu:
                 if descriptor == serial:
                     self.console.feed(data)
                 else:
-                    text, newline, rest = (pending + (data or b"\n")).rpartition(b"\n")
-                    self._note_errors(text + newline)
-                    pending = rest
+                    *lines, pending = (pending + (data or b"\n")).split(b"\n")
+                    self._note_errors(lines)
                 if not data:
                     poll.unregister(descriptor)
                     open_ends.remove(descriptor)

@@ -313,9 +313,7 @@ class StubClient:
         if self._running:
             answer = self._stop_reply(Deadline(timeout))
             if answer[:1] in _ENDS:
-                self._stepping = False
-                self._stop = self._understand(answer, stepping=False)
-                return self._stop, None, b""
+                return self._ended(answer), None, b""
         elif self._stop is not None and self._stop.reason == "exited":
             return self._stop, None, b""  # at the step over a breakpoint
         else:
@@ -331,9 +329,7 @@ class StubClient:
             if not self._wire.gone or isinstance(error.__cause__, DeadlineError):
                 raise
             # The guest was shut down as it was interrupted.
-            self._stepping = False
-            self._stop = self._understand(b"", stepping=False)
-            return self._stop, None, b""
+            return self._ended(b""), None, b""
         registers = _registers(general, dict(zip(numbers, map(_number, answers), strict=False)))
         stepping, self._stepping = self._stepping, False
         self._stop = self._stopped(_hexadecimal(answer[1:3]), registers.pc, stepping)
@@ -401,6 +397,11 @@ class StubClient:
             self._wire.close()
             return Stop("exited", exit_status=status)
         return self._stopped(_hexadecimal(answer[1:3]), self._pc(), stepping)
+
+    def _ended(self, answer: bytes) -> Stop:
+        self._stepping = False
+        self._stop = self._understand(answer, stepping=False)
+        return self._stop
 
     def _stopped(self, number: int | None, pc: int, stepping: bool) -> Stop:
         at = next((key for key, address in self._breakpoints.items() if address == pc), None)

@@ -42,3 +42,8 @@ def parse_dump(text: str) -> int | None:
     """What it printed, or None for a complaint."""
     found = _DUMPED.match(text.strip())
     return None if found is None else int(found[1], 16)
+
+
+def ask_ticks(ask: Callable[[str], str], address: int) -> int | None:
+    """What the human monitor says mtime is; None for a complaint."""
+    return parse_dump(ask(dump_command(address)))

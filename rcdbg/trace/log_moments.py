@@ -115,8 +115,8 @@ class MomentMaker:
         self._state, self._ticks = state, ticks
         if self.held is None:
             return
-        if self._identity(state) in self._not_executed:
-            self._not_executed.remove(self._identity(state))
+        if self._not_executed and (again := self._identity(state)) in self._not_executed:
+            self._not_executed.remove(again)
             self.repeats += 1
         else:
             yield from self._instant(state, self.held())

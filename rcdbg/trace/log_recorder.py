@@ -83,6 +83,7 @@ class LogRecorder:
         self._pace = pace
         self._limit = limit_ticks
         self._is_late = False
+        self._mtime: int | None = None
         self._parser = LogParser()
         self._maker: MomentMaker | None = None
         self._registers: Registers | None = None
@@ -330,9 +331,8 @@ class LogRecorder:
             return True
         # It may end just now.
         with suppress(MachineError):
-            address = timer.mtime_address(self.qemu.monitor.hmp)
-            now = None
-            if address is not None:
-                now = timer.parse_dump(self.qemu.monitor.hmp(timer.dump_command(address)))
+            ask = self.qemu.monitor.hmp
+            self._mtime = self._mtime or timer.mtime_address(ask)
+            now = timer.ask_ticks(ask, self._mtime) if self._mtime is not None else None
             self._is_late = now is not None and now >= (self._limit or 0)
         return False

@@ -22,6 +22,12 @@ SHUT_DOWN, TIME_OVER = "the machine was shut down", "the time was over"
 """Why there are no more moments."""
 
 
+Backend = Literal["auto", "log", "held", "stub"]
+
+BACKENDS: tuple[Backend, ...] = ("auto", "log", "held", "stub")
+"""The ways to record a machine of our own, and "auto" for what fits."""
+
+
 def _always() -> bool:
     return True
 

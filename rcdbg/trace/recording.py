@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, Self
+from typing import Protocol, Self
 
 from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image, load_image
@@ -11,17 +11,13 @@ from rcdbg.target.protocol import Ram, Registers, Target
 from rcdbg.trace.arguments import needs_memory
 from rcdbg.trace.kinds import DEFAULT_KINDS
 from rcdbg.trace.log_recorder import LogRecorder, Pace
-from rcdbg.trace.moment import SHUT_DOWN, TIME_OVER, TIMEBASE_HZ, Recorder
+from rcdbg.trace.moment import BACKENDS, SHUT_DOWN, TIME_OVER, TIMEBASE_HZ, Backend, Recorder
 from rcdbg.trace.observer import Observer
 from rcdbg.trace.probes import plan
 from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
 from rcdbg.trace.replay_recorder import ReplayRecorder
 from rcdbg.trace.run import Boot, Run
 from rcdbg.trace.stub_recorder import StubRecorder
-
-Backend = Literal["auto", "log", "held", "stub"]
-
-BACKENDS: tuple[Backend, ...] = ("auto", "log", "held", "stub")
 
 COUNTED, EVENT_SEEN, INTERRUPTED = (
     "as many events as were asked for",
@@ -188,11 +184,11 @@ def _choose(backend: str, wanted: Wanted, boot: Boot, image: Image) -> Backend:
         raise UsageError(f"no backend {backend!r}; known: {', '.join(BACKENDS)}")
     if named != "auto":
         return named
+    if boot.deterministic:
+        return "stub"
     made = plan(image, boot.profile, ("hit",), wanted.hits) if wanted.hits else None
     hits = [p.function for p in made.probes if p.what == "hit"] if made is not None else []
     in_memory = any(f is not None and needs_memory(f, image.types) for f in hits)
-    if boot.deterministic:
-        return "stub"
     return "held" if in_memory else "log"
 
 

@@ -81,7 +81,7 @@ class Rig:
         now = self.gdb.registers()
         if self._mtime is None:
             return now
-        ticks = timer.parse_dump(self.qemu.monitor.hmp(timer.dump_command(self._mtime)))
+        ticks = timer.ask_ticks(self.qemu.monitor.hmp, self._mtime)
         return now if ticks is None else replace(now, csrs={**now.csrs, timer.NAME: ticks})
 
     def close(self) -> None:

@@ -11,27 +11,19 @@ from rcdbg.errors import MachineError
 from rcdbg.image.elf import Image
 from rcdbg.machine.qemu import LogConfig, Qemu, QemuConfig
 from rcdbg.machine.ram import GuestRam
-from rcdbg.model.kernel import DEFAULT_PROFILE
 from rcdbg.riscv.code import instructions
 from rcdbg.trace.log_recorder import LogRecorder
 from rcdbg.trace.recording import Wanted, record
 from rcdbg.trace.run import Boot
 from rcdbg.trace.stub_recorder import StubRecorder
+from tests.support.places import vector
 
 UNDISTURBED, FAST = "interval=100000000", "interval=100000"
 MOMENTS, TICKS = 100, 9
+ENDINGS = ("Mapping::map_one", "::dealloc", "::add_thread")
 LOAD_ZERO_T0 = 0x4281
 A0, A1 = 10, 11
 Instant = tuple[int, tuple[int, ...], str]
-
-
-def address(image: Image, path: str) -> int:
-    (found,) = (s.address for s in image.symbols if s.kind == "code" and s.path.endswith(path))
-    return found
-
-
-def vector(image: Image) -> int:
-    return address(image, DEFAULT_PROFILE.trap_entry)
 
 
 def kernel_memory(image: Image, ram: GuestRam) -> str:
@@ -56,8 +48,7 @@ def test_all_memory_is_as_it_is_when_the_machine_is_stopped_there(
 ) -> None:
     boot = Boot(rcdbg_kernel, f"scenario={scenario} {UNDISTURBED}")
     places = [
-        *(s.address for s in rcdbg_image.symbols if s.path.endswith("Mapping::map_one")),
-        *(s.address for s in rcdbg_image.symbols if s.path.endswith(("::dealloc", "::add_thread"))),
+        *(s.address for s in rcdbg_image.symbols if s.path.endswith(ENDINGS)),
         vector(rcdbg_image),
     ]
     held: list[Instant] = []

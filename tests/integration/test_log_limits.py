@@ -10,7 +10,6 @@ import pytest
 from rcdbg.image.elf import Image
 from rcdbg.machine.deadline import Deadline
 from rcdbg.machine.log_pipe import LogPipe
-from rcdbg.model.kernel import DEFAULT_PROFILE
 from rcdbg.riscv.code import csr_written, instructions
 from rcdbg.trace import firmware, log_recorder
 from rcdbg.trace.firmware import Firmware
@@ -19,6 +18,7 @@ from rcdbg.trace.moment import TIME_OVER
 from rcdbg.trace.recording import Until, Wanted, record
 from rcdbg.trace.run import Boot
 from rcdbg.trace.scan import scan
+from tests.support.places import vector
 
 SECONDS = 60
 STVEC = 0x105
@@ -133,12 +133,11 @@ def test_a_kernel_whose_stvec_is_nonsense_can_be_recorded_and_ended(
     rcdbg_kernel: Path, rcdbg_image: Image, deterministic: bool
 ) -> None:
     boot = Boot(rcdbg_kernel, f"scenario=breakpoint {FAST}", deterministic=deterministic)
-    vector = rcdbg_image.symbols.address_of(DEFAULT_PROFILE.trap_entry)
-    assert vector is not None
+    trap_vector = vector(rcdbg_image)
     text = ""
     traps = []
     with LogRecorder(boot, rcdbg_image) as recorder:
-        recorder.watch([vector, *scan(rcdbg_image).ecalls])
+        recorder.watch([trap_vector, *scan(rcdbg_image).ecalls])
         ram = recorder.qemu.ram
         places = list(vectors_set(rcdbg_image))
         assert places
@@ -147,7 +146,7 @@ def test_a_kernel_whose_stvec_is_nonsense_can_be_recorded_and_ended(
             struct.pack_into("<I", ram.memory, physical - ram.base, encoding & ~(31 << 15))
         for moment in recorder.moments():
             registers = moment.registers
-            if registers.pc == vector:
+            if registers.pc == trap_vector:
                 traps.append((registers.csrs["scause"], registers.csrs["sepc"]))
             elif registers.x[17] == PUTCHAR:
                 text += chr(registers.x[10] & 0xFF)

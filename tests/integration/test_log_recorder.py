@@ -14,13 +14,13 @@ from rcdbg.errors import MachineError
 from rcdbg.image.elf import Image
 from rcdbg.machine.qemu import Qemu
 from rcdbg.machine.stub import STEP_WITH_INTERRUPTS, StubClient
-from rcdbg.model.kernel import DEFAULT_PROFILE
 from rcdbg.riscv.code import instructions
 from rcdbg.target.protocol import Registers
 from rcdbg.trace.deterministic import replace_wfi, unstopped
 from rcdbg.trace.log_recorder import LogRecorder, Pace
 from rcdbg.trace.run import Boot
 from tests.support.busy_host import busy_host
+from tests.support.places import vector
 
 ECALL = 0x73
 PUTCHAR = 1
@@ -29,12 +29,6 @@ SECONDS = 60
 RUNS = 20
 PACES: tuple[Pace, ...] = ("close", "held")
 SAME = ("satp", "stvec", "scause", "sepc", "stval", "sscratch", "sstatus", "sie", "sip")
-
-
-def vector(image: Image) -> int:
-    address = image.symbols.address_of(DEFAULT_PROFILE.trap_entry)
-    assert address is not None
-    return address
 
 
 def calls(image: Image) -> list[int]:
