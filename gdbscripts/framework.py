@@ -31,7 +31,7 @@ def one_line_errors() -> Iterator[None]:
 
 def _decode_error() -> type[Exception]:
     # Imported when there is an error to compare with: sourcing the script stays quick.
-    from rcdbg.model.value import DecodeError
+    from rcdbg.model.values.value import DecodeError
 
     return DecodeError
 

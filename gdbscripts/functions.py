@@ -55,7 +55,7 @@ class _Pa(_Function):
     example = "p/x $rc_pa($sp)"
 
     def answer(self, *arguments: gdb.Value) -> gdb.Value:
-        from rcdbg.model.page_table import translate
+        from rcdbg.model.memory.page_table import translate
 
         va = _number(arguments[0], self.usage)
         found = translate(fresh_kernel(), va)
@@ -106,7 +106,7 @@ class _Current(_Function):
     arguments = (0, 0)
 
     def answer(self, *arguments: gdb.Value) -> gdb.Value:
-        from rcdbg.model.threads import read_processor
+        from rcdbg.model.threads.processor import read_processor
 
         kernel = fresh_kernel()
         processor = read_processor(kernel)
@@ -126,7 +126,7 @@ class _Context(_Function):
     arguments = (0, 1)
 
     def answer(self, *arguments: gdb.Value) -> gdb.Value:
-        from rcdbg.model.trap import read_trap
+        from rcdbg.model.threads.trap import read_trap
 
         kernel = fresh_kernel()
         thread = _thread(kernel, _number(arguments[0], self.usage)) if arguments else None
@@ -150,7 +150,7 @@ class _Ticks(_Function):
     arguments = (0, 0)
 
     def answer(self, *arguments: gdb.Value) -> gdb.Value:
-        from rcdbg.model.value import Value
+        from rcdbg.model.values.value import Value
 
         kernel = fresh_kernel()
         for static in kernel.image.types.statics():
@@ -193,7 +193,7 @@ def _number(value: gdb.Value, usage: str) -> int:
 
 
 def _thread(kernel: Kernel, number: int) -> Thread:
-    from rcdbg.model.threads import read_processor
+    from rcdbg.model.threads.processor import read_processor
 
     processor = read_processor(kernel)
     for thread in processor.threads:

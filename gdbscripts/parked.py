@@ -17,13 +17,13 @@ from gdb.unwinder import Unwinder, register_unwinder
 
 from gdbscripts.lent_memory import LentMemory, Pieces
 from rcdbg.errors import ImageError
-from rcdbg.image.cfi import How
-from rcdbg.image.forms import DwarfError
-from rcdbg.model.context import context_type, offset_of_sepc
+from rcdbg.image.dwarf.cfi import How
+from rcdbg.image.dwarf.forms import DwarfError
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.state import Context, Thread
-from rcdbg.model.thread_memory import elsewhere
-from rcdbg.model.value import DecodeError
+from rcdbg.model.threads.context import context_type, offset_of_sepc
+from rcdbg.model.threads.thread_memory import elsewhere
+from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv.registers import ABI_NAMES
 
 _BELOW = 16

@@ -54,7 +54,7 @@ class _WithChildren(_Text):
 
 
 def _safely(text: Callable[[], str]) -> str:
-    from rcdbg.model.value import DecodeError
+    from rcdbg.model.values.value import DecodeError
 
     try:
         return text()
@@ -205,7 +205,7 @@ def _thread(value: gdb.Value) -> _Text:
 
 
 def _thread_at(address: int) -> Thread | None:
-    from rcdbg.model.threads import read_processor
+    from rcdbg.model.threads.processor import read_processor
 
     threads = read_processor(current_kernel()).threads
     return next((t for t in threads if t.address == address & (1 << 64) - 1), None)

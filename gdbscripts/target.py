@@ -11,10 +11,10 @@ import gdb
 
 from gdbscripts.framework import demand_machine
 from rcdbg.errors import MachineError, MemoryReadError, TargetError
-from rcdbg.machine import timer
+from rcdbg.guest.protocol import Ram, Registers
+from rcdbg.machine.qemu import timer
 from rcdbg.riscv.registers import ABI_NAMES, SUPERVISOR_CSRS, unsigned
 from rcdbg.riscv.sv39 import PAGE_SIZE
-from rcdbg.target.protocol import Ram, Registers
 
 _CHUNK = 2048  # QEMU's packets hold 4096 hexadecimal digits
 _PC = "pc"

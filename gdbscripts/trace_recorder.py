@@ -16,16 +16,16 @@ import gdb
 from gdbscripts.framework import demand_machine
 from gdbscripts.interrupts import Interrupts, resume
 from gdbscripts.target import GdbTarget
-from rcdbg.cli.trace_record import BY_USER
+from rcdbg.cli.trace.record import BY_USER
 from rcdbg.errors import RcdbgError, TargetError
-from rcdbg.target.protocol import Ram, Registers
+from rcdbg.guest.protocol import Ram, Registers
 from rcdbg.trace.moment import SHUT_DOWN, TIME_OVER, TIMEBASE_HZ, Moment
-from rcdbg.trace.observer import Observer
+from rcdbg.trace.observers.observer import Observer
 from rcdbg.trace.record import TraceEnd, TraceEvent
-from rcdbg.trace.recording import COUNTED, EVENT_SEEN
+from rcdbg.trace.recorders.recording import COUNTED, EVENT_SEEN
 
 if TYPE_CHECKING:
-    from rcdbg.trace.files import Sink
+    from rcdbg.trace.sinks.files import Sink
     from rcdbg.trace.until import Ending
 
 ENDED = "the machine has ended"

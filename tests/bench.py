@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from rcdbg.image.locate import default_kernel
-from rcdbg.machine.gdb import find_gdb
-from rcdbg.machine.qemu import Qemu
+from rcdbg.machine.gdb.client import find_gdb
+from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.trace.run import Boot
 from rcdbg.tui.live import LiveSession, SessionOptions
 from rcdbg.tui.shell import Shell

@@ -23,19 +23,19 @@ from rich.table import Table
 
 from rcdbg.image.locate import default_kernel
 from rcdbg.image.resolve import load_with_types
-from rcdbg.machine.gdb import find_gdb
-from rcdbg.machine.monitor import Monitor
+from rcdbg.machine.gdb.client import find_gdb
 from rcdbg.machine.oracles import parse_info_mem
-from rcdbg.model.containers import find_struct, lazy, mutex, option, pointer_in, pools
-from rcdbg.model.frame_owners import read_frame_owners
-from rcdbg.model.frames import read_frames
-from rcdbg.model.heap import read_heap
+from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.page_table import merge, read_page_table
-from rcdbg.model.value import Value
+from rcdbg.model.memory.frame_owners import read_frame_owners
+from rcdbg.model.memory.frames import read_frames
+from rcdbg.model.memory.heap import read_heap
+from rcdbg.model.memory.page_table import merge, read_page_table
+from rcdbg.model.values.containers import find_struct, lazy, mutex, option, pointer_in, pools
+from rcdbg.model.values.value import Value
 from rcdbg.riscv import sv39
-from rcdbg.trace.events import trap
 from rcdbg.trace.run import Boot, Run
+from rcdbg.trace.story.conditions import trap
 from tests.support.frozen import Frozen
 
 REPEATS = 15
@@ -70,7 +70,7 @@ def ours():
     from gdbscripts.kernel import current_image
     from gdbscripts.target import GdbTarget
     from rcdbg.model.kernel import Kernel
-    from rcdbg.model.page_table import read_page_table
+    from rcdbg.model.memory.page_table import read_page_table
     table = read_page_table(Kernel.now(current_image(), GdbTarget()))
     return sum(r.size for r in table.ranges)
 times = {"plain": [], "ours": [], "bytes": [plain(), ours()]}

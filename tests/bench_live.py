@@ -21,9 +21,9 @@ from rich.table import Table
 from rcdbg.image.locate import default_kernel
 from rcdbg.image.resolve import load_with_types
 from rcdbg.model.kernel import Kernel
-from rcdbg.trace.events import trap
-from rcdbg.trace.live import STOP_GOAL_SECONDS, Guest, running_guest, sample
 from rcdbg.trace.run import Boot, Run
+from rcdbg.trace.story.conditions import trap
+from rcdbg.trace.story.live import STOP_GOAL_SECONDS, Guest, running_guest, sample
 from rcdbg.views.subjects import subject
 
 PAIRS = 25

@@ -27,11 +27,11 @@ from rich.table import Table
 
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.locate import default_kernel
-from rcdbg.machine.qemu import Qemu
+from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.model.kernel import DEFAULT_PROFILE
-from rcdbg.trace.log_recorder import LogRecorder, Pace
+from rcdbg.trace.recorders.log_recorder import LogRecorder, Pace
+from rcdbg.trace.recorders.stub_recorder import StubRecorder
 from rcdbg.trace.run import Boot
-from rcdbg.trace.stub_recorder import StubRecorder
 
 SECONDS, ROUNDS, PAIRS, TIMEOUT = 1.0, 3, 5, 120
 FUNCTIONS = ("PageTableEntry::flags", "Mapping::map_one")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from rcdbg.pytest_plugin import BootKernel
+from rcdbg.testing.plugin import BootKernel
 
 MEMORY = "32M"
 

@@ -25,14 +25,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from rcdbg.guest.protocol import Registers, Target
+from rcdbg.guest.snapshot import Machine, Snapshot, pack, read_snapshot
 from rcdbg.image.locate import default_kernel
 from rcdbg.image.resolve import load_with_types
 from rcdbg.model.kernel import Kernel
 from rcdbg.riscv import sv39
-from rcdbg.target.protocol import Registers, Target
-from rcdbg.target.snapshot import Machine, Snapshot, pack, read_snapshot
-from rcdbg.trace.events import Event, reached, trap
 from rcdbg.trace.run import Boot, Run
+from rcdbg.trace.story.conditions import Event, reached, trap
 from rcdbg.views.render import render_text
 from rcdbg.views.subjects import (
     SUBJECTS,

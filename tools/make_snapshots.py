@@ -10,10 +10,10 @@ import tempfile
 from pathlib import Path
 
 from rcdbg.cli.snapshot import machine_of
+from rcdbg.guest.snapshot import write_snapshot
 from rcdbg.image.locate import default_kernel
-from rcdbg.target.snapshot import write_snapshot
-from rcdbg.trace.events import Event, trap
 from rcdbg.trace.run import Boot, Run
+from rcdbg.trace.story.conditions import Event, trap
 
 FOLDER = Path(__file__).resolve().parents[1] / "tests" / "snapshots"
 

@@ -47,8 +47,8 @@ def open_gdb(
     MachineError without QEMU or gdb.
     """
     from rcdbg.image.elf import load_image
-    from rcdbg.machine.gdb_program import commands_script, find_gdb, run_in_terminal
-    from rcdbg.machine.qemu import Qemu
+    from rcdbg.machine.gdb.program import commands_script, find_gdb, run_in_terminal
+    from rcdbg.machine.qemu.qemu import Qemu
 
     load_image(options.kernel)
     program = find_gdb(options.gdb)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rcdbg.errors import UsageError
 
 if TYPE_CHECKING:
-    from rcdbg.machine.suite import Grade
+    from rcdbg.machine.host.suite import Grade
 
 _INTERRUPTED = 130
 _SECONDS = 600.0
@@ -46,7 +46,7 @@ def add_to(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from rcdbg.cli.grade_files import write_json, write_junit
-    from rcdbg.machine.suite import Grade
+    from rcdbg.machine.host.suite import Grade
     from rcdbg.views.grade import view
     from rcdbg.views.render import show
 
@@ -92,8 +92,8 @@ def _grade_all(arguments: argparse.Namespace) -> tuple[dict[int, "Grade"], bool]
 
     import pytest
 
-    from rcdbg.machine.session import scratch, sweep
-    from rcdbg.pytest_grade import SUFFIX, Grades
+    from rcdbg.machine.host.session import scratch, sweep
+    from rcdbg.testing.grade import SUFFIX, Grades
 
     kernels: list[str] = arguments.kernels
     workers = len(os.sched_getaffinity(0)) if arguments.workers is None else arguments.workers
@@ -117,7 +117,7 @@ def _grade_all(arguments: argparse.Namespace) -> tuple[dict[int, "Grade"], bool]
         (folder / "pytest.ini").write_text("[pytest]\n")
         options = [
             *(str(order), "-c", f"{folder}/pytest.ini", "--rootdir", str(folder), "--noconftest"),
-            *("-p", "rcdbg.pytest_grade", "-p", "no:cacheprovider", "-p", "no:terminal"),
+            *("-p", "rcdbg.testing.grade", "-p", "no:cacheprovider", "-p", "no:terminal"),
             *("-p", "no:asyncio"),
         ]
         status = pytest.main([*options, "-n", str(workers)], plugins=[grades])

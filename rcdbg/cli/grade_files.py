@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from rcdbg.errors import UsageError
 
 if TYPE_CHECKING:
-    from rcdbg.machine.suite import CaseResult, Grade
+    from rcdbg.machine.host.suite import CaseResult, Grade
 
 FORMAT = 1
 

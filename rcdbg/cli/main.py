@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from rcdbg import __version__
-from rcdbg.cli import attach, debug, gdb, grade, printing, show, snapshot, thread, trace
+from rcdbg.cli import attach, debug, gdb, grade, printing, show, snapshot, thread
 from rcdbg.cli.options import add_at, add_common
+from rcdbg.cli.trace import command as trace
 from rcdbg.errors import RcdbgError
 
 USAGE_STATUS = 2

@@ -9,7 +9,7 @@ from rcdbg.cli.options import add_at, add_common
 from rcdbg.errors import UsageError
 
 if TYPE_CHECKING:
-    from rcdbg.model.inspect import Limits
+    from rcdbg.model.values.inspect import Limits
 
 _COMPLETION_SECONDS = 5.0
 
@@ -42,7 +42,7 @@ def add_to(commands: Any) -> None:
 
 def limits(depth: int | None, elements: int | None) -> "Limits":
     """The limits asked for; raises UsageError for those that make no sense."""
-    from rcdbg.model.inspect import DEFAULT_LIMITS, Limits
+    from rcdbg.model.values.inspect import DEFAULT_LIMITS, Limits
     from rcdbg.views.printed import MAX_DEPTH
 
     if depth is not None and not 0 <= depth <= MAX_DEPTH:
@@ -58,7 +58,7 @@ def limits(depth: int | None, elements: int | None) -> "Limits":
 def _completions(arguments: argparse.Namespace, text: str) -> list[str]:
     """What `text` may become: by types where they tell, else by the kernel that was asked for."""
     from rcdbg.cli.source import image_of_source, look
-    from rcdbg.model.path import complete, needs_kernel
+    from rcdbg.model.values.path import complete, needs_kernel
 
     if not getattr(arguments, "snapshot", None):
         image = image_of_source(arguments)
@@ -71,7 +71,7 @@ def _completions(arguments: argparse.Namespace, text: str) -> list[str]:
 
 def _run(arguments: argparse.Namespace) -> int:
     from rcdbg.cli.source import image_of_source
-    from rcdbg.model.path import parse, static_named
+    from rcdbg.model.values.path import parse, static_named
     from rcdbg.views.printed import print_answer, statics_answer
 
     bounds = limits(arguments.depth, arguments.elements)

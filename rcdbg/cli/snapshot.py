@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from rcdbg.cli.options import add_at, add_common, common, where_to_stop
 from rcdbg.errors import ImageError, MachineError, UsageError
+from rcdbg.guest.protocol import Ram
+from rcdbg.guest.snapshot import Machine, ReadPhys, write_snapshot
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.locate import default_kernel
 from rcdbg.image.match import differs_from_memory
-from rcdbg.target.protocol import Ram
-from rcdbg.target.snapshot import Machine, ReadPhys, write_snapshot
 
 if TYPE_CHECKING:
     pass
@@ -44,8 +44,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _booted(arguments: argparse.Namespace) -> Iterator[tuple[Machine, ReadPhys]]:
-    from rcdbg.trace.events import place
     from rcdbg.trace.run import Run, machine_of
+    from rcdbg.trace.story.conditions import place
 
     options = common(arguments)
     image = load_image(options.kernel)
@@ -61,9 +61,9 @@ def _machine(image: Image, now: Any, ram: Ram, others: dict[str, int], console: 
 
 @contextlib.contextmanager
 def _attached(arguments: argparse.Namespace) -> Iterator[tuple[Machine, ReadPhys]]:
-    from rcdbg.machine.attach import attached
-    from rcdbg.machine.qemu import parse_memory
-    from rcdbg.machine.ram import RAM_BASE
+    from rcdbg.machine.qemu.qemu import parse_memory
+    from rcdbg.machine.qemu.ram import RAM_BASE
+    from rcdbg.machine.stub.attach import attached
 
     image = load_image(arguments.kernel or default_kernel())
     with attached(arguments.attach) as (target, stub):

@@ -14,7 +14,7 @@ from rcdbg.image.resolve import with_types
 
 if TYPE_CHECKING:
     from rcdbg.model.kernel import Kernel
-    from rcdbg.trace.live import Sample
+    from rcdbg.trace.story.live import Sample
 
 T = TypeVar("T")
 
@@ -57,8 +57,8 @@ def _checked(image: Image, needs_types: bool) -> Image:
 def _booted(
     arguments: argparse.Namespace, ask: "Callable[[Kernel], T]", needs_types: bool, *, live: bool
 ) -> "tuple[T, Sample | None]":
-    from rcdbg.trace.events import place
     from rcdbg.trace.run import Run
+    from rcdbg.trace.story.conditions import place
 
     options = common(arguments)
     image = _checked(load_image(options.kernel), needs_types)
@@ -67,7 +67,7 @@ def _booted(
         run.until(event, arguments.timeout)
         if not live:
             return ask(run.kernel()), None
-        from rcdbg.trace.live import running_guest, sample
+        from rcdbg.trace.story.live import running_guest, sample
 
         run.stub.resume()
         run.stub.close()
@@ -97,7 +97,7 @@ def _in_snapshot(
 def _behind_stub(
     arguments: argparse.Namespace, ask: "Callable[[Kernel], T]", needs_types: bool
 ) -> T:
-    from rcdbg.machine.attach import attached
+    from rcdbg.machine.stub.attach import attached
     from rcdbg.model.kernel import Kernel
 
     image = _checked(load_image(arguments.kernel or default_kernel()), needs_types)

@@ -13,7 +13,7 @@ from rcdbg.errors import UsageError
 
 if TYPE_CHECKING:
     from rcdbg.model.kernel import Kernel
-    from rcdbg.model.page_table import Root
+    from rcdbg.model.memory.page_table import Root
     from rcdbg.model.profile import Profile
     from rcdbg.views.subjects import Answer
 
@@ -161,9 +161,9 @@ def _csr(kernel: "Kernel", arguments: argparse.Namespace, _number: Number) -> "A
 
 def kernel_in(file: Path | str, profile: "Profile") -> "Kernel":
     """The kernel in a snapshot; raises TargetError or ImageError if there is none."""
+    from rcdbg.guest.snapshot import read_snapshot
     from rcdbg.image.elf import image_of
     from rcdbg.model.kernel import Kernel
-    from rcdbg.target.snapshot import read_snapshot
 
     snapshot = read_snapshot(Path(file).expanduser())
     image = image_of(snapshot.elf, Path(f"{file}:{snapshot.kernel_name}"))
@@ -174,9 +174,9 @@ def root(
     kernel: "Kernel", arguments: argparse.Namespace, number: Number, prefix: str = ""
 ) -> "Root | None":
     """The table that the options name, or None for the one in satp; raises UsageError."""
-    from rcdbg.model.memory_set import process_root
-    from rcdbg.model.page_table import Root
-    from rcdbg.model.value import DecodeError
+    from rcdbg.model.memory.memory_set import process_root
+    from rcdbg.model.memory.page_table import Root
+    from rcdbg.model.values.value import DecodeError
 
     given = {n: v for n in _ROOTS if (v := getattr(arguments, prefix + n, None)) is not None}
     if len(given) > 1:
@@ -198,7 +198,7 @@ def root(
 
 
 def _page_table(kernel: "Kernel", arguments: argparse.Namespace, number: Number) -> "Answer":
-    from rcdbg.model import mappings
+    from rcdbg.model.memory import mappings
     from rcdbg.views import subjects
 
     where = root(kernel, arguments, number)

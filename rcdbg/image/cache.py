@@ -20,8 +20,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rcdbg.image.dwarf import extract, line_programs
-from rcdbg.image.forms import DebugSections
+from rcdbg.image.dwarf.forms import DebugSections
+from rcdbg.image.dwarf.reader import extract, line_programs
 from rcdbg.image.lines import LineTable, read_lines
 from rcdbg.image.rows import Row, Rows, Tables
 
@@ -53,7 +53,7 @@ def directory() -> Path | None:
 def tables(build_id: str, file_size: int, sections: Callable[[], DebugSections]) -> Rows:
     """The rows of the image with that build id: from the cache, or else from its sections.
 
-    Raises what `rcdbg.image.dwarf.extract` raises on damaged data.
+    Raises what `rcdbg.image.dwarf.reader.extract` raises on damaged data.
     """
     parts = _load(build_id, "types", file_size)
     if parts is not None:

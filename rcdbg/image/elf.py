@@ -22,8 +22,8 @@ from elftools.elf.sections import Section as ElfSection
 
 from rcdbg.errors import ImageError
 from rcdbg.image import cache
-from rcdbg.image.cfi import CallFrames
-from rcdbg.image.forms import DebugSections, DwarfError
+from rcdbg.image.dwarf.cfi import CallFrames
+from rcdbg.image.dwarf.forms import DebugSections, DwarfError
 from rcdbg.image.lines import LineTable
 from rcdbg.image.rows import Rows, Tables
 from rcdbg.image.symbols import Symbols, read_symbols

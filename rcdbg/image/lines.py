@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from rcdbg.image.forms import DebugSections, DwarfError, c_string, read_form, sleb128, uleb128
+from rcdbg.image.dwarf.forms import DebugSections, DwarfError, c_string, read_form, sleb128, uleb128
 
 _IS_STMT = 1
 _END_SEQUENCE = 2

@@ -9,7 +9,7 @@ Row = list[Any]
 
 
 class Rows(Protocol):
-    """Where rows come from: `rcdbg.image.dwarf.Tables`, or a file of the cache."""
+    """Where rows come from: `rcdbg.image.dwarf.reader.Tables`, or a file of the cache."""
 
     def row(self, type_id: int) -> Row | None:
         """The row of that type, or None."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from rcdbg.target.protocol import Registers
+from rcdbg.guest.protocol import Registers
 
 PRIVILEGE_REGISTER = "priv"
 """The stub's name for the current privilege: not a CSR, but listed with them."""

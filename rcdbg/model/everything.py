@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from rcdbg.model.frame_owners import FrameOwners, read_frame_owners
-from rcdbg.model.heap import Heap, read_heap
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.memory_set import MemorySets, read_memory_sets
+from rcdbg.model.memory.frame_owners import FrameOwners, read_frame_owners
+from rcdbg.model.memory.heap import Heap, read_heap
+from rcdbg.model.memory.memory_set import MemorySets, read_memory_sets
 from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState
 

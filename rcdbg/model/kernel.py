@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rcdbg.errors import UsageError
+from rcdbg.guest.protocol import Registers, Target
+from rcdbg.guest.virtual import VirtualMemory
 from rcdbg.image.elf import Image
 from rcdbg.image.types import Static, StructType, TypeId, UnionType
-from rcdbg.model.containers import base_name
 from rcdbg.model.profile import Profile
 from rcdbg.model.state import Place
-from rcdbg.model.value import MAX_DEPTH, DecodeError, Space, Value
+from rcdbg.model.values.containers import base_name
+from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Space, Value
 from rcdbg.riscv.registers import unsigned
-from rcdbg.target.protocol import Registers, Target
-from rcdbg.target.virtual import VirtualMemory
 
 DEFAULT_PROFILE = Profile()
 

@@ -1,14 +1,14 @@
 """The one entry: everything that is known about a kernel at this moment."""
 
+from rcdbg.guest.protocol import Target
 from rcdbg.image.elf import Image
-from rcdbg.model.frames import read_frames
 from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
-from rcdbg.model.page_table import read_page_table
+from rcdbg.model.memory.frames import read_frames
+from rcdbg.model.memory.page_table import read_page_table
 from rcdbg.model.profile import Profile
 from rcdbg.model.state import KernelState
-from rcdbg.model.threads import read_processor
-from rcdbg.model.trap import read_hart, read_trap
-from rcdbg.target.protocol import Target
+from rcdbg.model.threads.processor import read_processor
+from rcdbg.model.threads.trap import read_hart, read_trap
 
 
 def read_kernel(image: Image, target: Target, profile: Profile = DEFAULT_PROFILE) -> KernelState:

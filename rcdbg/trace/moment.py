@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self
 
-from rcdbg.target.protocol import Registers
+from rcdbg.guest.protocol import Registers
 
 TIMEBASE_HZ = 10_000_000
 """Of QEMU's `virt` machine (hw/intc/riscv_aclint.h, RISCV_ACLINT_DEFAULT_TIMEBASE_FREQ)."""

@@ -5,20 +5,20 @@ from pathlib import Path
 from typing import Self
 
 from rcdbg.errors import MachineError, RcdbgError
+from rcdbg.guest.memory import RamTarget
+from rcdbg.guest.snapshot import Machine
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.match import differs_from_memory
-from rcdbg.machine.deadline import Deadline, DeadlineError
-from rcdbg.machine.qemu import Qemu, QemuConfig
-from rcdbg.machine.stub import StubClient
+from rcdbg.machine.host.deadline import Deadline, DeadlineError
+from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
+from rcdbg.machine.stub.client import StubClient
 from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
 from rcdbg.model.profile import Profile
 from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState, Place
-from rcdbg.target.memory import RamTarget
-from rcdbg.target.snapshot import Machine
-from rcdbg.trace.deterministic import INSTRUCTION_CLOCK, Replaced, replace_wfi
-from rcdbg.trace.events import Event, Exited
 from rcdbg.trace.moment import TIMEBASE_HZ
+from rcdbg.trace.recorders.deterministic import INSTRUCTION_CLOCK, Replaced, replace_wfi
+from rcdbg.trace.story.conditions import Event, Exited
 
 DEFAULT_SECONDS = 30.0
 """Deadline for one event; a kernel of this kind needs well under one second."""

@@ -2,7 +2,7 @@
 
 import sys
 
-from rcdbg.machine.terminal import TerminalGuard
+from rcdbg.machine.host.terminal import TerminalGuard
 from rcdbg.tui.live import LiveSession, SessionOptions
 
 __all__ = ["SessionOptions", "run_tui"]

@@ -10,17 +10,17 @@ from rcdbg.errors import MachineError, RcdbgError, UsageError
 from rcdbg.image.elf import load_image
 from rcdbg.image.resolve import resolve
 from rcdbg.machine.control import Stop
-from rcdbg.machine.deadline import DeadlineError
-from rcdbg.machine.gdb import Breakpoint, Gdb
-from rcdbg.machine.gdb_program import commands_script
-from rcdbg.machine.mi import GdbError, Record
+from rcdbg.machine.gdb.client import Breakpoint, Gdb
+from rcdbg.machine.gdb.mi import GdbError, Record
+from rcdbg.machine.gdb.program import commands_script
+from rcdbg.machine.host.deadline import DeadlineError
 from rcdbg.model.read import read_state
 from rcdbg.model.state import Trap
-from rcdbg.trace.events import place
 from rcdbg.trace.run import Boot
-from rcdbg.tui.listing import read_code
+from rcdbg.trace.story.conditions import place
 from rcdbg.tui.rig import Rig
 from rcdbg.tui.session import Listener, Stopped
+from rcdbg.tui.widgets.listing import read_code
 
 _STOP_SECONDS = 5.0
 _COMMAND_SECONDS = 24 * 3600.0

@@ -9,15 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from rcdbg.errors import MachineError
+from rcdbg.guest.memory import RamTarget
+from rcdbg.guest.protocol import Registers
 from rcdbg.image.elf import Image
 from rcdbg.image.match import differs_from_memory
-from rcdbg.machine import timer
-from rcdbg.machine.gdb import Gdb
-from rcdbg.machine.qemu import Qemu, QemuConfig
+from rcdbg.machine.gdb.client import Gdb
+from rcdbg.machine.qemu import timer
+from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
 from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
 from rcdbg.model.profile import Profile
-from rcdbg.target.memory import RamTarget
-from rcdbg.target.protocol import Registers
 
 _END_SECONDS = 5.0
 

@@ -21,11 +21,11 @@ from textual.screen import Screen
 from rcdbg.errors import RcdbgError
 from rcdbg.model.state import KernelState
 from rcdbg.tui import themes
-from rcdbg.tui.bars import Activity
-from rcdbg.tui.desk import Desk
 from rcdbg.tui.mailbox import Mailbox
-from rcdbg.tui.panels import ConsolePanel, GdbPanel
 from rcdbg.tui.session import DebugSession, Stopped
+from rcdbg.tui.widgets.bars import Activity
+from rcdbg.tui.widgets.desk import Desk
+from rcdbg.tui.widgets.panels import ConsolePanel, GdbPanel
 from rcdbg.tui.worker import Worker
 from rcdbg.views import palette
 from rcdbg.views.common import guest, safe, styled
@@ -361,7 +361,7 @@ class Shell(App[int]):
             self._hint()
             return
         # Only now: it is not needed for the first painted screen.
-        from rcdbg.tui.prompts import AskSymbol
+        from rcdbg.tui.widgets.prompts import AskSymbol
 
         def take(location: str | None) -> None:
             if location:
@@ -436,7 +436,7 @@ class Shell(App[int]):
 
     def action_help(self) -> None:
         """Show the keys."""
-        from rcdbg.tui.prompts import Help
+        from rcdbg.tui.widgets.prompts import Help
 
         self.push_screen(Help())
 

@@ -4,8 +4,8 @@ import re
 from itertools import count
 from pathlib import Path
 
+from rcdbg.guest.snapshot import Machine, write_snapshot
 from rcdbg.machine.oracles import parse_info_registers
-from rcdbg.target.snapshot import Machine, write_snapshot
 from rcdbg.tui.rig import Rig
 
 

@@ -3,7 +3,7 @@
 from rich.console import Group, RenderableType
 
 from rcdbg.model.everything import Everything
-from rcdbg.views import frame_map, heap, memory_set
+from rcdbg.views.memory import frame_map, heap, memory_set
 from rcdbg.views.state import PARTS, boxed, panel
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from rcdbg.machine.suite import Grade
+from rcdbg.machine.host.suite import Grade
 from rcdbg.views import palette
 from rcdbg.views.common import count, guest, styled
 from rcdbg.views.layout import Column, Fitted, Row, flow, listing

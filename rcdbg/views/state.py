@@ -9,9 +9,12 @@ from rich.panel import Panel
 from rich.style import Style
 
 from rcdbg.model.state import KernelState, Place
-from rcdbg.views import context, csr, frames, hart, page_table, palette, problems, threads
+from rcdbg.views import palette, problems
 from rcdbg.views.common import styled
+from rcdbg.views.hart import context, csr, hart
 from rcdbg.views.layout import Guarded
+from rcdbg.views.memory import frames, page_table
+from rcdbg.views.threads import threads
 
 _BORDER = Style(dim=True)
 

@@ -7,36 +7,30 @@ from typing import Any
 from rich.console import RenderableType
 
 from rcdbg.errors import UsageError
-from rcdbg.model import mappings, serial, serial_memory, serial_tables
-from rcdbg.model.call_stacks import (
+from rcdbg.model.everything import read_everything
+from rcdbg.model.kernel import Kernel
+from rcdbg.model.memory import mappings
+from rcdbg.model.memory.frame_owners import read_frame_owners
+from rcdbg.model.memory.frames import read_frames
+from rcdbg.model.memory.heap import read_heap
+from rcdbg.model.memory.memory_set import read_memory_sets
+from rcdbg.model.memory.page_table import Root, read_page_table, translate
+from rcdbg.model.serial import memory as serial_memory
+from rcdbg.model.serial import state as serial
+from rcdbg.model.serial import tables as serial_tables
+from rcdbg.model.threads.call_stacks import (
     read_call_stacks,
     read_hart_stack,
     read_thread,
     read_threads,
 )
-from rcdbg.model.everything import read_everything
-from rcdbg.model.frame_owners import read_frame_owners
-from rcdbg.model.frames import read_frames
-from rcdbg.model.heap import read_heap
-from rcdbg.model.kernel import Kernel
-from rcdbg.model.memory_set import read_memory_sets
-from rcdbg.model.page_table import Root, read_page_table, translate
-from rcdbg.model.trap import read_hart, read_trap
+from rcdbg.model.threads.trap import read_hart, read_trap
 from rcdbg.riscv.csr import SPECS, decode
-from rcdbg.views import (
-    backtrace,
-    context,
-    csr,
-    everything,
-    frame_map,
-    frames,
-    heap,
-    memory_set,
-    page_table,
-    threads,
-    walk,
-)
-from rcdbg.views import mappings as tables
+from rcdbg.views import everything
+from rcdbg.views.hart import context, csr
+from rcdbg.views.memory import frame_map, frames, heap, memory_set, page_table, walk
+from rcdbg.views.memory import mappings as tables
+from rcdbg.views.threads import backtrace, threads
 
 
 @dataclass(frozen=True, slots=True)

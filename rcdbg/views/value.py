@@ -7,8 +7,8 @@ from pathlib import PurePosixPath
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from rcdbg.model.inspect import Node
-from rcdbg.model.path import NamedStatic
+from rcdbg.model.values.inspect import Node
+from rcdbg.model.values.path import NamedStatic
 from rcdbg.views import palette
 from rcdbg.views.common import address, count, guest, problem_line, short_path, size, styled
 from rcdbg.views.layout import Column, Fitted, Row, listing

@@ -2,9 +2,9 @@
 
 import pytest
 
-from rcdbg.pytest_plugin import BootKernel
-from rcdbg.trace.events import trap
+from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.run import Run
+from rcdbg.trace.story.conditions import trap
 from tests.conftest import MEMORY
 from tests.support.frozen import Frozen
 from tests.support.in_gdb import GDBS, InGdb

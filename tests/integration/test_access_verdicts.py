@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from rcdbg.pytest_plugin import BootKernel
 from rcdbg.riscv import access as acc
 from rcdbg.riscv import sv39
-from rcdbg.trace.events import trap
+from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.run import Run
+from rcdbg.trace.story.conditions import trap
 
 ROUNDS = 400
 PAGE = 4096

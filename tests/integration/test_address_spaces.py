@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 
 from rcdbg.cli import subject_options
-from rcdbg.machine.monitor import Monitor
+from rcdbg.guest.snapshot import write_snapshot
 from rcdbg.machine.oracles import Run as Mapped
 from rcdbg.machine.oracles import parse_info_mem
-from rcdbg.model import mappings
+from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.model.kernel import DEFAULT_PROFILE
-from rcdbg.model.memory_set import MemorySet, process_root, read_memory_sets
-from rcdbg.model.page_table import Root
-from rcdbg.model.value import DecodeError
-from rcdbg.pytest_plugin import BootKernel
+from rcdbg.model.memory import mappings
+from rcdbg.model.memory.memory_set import MemorySet, process_root, read_memory_sets
+from rcdbg.model.memory.page_table import Root
+from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv import sv39
-from rcdbg.target.snapshot import write_snapshot
-from rcdbg.trace.events import Event, reached, trap
+from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.run import Run, machine_of
+from rcdbg.trace.story.conditions import Event, reached, trap
 from tests.integration.test_cli import one_line, rcdbg
 
 pytestmark = pytest.mark.every_kernel

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rcdbg.pytest_plugin import BootKernel
-from rcdbg.trace.events import exited
+from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.story.conditions import exited
 
 
 @pytest.mark.parametrize(

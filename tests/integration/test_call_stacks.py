@@ -11,21 +11,21 @@ import pytest
 from elftools.dwarf.callframe import FDE
 from elftools.elf.elffile import ELFFile
 
-from rcdbg.image.cfi import How
+from rcdbg.guest.protocol import Registers
+from rcdbg.image.dwarf.cfi import How
 from rcdbg.image.elf import Image
-from rcdbg.model import serial
-from rcdbg.model.call_stacks import read_call_stacks, read_hart_stack, read_threads
 from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
 from rcdbg.model.profile import Profile
+from rcdbg.model.serial import state as serial
 from rcdbg.model.state import Backtrace, Context
-from rcdbg.model.unwind import MAX_FRAMES, backtrace_now
-from rcdbg.pytest_plugin import BootKernel
+from rcdbg.model.threads.call_stacks import read_call_stacks, read_hart_stack, read_threads
+from rcdbg.model.threads.unwind import MAX_FRAMES, backtrace_now
 from rcdbg.riscv.registers import ABI_NAMES
-from rcdbg.target.protocol import Registers
-from rcdbg.trace.events import reached, switch, trap
+from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.run import Run
-from rcdbg.views.backtrace import view_all
+from rcdbg.trace.story.conditions import reached, switch, trap
 from rcdbg.views.render import render_text
+from rcdbg.views.threads.backtrace import view_all
 from tests.support.frozen import Frozen, Seen
 from tests.support.in_gdb import PIP_GDB, InGdb
 from tests.support.names import last_part

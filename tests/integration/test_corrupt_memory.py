@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from rcdbg.model import serial
+from rcdbg.guest.protocol import Registers
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.read import read_state
-from rcdbg.target.protocol import Registers
+from rcdbg.model.serial import state as serial
 from rcdbg.views.render import render_text
 from rcdbg.views.state import view
 from tests.support.frozen import Frozen, Seen

@@ -2,9 +2,9 @@
 
 import pytest
 
-from rcdbg.model.page_table import translate
-from rcdbg.pytest_plugin import BootKernel
-from rcdbg.trace.events import trap
+from rcdbg.model.memory.page_table import translate
+from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.story.conditions import trap
 
 pytestmark = pytest.mark.every_kernel
 

@@ -4,15 +4,15 @@ import re
 
 import pytest
 
-from rcdbg.machine.monitor import Monitor
 from rcdbg.machine.oracles import parse_info_mem
-from rcdbg.model.frame_owners import FrameOwners, read_frame_owners
-from rcdbg.model.heap import read_heap
+from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.value import Value
-from rcdbg.pytest_plugin import BootKernel
-from rcdbg.trace.events import reached, trap
-from rcdbg.views import frame_map, heap
+from rcdbg.model.memory.frame_owners import FrameOwners, read_frame_owners
+from rcdbg.model.memory.heap import read_heap
+from rcdbg.model.values.value import Value
+from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.story.conditions import reached, trap
+from rcdbg.views.memory import frame_map, heap
 from rcdbg.views.render import render_text
 from tests.support.dump import parse_dump
 from tests.support.frozen import Frozen
@@ -88,7 +88,7 @@ def test_frames_that_only_a_local_variable_has_are_nobodys(rcdbg_boot: BootKerne
 
 def trackers(kernel: Kernel) -> list[Value]:
     """The frame trackers of mapped pages, read in a way of the test's own."""
-    from rcdbg.model.containers import arc, dig, elements, lazy
+    from rcdbg.model.values.containers import arc, dig, elements, lazy
 
     static = next(
         s
@@ -132,7 +132,7 @@ def test_a_mapped_frame_that_is_free(frozen: Frozen) -> None:
 
 def flip_free(frozen: Frozen, kernel: Kernel, frame: int) -> None:
     """Make a frame free in the allocator's books, whichever they are."""
-    from rcdbg.model.containers import byte_string, find_struct, lazy, mutex, pointer_in
+    from rcdbg.model.values.containers import byte_string, find_struct, lazy, mutex, pointer_in
 
     static = lazy(kernel.static_holding("FrameAllocator"))
     assert static is not None
@@ -152,7 +152,7 @@ def flip_free(frozen: Frozen, kernel: Kernel, frame: int) -> None:
 
 
 def elements_of(books: Value) -> list[Value]:
-    from rcdbg.model.containers import elements, is_container
+    from rcdbg.model.values.containers import elements, is_container
 
     return next(list(elements(f)) for f in books.fields() if is_container(f))
 

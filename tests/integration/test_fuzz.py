@@ -2,7 +2,7 @@
 
 import pytest
 
-from rcdbg.pytest_plugin import BootKernel
+from rcdbg.testing.plugin import BootKernel
 from tests.fuzz import MEMORY, STATES, Victim, play
 
 pytestmark = pytest.mark.every_kernel

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from rcdbg.machine.gdb import Gdb
-from rcdbg.machine.mi import GdbError
-from rcdbg.machine.monitor import Monitor
+from rcdbg.machine.gdb.client import Gdb
+from rcdbg.machine.gdb.mi import GdbError
 from rcdbg.machine.oracles import parse_info_mem, parse_info_registers
-from rcdbg.machine.qemu import Qemu
+from rcdbg.machine.qemu.monitor import Monitor
+from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.model.state import Context
-from rcdbg.model.trap import kernel_stack
-from rcdbg.pytest_plugin import BootKernel
+from rcdbg.model.threads.trap import kernel_stack
 from rcdbg.riscv.code import SRET
 from rcdbg.riscv.registers import ABI_NAMES
-from rcdbg.trace.events import reached, trap
+from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.run import Boot
+from rcdbg.trace.story.conditions import reached, trap
 from rcdbg.views.subjects import SUBJECTS
 from tests.support.dump import parse_dump
 from tests.support.in_gdb import SCRIPT, TIMEOUT, InGdb, batch, documents
@@ -631,7 +631,7 @@ def test_page_table_entries_and_flags(ticked: InGdb) -> None:
     kind = "os::memory::mapping::page_table_entry::PageTableEntry"
     flags = "os::memory::mapping::page_table_entry::Flags"
     walk = ticked.run.kernel()
-    from rcdbg.model.page_table import translate
+    from rcdbg.model.memory.page_table import translate
 
     steps = translate(walk, walk.registers.pc).walk.steps
     # Frames are mapped at one distance above their physical address.

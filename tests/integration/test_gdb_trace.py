@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from rcdbg.machine import timer
-from rcdbg.pytest_plugin import BootKernel
-from rcdbg.trace.diff import compare
-from rcdbg.trace.events import reached
-from rcdbg.trace.files import read_trace
+from rcdbg.machine.qemu import timer
+from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.analysis.diff import compare
 from rcdbg.trace.kinds import parse_kinds
 from rcdbg.trace.record import in_order
-from rcdbg.trace.recording import Wanted, record
-from rcdbg.trace.replay_recorder import ReplayRecorder
+from rcdbg.trace.recorders.recording import Wanted, record
+from rcdbg.trace.recorders.replay_recorder import ReplayRecorder
 from rcdbg.trace.run import Boot, Run
+from rcdbg.trace.sinks.files import read_trace
+from rcdbg.trace.story.conditions import reached
 from tests.support.in_gdb import InGdb, documents
 
 THREADS = "scenario=threads threads=2 interval=100000000"

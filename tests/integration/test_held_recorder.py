@@ -9,13 +9,13 @@ import pytest
 
 from rcdbg.errors import MachineError
 from rcdbg.image.elf import Image
-from rcdbg.machine.qemu import LogConfig, Qemu, QemuConfig
-from rcdbg.machine.ram import GuestRam
+from rcdbg.machine.qemu.qemu import LogConfig, Qemu, QemuConfig
+from rcdbg.machine.qemu.ram import GuestRam
 from rcdbg.riscv.code import instructions
-from rcdbg.trace.log_recorder import LogRecorder
-from rcdbg.trace.recording import Wanted, record
+from rcdbg.trace.recorders.log_recorder import LogRecorder
+from rcdbg.trace.recorders.recording import Wanted, record
+from rcdbg.trace.recorders.stub_recorder import StubRecorder
 from rcdbg.trace.run import Boot
-from rcdbg.trace.stub_recorder import StubRecorder
 from tests.support.places import vector
 
 UNDISTURBED, FAST = "interval=100000000", "interval=100000"

@@ -15,10 +15,10 @@ from elftools.dwarf.locationlists import BaseAddressEntry, LocationEntry, Locati
 from elftools.elf.elffile import ELFFile
 
 from rcdbg.image.elf import Image
-from rcdbg.pytest_plugin import BootKernel
 from rcdbg.riscv.registers import ABI_NAMES
-from rcdbg.trace.events import reached, trap
+from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.run import Run
+from rcdbg.trace.story.conditions import reached, trap
 from tests.support.variants import KERNEL
 
 pytestmark = pytest.mark.every_kernel

@@ -3,8 +3,8 @@
 import pytest
 
 from rcdbg.model.state import KernelState, Thread
-from rcdbg.pytest_plugin import BootKernel
-from rcdbg.trace.events import reached, trap
+from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.story.conditions import reached, trap
 from rcdbg.views.subjects import subject
 from tests.support.dump import Dump, parse_dump
 

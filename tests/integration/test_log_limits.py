@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from rcdbg.image.elf import Image
-from rcdbg.machine.deadline import Deadline
-from rcdbg.machine.log_pipe import LogPipe
+from rcdbg.machine.host.deadline import Deadline
+from rcdbg.machine.qemu.log_pipe import LogPipe
 from rcdbg.riscv.code import csr_written, instructions
-from rcdbg.trace import firmware, log_recorder
-from rcdbg.trace.firmware import Firmware
-from rcdbg.trace.log_recorder import LogRecorder
 from rcdbg.trace.moment import TIME_OVER
-from rcdbg.trace.recording import Until, Wanted, record
+from rcdbg.trace.observers.scan import scan
+from rcdbg.trace.recorders import firmware, log_recorder
+from rcdbg.trace.recorders.firmware import Firmware
+from rcdbg.trace.recorders.log_recorder import LogRecorder
+from rcdbg.trace.recorders.recording import Until, Wanted, record
 from rcdbg.trace.run import Boot
-from rcdbg.trace.scan import scan
 from tests.support.places import vector
 
 SECONDS = 60

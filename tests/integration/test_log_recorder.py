@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from rcdbg.errors import MachineError
+from rcdbg.guest.protocol import Registers
 from rcdbg.image.elf import Image
-from rcdbg.machine.qemu import Qemu
-from rcdbg.machine.stub import STEP_WITH_INTERRUPTS, StubClient
+from rcdbg.machine.qemu.qemu import Qemu
+from rcdbg.machine.stub.client import STEP_WITH_INTERRUPTS, StubClient
 from rcdbg.riscv.code import instructions
-from rcdbg.target.protocol import Registers
-from rcdbg.trace.deterministic import replace_wfi, unstopped
-from rcdbg.trace.log_recorder import LogRecorder, Pace
+from rcdbg.trace.recorders.deterministic import replace_wfi, unstopped
+from rcdbg.trace.recorders.log_recorder import LogRecorder, Pace
 from rcdbg.trace.run import Boot
 from tests.support.busy_host import busy_host
 from tests.support.places import vector

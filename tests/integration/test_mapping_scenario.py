@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from rcdbg.model import mappings
-from rcdbg.model.memory_set import read_memory_sets
-from rcdbg.model.page_table import translate
-from rcdbg.pytest_plugin import BootKernel
-from rcdbg.trace.events import exited, reached
+from rcdbg.model.memory import mappings
+from rcdbg.model.memory.memory_set import read_memory_sets
+from rcdbg.model.memory.page_table import translate
+from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.run import Run
+from rcdbg.trace.story.conditions import exited, reached
 
 PLACE, ALIAS, PAGE, PAGES = 0x4000_0000, 0x5000_0000, 4096, 3
 

@@ -6,22 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from rcdbg.guest.memory import FakeTarget
+from rcdbg.guest.protocol import Registers
 from rcdbg.image.elf import Image
-from rcdbg.model.containers import dig
 from rcdbg.model.kernel import DEFAULT_PROFILE
-from rcdbg.model.value import Value
-from rcdbg.pytest_plugin import BootKernel
+from rcdbg.model.values.containers import dig
+from rcdbg.model.values.value import Value
 from rcdbg.riscv import causes
-from rcdbg.target.memory import FakeTarget
-from rcdbg.target.protocol import Registers
+from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.kinds import DEFAULT_KINDS
 from rcdbg.trace.moment import Moment
-from rcdbg.trace.observer import Observer
-from rcdbg.trace.probes import What
+from rcdbg.trace.observers.observer import Observer
+from rcdbg.trace.observers.probes import What
 from rcdbg.trace.record import TraceEvent, in_order
-from rcdbg.trace.recording import Until, Wanted, record
+from rcdbg.trace.recorders.recording import Until, Wanted, record
+from rcdbg.trace.recorders.stub_recorder import StubRecorder
 from rcdbg.trace.run import Boot, Run
-from rcdbg.trace.stub_recorder import StubRecorder
 
 pytestmark = pytest.mark.every_kernel
 

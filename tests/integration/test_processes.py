@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from rcdbg.machine.monitor import Monitor
 from rcdbg.machine.oracles import Run as Mapped
 from rcdbg.machine.oracles import parse_info_mem
-from rcdbg.model import mappings
-from rcdbg.model.call_stacks import read_call_stacks
-from rcdbg.model.memory_set import MemorySet, process_root, read_memory_sets
-from rcdbg.model.page_table import read_page_table, translate
-from rcdbg.model.value import DecodeError
-from rcdbg.pytest_plugin import BootKernel
+from rcdbg.machine.qemu.monitor import Monitor
+from rcdbg.model.memory import mappings
+from rcdbg.model.memory.memory_set import MemorySet, process_root, read_memory_sets
+from rcdbg.model.memory.page_table import read_page_table, translate
+from rcdbg.model.threads.call_stacks import read_call_stacks
+from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv import sv39
-from rcdbg.trace.events import trap
+from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.run import Run
+from rcdbg.trace.story.conditions import trap
 from tests.conftest import MEMORY
 from tests.integration.test_cli import rcdbg
 from tests.support.in_gdb import InGdb

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from rcdbg.machine.monitor import Monitor
 from rcdbg.machine.oracles import parse_gva2gpa, parse_info_mem, parse_info_registers
-from rcdbg.pytest_plugin import BootKernel
+from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.riscv import sv39
 from rcdbg.riscv.csr import SPECS
 from rcdbg.riscv.registers import ABI_NAMES
-from rcdbg.trace.events import reached, trap
+from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.run import Run
+from rcdbg.trace.story.conditions import reached, trap
 
 pytestmark = pytest.mark.every_kernel
 

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from rcdbg.image.elf import Image
-from rcdbg.model.frames import read_frames
 from rcdbg.model.kernel import DEFAULT_PROFILE
-from rcdbg.pytest_plugin import BootKernel
+from rcdbg.model.memory.frames import read_frames
 from rcdbg.riscv import sv39
-from rcdbg.trace.events import reached
-from rcdbg.trace.observer import Observer
+from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.observers.observer import Observer
+from rcdbg.trace.observers.scan import scan
 from rcdbg.trace.record import TraceEvent, in_order
-from rcdbg.trace.recording import Until, Wanted, record
+from rcdbg.trace.recorders.recording import Until, Wanted, record
+from rcdbg.trace.recorders.stub_recorder import StubRecorder
 from rcdbg.trace.run import Boot, Run
-from rcdbg.trace.scan import scan
-from rcdbg.trace.stub_recorder import StubRecorder
+from rcdbg.trace.story.conditions import reached
 from tests.support.tools import tool
 
 FAST = "interval=100000"
@@ -143,7 +143,7 @@ def test_looking_at_the_clock_hides_no_moment(
     place = rcdbg_image.symbols.address_of("handle_interrupt")
     assert place is not None
     # So often that some interrupts come while the hart gets to the place.
-    monkeypatch.setattr("rcdbg.trace.stub_recorder._SLICE_SECONDS", 0.0003)
+    monkeypatch.setattr("rcdbg.trace.recorders.stub_recorder._SLICE_SECONDS", 0.0003)
     for _ in range(3):
         with StubRecorder(boot, limit_ticks=1 << 40) as recorder:
             recorder.watch([place])

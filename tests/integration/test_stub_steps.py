@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from rcdbg.guest.protocol import Registers
 from rcdbg.image.elf import Image
-from rcdbg.pytest_plugin import BootKernel
 from rcdbg.riscv.code import ECALL, instructions, size_of
 from rcdbg.riscv.compute import computed
 from rcdbg.riscv.registers import ABI_NAMES, MASK64
-from rcdbg.target.protocol import Registers
-from rcdbg.trace.events import reached
+from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.observers.scan import scan
+from rcdbg.trace.recorders.stub_recorder import StubRecorder
 from rcdbg.trace.run import Boot, Run
-from rcdbg.trace.scan import scan
-from rcdbg.trace.stub_recorder import StubRecorder
+from rcdbg.trace.story.conditions import reached
 
 SECONDS = 30
 ENOUGH = 400

@@ -13,21 +13,21 @@ from typing import Any
 import pytest
 
 from rcdbg.errors import MachineError, MemoryReadError
+from rcdbg.guest.memory import FakeTarget
+from rcdbg.guest.protocol import Target
+from rcdbg.guest.snapshot import Snapshot, pack, read_snapshot
 from rcdbg.image.elf import image_of, load_image
-from rcdbg.machine import live
-from rcdbg.machine.attach import attached
 from rcdbg.machine.oracles import parse_info_registers
-from rcdbg.machine.quick_monitor import QuickMonitor
-from rcdbg.machine.stub import StubClient
+from rcdbg.machine.qemu import live
+from rcdbg.machine.qemu.quick_monitor import QuickMonitor
+from rcdbg.machine.stub.attach import attached
+from rcdbg.machine.stub.client import StubClient
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.read import read_state
-from rcdbg.pytest_plugin import BootKernel
-from rcdbg.target.memory import FakeTarget
-from rcdbg.target.protocol import Target
-from rcdbg.target.snapshot import Snapshot, pack, read_snapshot
-from rcdbg.trace.events import exited, trap
-from rcdbg.trace.live import running_guest, sample
+from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.run import Run, machine_of
+from rcdbg.trace.story.conditions import exited, trap
+from rcdbg.trace.story.live import running_guest, sample
 from rcdbg.views.render import render_text
 from rcdbg.views.subjects import SUBJECTS, subject, walk_answer
 from tests.support.in_gdb import TIMEOUT, InGdb, documents

@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from rcdbg.trace.files import read_trace
 from rcdbg.trace.patterns import console, switch
 from rcdbg.trace.record import Trace, in_order
+from rcdbg.trace.sinks.files import read_trace
 from tests.unit.trace.test_chrome import check
 
 TIMEOUT = 120

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from rcdbg.errors import UsageError
+from rcdbg.guest.memory import RamTarget
 from rcdbg.image.elf import load_image
-from rcdbg.model.inspect import Limits, Node
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.path import complete
-from rcdbg.model.serial_value import node as as_json
-from rcdbg.target.memory import RamTarget
-from rcdbg.trace.events import reached
+from rcdbg.model.serial.values import node as as_json
+from rcdbg.model.values.inspect import Limits, Node
+from rcdbg.model.values.path import complete
 from rcdbg.trace.run import Boot, Run
+from rcdbg.trace.story.conditions import reached
 from rcdbg.views.printed import read_path
 from rcdbg.views.render import render_text
 from rcdbg.views.value import view

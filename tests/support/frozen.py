@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Self
 
+from rcdbg.guest.memory import RamTarget
+from rcdbg.guest.protocol import Registers
+from rcdbg.guest.snapshot import Snapshot
 from rcdbg.image.elf import Image, image_of
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState
-from rcdbg.target.memory import RamTarget
-from rcdbg.target.protocol import Registers
-from rcdbg.target.snapshot import Snapshot
 from rcdbg.trace.run import Run
 
 

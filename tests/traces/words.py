@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rcdbg.image.elf import Image
-from rcdbg.model.context import context_type
 from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
 from rcdbg.model.profile import Profile
 from rcdbg.model.state import KernelState, Stack, Thread
-from rcdbg.model.trap import kernel_stack
+from rcdbg.model.threads.context import context_type
+from rcdbg.model.threads.trap import kernel_stack
 from rcdbg.testing import Story
 
 INTERVAL = 100_000

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from rcdbg.guest.snapshot import SnapshotError, read_snapshot
 from rcdbg.image.elf import image_of
 from rcdbg.image.match import differs_from_memory
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState
-from rcdbg.target.snapshot import SnapshotError, read_snapshot
 from rcdbg.views.render import render_text
 from rcdbg.views.subjects import SUBJECTS
 from tests.fuzz import REWRITTEN, Victim, play

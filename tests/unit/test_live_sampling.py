@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from rcdbg.errors import MemoryReadError
+from rcdbg.guest.protocol import Ram, Registers
 from rcdbg.image.elf import Image, load_image
-from rcdbg.machine.live import Pause
+from rcdbg.machine.qemu.live import Pause
 from rcdbg.model.kernel import Kernel
-from rcdbg.target.protocol import Ram, Registers
-from rcdbg.trace.live import LIVE_TRIES, Guest, Sample, sample
+from rcdbg.trace.story.live import LIVE_TRIES, Guest, Sample, sample
 from tests.unit.image import build
 
 BASE, PAGES, PAGE = 0x8000_0000, 64, 4096

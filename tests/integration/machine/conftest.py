@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rcdbg.machine.gdb import Gdb
-from rcdbg.machine.qemu import Qemu, QemuConfig
+from rcdbg.machine.gdb.client import Gdb
+from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
 from tests.support.tools import tool
 from tests.unit.machine.processes import Watch
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from rcdbg.machine.gdb import Gdb
-from rcdbg.machine.qemu import Qemu, QemuConfig
+from rcdbg.machine.gdb.client import Gdb
+from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
 from tests.unit.machine.processes import SECONDS, Watch
 
 from .guests import SPIN
@@ -19,8 +19,8 @@ from .guests import SPIN
 OWNER = """
 import signal, sys
 from pathlib import Path
-from rcdbg.machine.gdb import Gdb
-from rcdbg.machine.qemu import Qemu, QemuConfig
+from rcdbg.machine.gdb.client import Gdb
+from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
 
 # Tests that are run in the background, or by nohup, pass on that these are to be ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -147,7 +147,7 @@ def _entries(directory: str) -> int:
 
 TERMINAL = """
 import signal, sys
-from rcdbg.machine.gdb import run_in_terminal
+from rcdbg.machine.gdb.client import run_in_terminal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 print("status", run_in_terminal(sys.argv[1], ["-q", "-nx"]))
 """

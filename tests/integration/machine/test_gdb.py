@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from rcdbg.errors import MemoryReadError
-from rcdbg.machine.deadline import DeadlineError
-from rcdbg.machine.gdb import Gdb, find_gdb
-from rcdbg.machine.mi import GdbError
+from rcdbg.machine.gdb.client import Gdb, find_gdb
+from rcdbg.machine.gdb.mi import GdbError
+from rcdbg.machine.host.deadline import DeadlineError
 from rcdbg.machine.oracles import parse_info_registers
-from rcdbg.machine.stub import STEP_ALONE, STEP_WITH_INTERRUPTS
+from rcdbg.machine.stub.client import STEP_ALONE, STEP_WITH_INTERRUPTS
 from tests.unit.machine.processes import SECONDS
 
 from .conftest import ENTRY, BootGuest

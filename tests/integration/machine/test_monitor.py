@@ -9,10 +9,10 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from rcdbg.machine.deadline import DeadlineError
-from rcdbg.machine.monitor import Event, Monitor, MonitorError
+from rcdbg.machine.host.deadline import DeadlineError
 from rcdbg.machine.oracles import parse_gva2gpa, parse_info_mem
-from rcdbg.machine.stub import StubClient
+from rcdbg.machine.qemu.monitor import Event, Monitor, MonitorError
+from rcdbg.machine.stub.client import StubClient
 from tests.unit.machine.processes import SECONDS
 
 from .conftest import ENTRY, BootGuest

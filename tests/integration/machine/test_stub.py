@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from rcdbg.errors import MemoryReadError
-from rcdbg.machine import wire
-from rcdbg.machine.deadline import DeadlineError
+from rcdbg.machine.host.deadline import DeadlineError
 from rcdbg.machine.oracles import parse_info_registers
-from rcdbg.machine.stub import STEP_ALONE, STEP_WITH_INTERRUPTS, StubClient
-from rcdbg.machine.wire import StubError
+from rcdbg.machine.stub import wire
+from rcdbg.machine.stub.client import STEP_ALONE, STEP_WITH_INTERRUPTS, StubClient
+from rcdbg.machine.stub.wire import StubError
 from rcdbg.riscv.registers import SUPERVISOR_CSRS
 from tests.unit.machine.processes import SECONDS
 

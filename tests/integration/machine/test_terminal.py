@@ -7,11 +7,11 @@ import subprocess
 import sys
 import termios
 
-from rcdbg.machine.terminal import RESTORE
+from rcdbg.machine.host.terminal import RESTORE
 
 PROGRAM = """
 import signal, sys, tty
-from rcdbg.machine.terminal import TerminalGuard
+from rcdbg.machine.host.terminal import TerminalGuard
 with TerminalGuard(1):
     tty.setraw(1)
     sys.stdout.write("raw now")

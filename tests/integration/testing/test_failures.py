@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rcdbg.target.snapshot import read_snapshot
+from rcdbg.guest.snapshot import read_snapshot
 
 from .conftest import RunSuite, command
 

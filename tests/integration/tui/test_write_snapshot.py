@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from rcdbg.guest.snapshot import read_snapshot
 from rcdbg.image.elf import image_of
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.read import read_state
-from rcdbg.target.snapshot import read_snapshot
 from tests.integration.tui.conftest import Debug
 
 

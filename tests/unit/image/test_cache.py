@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rcdbg.image import cache
-from rcdbg.image.dwarf import extract
+from rcdbg.image.dwarf.forms import DebugSections
+from rcdbg.image.dwarf.reader import extract
 from rcdbg.image.elf import Image, load_image
-from rcdbg.image.forms import DebugSections
 from rcdbg.image.lines import LineTable, read_lines
 from rcdbg.image.rows import Tables
 from rcdbg.image.types import Type

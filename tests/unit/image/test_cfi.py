@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcdbg.image.cfi import CallFrames, How, Rule
-from rcdbg.image.forms import DwarfError
+from rcdbg.image.dwarf.cfi import CallFrames, How, Rule
+from rcdbg.image.dwarf.forms import DwarfError
 
 START = 0xFFFF_FFFF_8020_0000
 

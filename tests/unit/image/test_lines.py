@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from rcdbg.errors import ImageError
+from rcdbg.image.dwarf.forms import DebugSections
 from rcdbg.image.elf import Image, load_image
-from rcdbg.image.forms import DebugSections
 from rcdbg.image.lines import LineTable, SourceLine, read_lines, source_path
 from tests.unit.image import build
 from tests.unit.image.build import BASE, Dwarf

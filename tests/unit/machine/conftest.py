@@ -11,7 +11,7 @@ from textwrap import dedent
 
 import pytest
 
-from rcdbg.machine import rsp
+from rcdbg.machine.stub import rsp
 
 from .processes import Watch
 

@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from rcdbg.errors import MachineError
-from rcdbg.machine import console as console_module
-from rcdbg.machine.console import Console
-from rcdbg.machine.deadline import DeadlineError
+from rcdbg.machine.host.deadline import DeadlineError
+from rcdbg.machine.qemu import console as console_module
+from rcdbg.machine.qemu.console import Console
 
 
 def test_text_arrives_in_pieces_and_characters_may_be_cut() -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from rcdbg.errors import MachineError, MemoryReadError
 from rcdbg.machine.control import RunControl, Stop
-from rcdbg.machine.deadline import DeadlineError
-from rcdbg.machine.gdb import Gdb, find_gdb
-from rcdbg.machine.mi import GdbError, Record, quote
+from rcdbg.machine.gdb.client import Gdb, find_gdb
+from rcdbg.machine.gdb.mi import GdbError, Record, quote
+from rcdbg.machine.host.deadline import DeadlineError
 
 from .conftest import GdbFactory
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcdbg.machine.held_log import HeldLog, log_socket
+from rcdbg.machine.qemu.held_log import HeldLog, log_socket
 from tests.unit.trace.test_log_format import FLOATS, INTERRUPT, STATE, STOPPED, TRACE
 
 SECONDS = 20

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from rcdbg.errors import MachineError
-from rcdbg.machine.deadline import DeadlineError
-from rcdbg.machine.process import Process
-from rcdbg.machine.session import open_session, sweep
+from rcdbg.machine.host.deadline import DeadlineError
+from rcdbg.machine.host.process import Process
+from rcdbg.machine.host.session import open_session, sweep
 
 from .processes import SECONDS, Watch
 
@@ -116,8 +116,8 @@ def test_a_warden_asked_to_end_ends_the_command(watch: Watch, number: signal.Sig
 
 OWNER = """
 import signal, sys
-from rcdbg.machine.process import Process
-from rcdbg.machine.session import open_session
+from rcdbg.machine.host.process import Process
+from rcdbg.machine.host.session import open_session
 # Tests that are run in the background pass on that it is to be ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 session = open_session()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rcdbg.errors import MachineError
-from rcdbg.machine.qemu import Qemu, QemuConfig, find_qemu, parse_memory
+from rcdbg.machine.qemu.qemu import Qemu, QemuConfig, find_qemu, parse_memory
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rcdbg.machine.monitor import MonitorError
-from rcdbg.machine.quick_monitor import QuickMonitor, command
+from rcdbg.machine.qemu.monitor import MonitorError
+from rcdbg.machine.qemu.quick_monitor import QuickMonitor, command
 
 GREETING = b'{"QMP": {"version": {}, "capabilities": []}}\r\n'
 EVENT = b'{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "RESUME"}\r\n'

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcdbg.machine import rsp
-from rcdbg.machine.rsp import Item, Kind
+from rcdbg.machine.stub import rsp
+from rcdbg.machine.stub.rsp import Item, Kind
 
 
 def take_all(stream: bytes) -> tuple[list[Item], bytes]:

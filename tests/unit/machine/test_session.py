@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from rcdbg.errors import MachineError
-from rcdbg.machine import session as session_module
-from rcdbg.machine.session import MARKER, PREFIX, open_session, scratch, sweep
+from rcdbg.machine.host import session as session_module
+from rcdbg.machine.host.session import MARKER, PREFIX, open_session, scratch, sweep
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_scratch_directory_goes_at_its_end(base: Path) -> None:
 
 def test_a_scratch_directory_of_one_who_was_killed_is_swept(base: Path) -> None:
     code = (
-        "import os; from rcdbg.machine.session import scratch\n"
+        "import os; from rcdbg.machine.host.session import scratch\n"
         "with scratch(): os.kill(os.getpid(), 9)"
     )
     environment = {**os.environ, "TMPDIR": str(base)}

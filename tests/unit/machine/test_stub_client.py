@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from rcdbg.errors import MachineError, MemoryReadError
-from rcdbg.machine import rsp, stub, wire
 from rcdbg.machine.control import RunControl, Stop
-from rcdbg.machine.deadline import DeadlineError
-from rcdbg.machine.stub import StubClient
-from rcdbg.machine.wire import StubError
+from rcdbg.machine.host.deadline import DeadlineError
+from rcdbg.machine.stub import client as stub
+from rcdbg.machine.stub import rsp, wire
+from rcdbg.machine.stub.client import StubClient
+from rcdbg.machine.stub.wire import StubError
 
 from .conftest import Answer, StubFactory, describe_registers
 

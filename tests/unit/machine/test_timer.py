@@ -3,7 +3,7 @@
 import pytest
 
 from rcdbg.errors import MachineError
-from rcdbg.machine import timer
+from rcdbg.machine.qemu import timer
 
 MAP = """address-space: memory
   0000000000000000-ffffffffffffffff (prio 0, i/o): system

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import cast
 
+from rcdbg.guest.memory import RamTarget
+from rcdbg.guest.protocol import Registers
+from rcdbg.guest.virtual import VirtualMemory
 from rcdbg.image.elf import Image
 from rcdbg.image.types import ArrayType, Static, TypeId
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.value import Value
-from rcdbg.target.memory import RamTarget
-from rcdbg.target.protocol import Registers
-from rcdbg.target.virtual import VirtualMemory
+from rcdbg.model.values.value import Value
 from tests.unit.model.world import BASE, World
 
 

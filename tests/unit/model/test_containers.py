@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcdbg.model import containers
 from rcdbg.model.state import Problem
-from rcdbg.model.value import DecodeError, Value
+from rcdbg.model.values import containers
+from rcdbg.model.values.value import DecodeError, Value
 from tests.unit.model.world import BASE, SIZE, World
 
 numbers = st.lists(st.integers(0, (1 << 64) - 1), max_size=20)

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcdbg.image.types import Member, StructType
-from rcdbg.model.frame_owners import FrameOwners, read_frame_owners
-from rcdbg.model.value import Value
+from rcdbg.model.memory.frame_owners import FrameOwners, read_frame_owners
+from rcdbg.model.values.value import Value
 from rcdbg.riscv import sv39
 from tests.unit.model.kernels import WorldOfStatics, kernel_of
 from tests.unit.model.world import BASE

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcdbg.image.types import Member, StructType
-from rcdbg.model.heap import Heap, read_heap
-from rcdbg.model.value import Value
+from rcdbg.model.memory.heap import Heap, read_heap
+from rcdbg.model.values.value import Value
 from tests.unit.model.kernels import WorldOfStatics, kernel_of
 
 ORDERS = 14

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcdbg.image.types import BaseType, PointerType, StructType
-from rcdbg.model.inspect import Limits, Node, inspect
-from rcdbg.model.serial_value import node as as_json
-from rcdbg.model.value import Value
+from rcdbg.model.serial.values import node as as_json
+from rcdbg.model.values.inspect import Limits, Node, inspect
+from rcdbg.model.values.value import Value
 from rcdbg.views.render import render_text
 from rcdbg.views.value import view
 from tests.unit.model import values

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcdbg.model import mappings
-from rcdbg.model.mappings import Filter, Finding
-from rcdbg.model.page_table import Root, merge, read_page_table, translate
+from rcdbg.guest.protocol import Ram, Registers, Target
+from rcdbg.model.memory import mappings
+from rcdbg.model.memory.mappings import Filter, Finding
+from rcdbg.model.memory.page_table import Root, merge, read_page_table, translate
 from rcdbg.model.state import MappedRange
 from rcdbg.riscv import sv39
-from rcdbg.target.protocol import Ram, Registers, Target
 from tests.unit.model.tables import PAGE, ROOT, Tables
 
 R, W, X, U, A, D = sv39.R, sv39.W, sv39.X, sv39.U, sv39.A, sv39.D

@@ -6,10 +6,10 @@ from typing import cast
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcdbg.model import memory_set as ms
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.memory_set import Segment
-from rcdbg.model.page_table import read_page_table
+from rcdbg.model.memory import memory_set as ms
+from rcdbg.model.memory.memory_set import Segment
+from rcdbg.model.memory.page_table import read_page_table
 from rcdbg.model.profile import Profile
 from rcdbg.model.state import MappedRange
 from rcdbg.riscv import sv39

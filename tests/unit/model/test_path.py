@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from rcdbg.errors import UsageError
 from rcdbg.image.types import Static
-from rcdbg.model.path import Deref, Field, Index, NamedStatic, Path, find_static, parse
+from rcdbg.model.values.path import Deref, Field, Index, NamedStatic, Path, find_static, parse
 
 
 def known(*names: str) -> list[NamedStatic]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rcdbg.model.state import Place, Processor, Stack, Thread
-from rcdbg.model.thread_rules import broken_invariants, parked_problems
+from rcdbg.model.threads.rules import broken_invariants, parked_problems
 from rcdbg.riscv.csr import decode
 from tests.unit.views import samples
 

@@ -14,7 +14,7 @@ from rcdbg.image.types import (
     TypeId,
     UnionType,
 )
-from rcdbg.model.value import Value
+from rcdbg.model.values.value import Value
 from tests.unit.model.world import World
 
 _CAPACITY = 11

@@ -23,7 +23,7 @@ from rcdbg.image.types import (
     UnionType,
     Variant,
 )
-from rcdbg.model.value import Space, Value
+from rcdbg.model.values.value import Space, Value
 
 BASE = 0x8000_0000
 SIZE = 1 << 20

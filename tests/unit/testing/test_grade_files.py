@@ -8,7 +8,7 @@ import pytest
 
 from rcdbg.cli.grade_files import write_json, write_junit
 from rcdbg.errors import UsageError
-from rcdbg.machine.suite import CaseResult, Grade
+from rcdbg.machine.host.suite import CaseResult, Grade
 
 NASTY = 'said \x00\x1b[31m \ud800 <&" and ended'
 

@@ -16,9 +16,9 @@ from rcdbg.image.types import (
     Type,
     Variant,
 )
-from rcdbg.model.value import DecodeError
-from rcdbg.trace.arguments import arguments, parts, returned, signature
-from rcdbg.trace.plain import plain
+from rcdbg.model.values.value import DecodeError
+from rcdbg.trace.observers.arguments import arguments, parts, returned, signature
+from rcdbg.trace.observers.plain import plain
 
 U8, U32, U64, PTR, PAIR32, BIG, UNIT, OPTION, ARRAY, STR, RESULT, OK, ERR, SOME, NONE = range(1, 16)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from rcdbg.trace.chrome import ChromeTrace
 from rcdbg.trace.record import Trace, TraceEnd, TraceEvent
+from rcdbg.trace.sinks.perfetto import ChromeTrace
 from tests.unit.trace.events import event, header, leave, story, trap
 
 

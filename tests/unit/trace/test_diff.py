@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rcdbg.trace.diff import Change, Difference, compare, ends
+from rcdbg.trace.analysis.diff import Change, Difference, compare, ends
 from rcdbg.trace.record import TraceEnd, TraceEvent
 from tests.unit.trace.events import header, story
 

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcdbg.trace.files import (
+from rcdbg.trace.kinds import KINDS
+from rcdbg.trace.record import Trace, TraceEnd, TraceEvent, TraceHeader
+from rcdbg.trace.sinks.files import (
     MAX_LINE_BYTES,
     JsonLines,
     TraceFileError,
@@ -20,8 +22,6 @@ from rcdbg.trace.files import (
     read_trace,
     write_trace,
 )
-from rcdbg.trace.kinds import KINDS
-from rcdbg.trace.record import Trace, TraceEnd, TraceEvent, TraceHeader
 from tests.unit.trace.events import event, header, story
 
 WORDS = st.integers(0, (1 << 64) - 1)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcdbg.machine.oracles import parse_info_registers
-from rcdbg.trace.log_format import MAX_STATE, Interrupt, Item, LogParser, State, Stopped
+from rcdbg.trace.recorders.log_format import MAX_STATE, Interrupt, Item, LogParser, State, Stopped
 
 STATE = """\
  V      =   0

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from rcdbg.trace.firmware import Firmware
-from rcdbg.trace.log_format import Interrupt, Item, State, Stopped
-from rcdbg.trace.log_moments import MomentMaker, Watched
 from rcdbg.trace.moment import Moment
+from rcdbg.trace.recorders.firmware import Firmware
+from rcdbg.trace.recorders.log_format import Interrupt, Item, State, Stopped
+from rcdbg.trace.recorders.log_moments import MomentMaker, Watched
 from tests.unit.trace.test_log_format import STATE, items
 
 FIRMWARE = Firmware(0x80000408, 0xF0B509, 0x1666, "")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rcdbg.trace.analysis.stats import Spread, spread, statistics
 from rcdbg.trace.record import TraceEvent
-from rcdbg.trace.stats import Spread, spread, statistics
 from tests.unit.trace.events import event, header, leave, story, trap
 
 

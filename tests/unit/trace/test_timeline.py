@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rcdbg.trace.analysis.timeline import Axis, Slice, timeline
 from rcdbg.trace.record import TraceEvent
-from rcdbg.trace.timeline import Axis, Slice, timeline
 from tests.unit.trace.events import event, header, story, trap
 from tests.unit.trace.test_stats import ANY_EVENTS
 

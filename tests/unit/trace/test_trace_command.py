@@ -11,10 +11,10 @@ from xml.etree import ElementTree
 import pytest
 
 from rcdbg.cli.main import main
-from rcdbg.cli.trace_record import BY_USER, _Interrupts, keep, sink_kind
+from rcdbg.cli.trace.record import BY_USER, _Interrupts, keep, sink_kind
 from rcdbg.errors import MachineError, UsageError
-from rcdbg.trace.files import read_trace, write_trace
 from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
+from rcdbg.trace.sinks.files import read_trace, write_trace
 from tests.unit.trace.events import story
 
 Run = Callable[..., tuple[int, str, str]]

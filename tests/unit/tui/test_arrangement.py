@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcdbg.tui.arrangement import NARROW_WIDTH, PANELS, regions
+from rcdbg.tui.widgets.arrangement import NARROW_WIDTH, PANELS, regions
 
 WIDTHS = st.integers(min_value=NARROW_WIDTH, max_value=400)
 HEIGHTS = st.integers(min_value=22, max_value=150)

@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcdbg.tui.guest_text import GuestText
+from rcdbg.tui.widgets.guest_text import GuestText
 from rcdbg.views.common import safe
 
 

@@ -5,9 +5,9 @@ import threading
 import pytest
 
 from rcdbg.errors import MachineError, UsageError
-from rcdbg.tui.panels import GdbPanel
 from rcdbg.tui.session import Listener
 from rcdbg.tui.shell import Shell
+from rcdbg.tui.widgets.panels import GdbPanel
 from tests.unit.tui.conftest import Desk, Sit
 from tests.unit.tui.fake import FakeSession
 from tests.unit.tui.screen import screen, until, until_shown

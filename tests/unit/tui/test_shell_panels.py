@@ -8,9 +8,9 @@ import pytest
 
 from rcdbg.errors import MachineError
 from rcdbg.model.state import KernelState
-from rcdbg.tui.arrangement import PANELS
 from rcdbg.tui.screenshot import screenshot_of
 from rcdbg.tui.session import Stopped
+from rcdbg.tui.widgets.arrangement import PANELS
 from tests.unit.tui.conftest import Desk, Sit
 from tests.unit.tui.fake import FakeSession, stopped_at
 from tests.unit.tui.screen import screen, until, until_shown

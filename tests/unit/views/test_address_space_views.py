@@ -3,7 +3,7 @@
 import pytest
 from rich.console import RenderableType
 
-from rcdbg.model.mappings import (
+from rcdbg.model.memory.mappings import (
     Alias,
     Aliases,
     Change,
@@ -13,11 +13,12 @@ from rcdbg.model.mappings import (
     Reverse,
     TableDiff,
 )
-from rcdbg.model.memory_set import Difference, MemorySet, MemorySets, Segment
+from rcdbg.model.memory.memory_set import Difference, MemorySet, MemorySets, Segment
 from rcdbg.model.state import MappedRange, Place, Problem, Translation
 from rcdbg.riscv import access, sv39
 from rcdbg.riscv.csr import decode
-from rcdbg.views import csr, mappings, memory_set, walk
+from rcdbg.views.hart import csr
+from rcdbg.views.memory import mappings, memory_set, walk
 from rcdbg.views.render import render_text
 from tests.unit.views.samples import HOSTILE
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from rcdbg.model.call_stacks import CallStack, CallStacks, HartStack
 from rcdbg.model.state import Backtrace, Problem, StackFrame
-from rcdbg.views import backtrace
+from rcdbg.model.threads.call_stacks import CallStack, CallStacks, HartStack
 from rcdbg.views.render import render_text
+from rcdbg.views.threads import backtrace
 from tests.unit.views import samples
 
 STACK = Backtrace(

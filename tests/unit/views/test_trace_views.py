@@ -7,14 +7,17 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Group, RenderableType
 
-from rcdbg.trace.diff import Change, compare
+from rcdbg.trace.analysis.diff import Change, compare
+from rcdbg.trace.analysis.stats import statistics
+from rcdbg.trace.analysis.timeline import timeline
 from rcdbg.trace.kinds import KINDS
 from rcdbg.trace.record import Trace, TraceEnd, TraceEvent
-from rcdbg.trace.stats import statistics
-from rcdbg.trace.timeline import timeline
-from rcdbg.views import trace_listing, trace_report, trace_svg, trace_timeline
 from rcdbg.views.render import render_text
-from rcdbg.views.trace_axis import axis_marks, duration, instant
+from rcdbg.views.trace import listing as trace_listing
+from rcdbg.views.trace import report as trace_report
+from rcdbg.views.trace import svg as trace_svg
+from rcdbg.views.trace import timeline as trace_timeline
+from rcdbg.views.trace.axis import axis_marks, duration, instant
 from tests.unit.trace.events import event, header, story, trap
 from tests.unit.views.samples import HOSTILE
 

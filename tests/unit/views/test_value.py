@@ -2,8 +2,8 @@
 
 import pytest
 
-from rcdbg.model.inspect import Node
 from rcdbg.model.state import Problem
+from rcdbg.model.values.inspect import Node
 from rcdbg.views.render import render_text
 from rcdbg.views.value import short_type, view
 from tests.unit.views.samples import HOSTILE

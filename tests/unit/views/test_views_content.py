@@ -9,8 +9,11 @@ from rcdbg.model.state import FrameAllocator, Interval, Place, Translation
 from rcdbg.riscv import sv39
 from rcdbg.riscv.csr import decode
 from rcdbg.riscv.registers import ABI_NAMES
-from rcdbg.views import context, csr, frames, hart, page_table, problems, state, threads, walk
+from rcdbg.views import problems, state
+from rcdbg.views.hart import context, csr, hart
+from rcdbg.views.memory import frames, page_table, walk
 from rcdbg.views.render import render_text
+from rcdbg.views.threads import threads
 from tests.unit.views import samples
 
 WIDTHS = (44, 48, 80, 100, 160)

@@ -1,0 +1,134 @@
+"""`rc snapshot FILE`: the machine at this stop, in one file."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import gdb
+
+from rcdbg.errors import MemoryReadError, RcdbgError, TargetError, UsageError
+from rcdbg.guest.protocol import Ram, Target
+from rcdbg.guest.snapshot import Machine, ReadPhys, write_snapshot
+from rcdbg.machine.host.session import scratch
+from rcdbg.riscv import device_tree
+from rcdbg.riscv.registers import SUPERVISOR_CSRS, unsigned
+
+if TYPE_CHECKING:
+    from rcdbg.model.kernel import Kernel
+
+_RAM_BASE = 0x8000_0000  # of QEMU's `virt` machine
+_SEARCHED = 4 << 30
+_MEMORY = "--memory"
+_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_COMPARED = 64
+
+
+class Snapshot(gdb.Command):
+    """Write the machine at this stop to a file: memory, registers, the ELF.
+
+    Usage: rc snapshot FILE [--memory SIZE]
+
+    SIZE is that of RAM, such as 128M, where the device tree in memory is gone.
+    Example: rc snapshot hang.snap
+    Afterwards, without QEMU or gdb: rcdbg show --snapshot hang.snap
+    """
+
+    def __init__(self, current_kernel: Callable[[], Kernel]) -> None:
+        """`current_kernel` gives the kernel of this stop, or raises RcdbgError."""
+        self._current_kernel = current_kernel
+        super().__init__("rc snapshot", gdb.COMMAND_DATA, gdb.COMPLETE_FILENAME)
+
+    def invoke(self, argument: str, from_tty: bool) -> None:
+        """Read everything, write the file."""
+        try:
+            path, memory = _arguments(gdb.string_to_argv(argument))
+            kernel = self._current_kernel()
+            ram = memory or _find_ram(kernel.target)
+            now = kernel.registers
+            image = kernel.image
+            machine = Machine(now, ram, image.data, image.path.name, None, _others())
+            with _memory(ram, kernel.target) as read_phys:
+                size = write_snapshot(path, machine, read_phys)
+        except RcdbgError as error:
+            raise gdb.GdbError(f"rcdbg: {error}") from error
+        gdb.write(f"{path}: {size / 1e6:.1f} MB; rcdbg show --snapshot {path}\n")
+
+
+def _arguments(words: list[str]) -> tuple[Path, Ram | None]:
+    ram = None
+    if _MEMORY in words:
+        at = words.index(_MEMORY)
+        ram = Ram(_RAM_BASE, _size("".join(words[at + 1 : at + 2])))
+        del words[at : at + 2]
+    if len(words) != 1 or words[0].startswith("-"):
+        raise UsageError("rc snapshot wants a file: rc snapshot hang.snap [--memory SIZE]")
+    return Path(words[0]).expanduser(), ram
+
+
+def _size(text: str) -> int:
+    number, unit = (text[:-1], text[-1:].upper()) if text[-1:].isalpha() else (text, "M")
+    if not number.isdigit() or len(number) > 9 or unit not in _UNITS:
+        raise UsageError(f"{_MEMORY} {text}: write it as 128M or 1G")
+    return int(number) * _UNITS[unit]
+
+
+def _find_ram(target: Target) -> Ram:
+    found = device_tree.find_memory(
+        target.read_phys, range(_RAM_BASE, _RAM_BASE + _SEARCHED, device_tree.ALIGNMENT)
+    )
+    if found is None:
+        raise TargetError(f"no device tree in RAM any more: say {_MEMORY} 128M, as to QEMU")
+    return Ram(*found)
+
+
+def _others() -> dict[str, int]:
+    """All registers that have 64 bits and are not kept elsewhere."""
+    frame = gdb.newest_frame()
+    found = {}
+    for register in frame.architecture().registers():
+        # A vector, a union of float views, or one that cannot be read now: left out.
+        with contextlib.suppress(gdb.error, TypeError, ValueError):
+            value = frame.read_register(register.name)
+            if value.type.sizeof <= 8 and value.type.code != gdb.TYPE_CODE_FLT:
+                found[register.name] = unsigned(int(value))
+    return {name: value for name, value in found.items() if name not in SUPERVISOR_CSRS}
+
+
+@contextlib.contextmanager
+def _memory(ram: Ram, target: Target) -> Iterator[ReadPhys]:
+    """A reader of RAM: of a copy that QEMU writes, else packet by packet."""
+    with scratch() as folder:
+        copy = folder / "ram"
+        copy.touch()  # it is ours then, also if QEMU runs as somebody else
+        # Unquoted, the monitor takes a slash for a division. RAM of 2 GiB it does not take at all.
+        with contextlib.suppress(gdb.error):
+            gdb.execute(f'monitor pmemsave {ram.start:#x} {ram.size:#x} "{copy}"', to_string=True)
+        if _is_copy(copy, ram, target):
+            with copy.open("rb") as file:
+
+                def read(address: int, size: int) -> bytes:
+                    file.seek(address - ram.start)
+                    data = file.read(size)
+                    if len(data) != size:
+                        raise MemoryReadError(address, size, "QEMU's copy of RAM ends there")
+                    return data
+
+                yield read
+            return
+        yield target.read_phys
+
+
+def _is_copy(copy: Path, ram: Ram, target: Target) -> bool:
+    """Whether QEMU, perhaps on another host, wrote that file, and it holds RAM."""
+    if copy.stat().st_size != ram.size:
+        return False
+    with copy.open("rb") as file:
+        for number in range(_COMPARED):
+            offset = ram.size // _COMPARED * number & ~4095
+            file.seek(offset)
+            if file.read(4096) != target.read_phys(ram.start + offset, 4096):
+                return False
+    return True

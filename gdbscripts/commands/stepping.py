@@ -1,0 +1,324 @@
+"""Running from trap to trap, and steps that are right for a kernel.
+
+The commands set the kernel going and return when it stands again, so they can follow each other in
+a gdb script. They stop the machine only where they have to look, by breakpoints of their own that
+gdb does not list and that are gone afterwards, also after Ctrl-C or another breakpoint. None of
+them catches gdb's output (`to_string`) while the kernel runs: gdb 18 under MI waits for ever then.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import gdb
+
+from gdbscripts.framework import Command, demand_machine, say
+from gdbscripts.interrupts import Interrupts, resume
+from gdbscripts.kernel import fresh_kernel
+from rcdbg.errors import RcdbgError, TargetError, UsageError
+
+if TYPE_CHECKING:
+    from rcdbg.model.kernel import Kernel
+
+    Happened = Callable[[Kernel], bool]
+
+# QEMU manual, "GDB usage", "Advanced debugging options": 1 steps, 2 masks interrupts, 4 stops time.
+_STEP_ALONE, _STEP_WITH_INTERRUPTS = 0x7, 0x1
+_MASKS_INTERRUPTS = 0x2
+_MAX_CODE = 1 << 12
+"""Bytes of the trap return that are looked through for its sret."""
+
+
+class _Watch(gdb.Breakpoint):
+    """A breakpoint of ours at an address: stops where `happened` says so."""
+
+    def __init__(self, address: int, happened: Happened, interrupts: Interrupts) -> None:
+        super().__init__(f"*{address:#x}", internal=True)
+        self.silent = True  # gdb's own report would say "Breakpoint -1"
+        self._happened = happened
+        self._interrupts = interrupts
+        self.hit = False
+        self.error: Exception | None = None
+
+    def stop(self) -> bool:
+        """Whether this is it; gdb goes on otherwise. Ctrl-C and errors end the wait as well."""
+        try:
+            self.hit = self._happened(fresh_kernel())
+        except (RcdbgError, gdb.error) as error:
+            self.error = error
+            return True
+        return self.hit or self._interrupts.asked
+
+
+def _run_until(places: Sequence[int], happened: Happened) -> bool:
+    """Let the kernel run to one of `places` where `happened`; False if it stopped elsewhere."""
+    watches: list[_Watch] = []
+    with Interrupts() as interrupts:
+        try:
+            for place in places:
+                watches.append(_Watch(place, happened, interrupts))
+            resume()
+            for watch in watches:
+                if watch.error is not None:
+                    raise watch.error
+            return any(watch.hit for watch in watches)
+        finally:
+            for watch in watches:
+                with suppress(RuntimeError, gdb.error):  # gdb took it away itself
+                    watch.delete()
+
+
+def _stopped_elsewhere(waited_for: str) -> dict[str, object]:
+    """Say that something else came first: Ctrl-C, another breakpoint, the end of the machine."""
+    inferior = gdb.selected_inferior()
+    where = "" if inferior.pid else ": the machine has ended"
+    return {"happened": False, "note": f"{waited_for} did not come first{where}"}
+
+
+class _Running(Command):
+    """A command that sets the kernel going."""
+
+    kind = gdb.COMMAND_RUNNING
+
+    def tell(self, document: dict[str, object], as_json: bool) -> dict[str, object]:
+        """Print the document for people, unless it is for programs."""
+        from rcdbg.model.serial import state as serial
+
+        if not as_json:
+            say(f"rcdbg: {document['note']}")
+        return serial.document("stop", document)
+
+
+class _NextTrap(_Running):
+    """Run until a trap is handled: the Context is saved, nothing is done about it yet.
+
+    CAUSE is a part of a cause's name: timer, breakpoint, "store page fault".
+    """
+
+    usage = "rc next-trap [CAUSE]"
+    examples = ("rc next-trap", "rc next-trap timer", 'rc next-trap "load page fault"')
+
+    def run(self, words: list[str], as_json: bool) -> dict[str, object]:
+        from rcdbg.model.threads.trap import read_trap
+        from rcdbg.trace.run import describe
+        from rcdbg.trace.story.conditions import trap
+
+        event = trap(" ".join(words) or None)
+        kernel = fresh_kernel()
+        if not _run_until(event.places(kernel.image), event.happened):
+            return self.tell(_stopped_elsewhere(str(event)), as_json)
+        found = read_trap(fresh_kernel())
+        at = describe(found.context.sepc) if found.context else "an unknown place"
+        note = f"{found.cause or 'a trap'} at {at}"
+        sepc = f"{found.context.sepc.address:#x}" if found.context else None
+        document = {"happened": True, "note": note, "cause": found.cause, "sepc": sepc}
+        return self.tell(document, as_json)
+
+    def complete(self, text: str, word: str | None) -> list[str]:
+        """The causes, word by word."""
+        from rcdbg.riscv.causes import EXCEPTIONS, INTERRUPTS
+
+        if text.strip().startswith("-"):
+            return super().complete(text, word)
+        causes = sorted({*EXCEPTIONS.values(), *INTERRUPTS.values()})
+        text = text.lstrip()
+        done = len(text) - len(word or "")
+        return [cause[done:] for cause in causes if cause.startswith(text)]
+
+
+class _UntilSret(_Running):
+    """Run until this trap is over: to the instruction at which the interrupted code goes on.
+
+    That is code of the thread that goes on, which is another one if the handler switched threads.
+    Traps inside the handler are gone over. Outside of a trap, it is the end of the next one.
+    """
+
+    usage = "rc until-sret"
+    examples = ("rc until-sret",)
+
+    def run(self, words: list[str], as_json: bool) -> dict[str, object]:
+        from rcdbg.trace.run import describe
+
+        self.no_more(words)
+        demand_hardware_steps()
+        kernel = fresh_kernel()
+        leaves = _leaves_trap(kernel)
+        srets = _srets(kernel)
+        there = kernel.registers.pc in srets and leaves(kernel)
+        if not there and not _run_until(srets, leaves):
+            return self.tell(_stopped_elsewhere("the sret of this trap"), as_json)
+        gdb.execute("stepi")
+        kernel = fresh_kernel()
+        place = kernel.place(kernel.registers.pc)
+        document = {
+            "happened": True,
+            "note": f"back at {describe(place)}",
+            "pc": f"{place.address:#x}",
+        }
+        return self.tell(document, as_json)
+
+
+def _srets(kernel: Kernel) -> list[int]:
+    """Where the kernel's trap return has an sret; raises UsageError if it has none."""
+    from rcdbg.image.resolve import resolve
+    from rcdbg.riscv.code import SRET, instructions
+
+    name = kernel.profile.trap_return
+    start = resolve(kernel.image, name)
+    symbol = kernel.image.symbols.covering(start)
+    later = (s.address for s in kernel.image.symbols if s.address > start and s.kind == "code")
+    end = start + symbol.size if symbol and symbol.size else next(later, start + _MAX_CODE)
+    code = kernel.memory.read(start, min(end - start, _MAX_CODE))
+    found = [address for address, word in instructions(code, start) if word == SRET]
+    if not found:
+        raise UsageError(f"{name} has no sret in {len(code)} bytes at {start:#x}")
+    return found
+
+
+def _leaves_trap(kernel: Kernel) -> Happened:
+    """At an sret, whether it leaves the trap that is being handled now, not one inside it.
+
+    The call stack tells how deep in traps the kernel is; where it cannot, the stack pointer that a
+    trap restores: what was interrupted inside a handler has its own in the kernel stack.
+    """
+    from rcdbg.model.threads.trap import kernel_stack, trap_depth
+    from rcdbg.model.values.value import DecodeError
+
+    depth = trap_depth(kernel)
+    if depth is None:
+        return lambda _: True
+    try:
+        stack = kernel_stack(kernel)
+    except DecodeError:
+        stack = None
+    if depth > 1 or (depth == 0 and stack is not None and kernel.registers.sp in stack):
+        stack = None  # there, the code to go back to may well be on that stack
+
+    def leaves(at_sret: Kernel) -> bool:
+        if stack is not None and stack.start <= at_sret.registers.sp < stack.end:
+            return False
+        now = trap_depth(at_sret)
+        return now is None or now <= max(depth, 1)
+
+    return leaves
+
+
+class _NextSwitch(_Running):
+    """Run until another thread is about to go on, or the one with the number ID.
+
+    The kernel then stands at the start of its trap return: `rc until-sret` enters the thread.
+    """
+
+    usage = "rc next-switch [to ID]"
+    examples = ("rc next-switch", "rc next-switch to 3")
+    words = ("to",)
+
+    def run(self, words: list[str], as_json: bool) -> dict[str, object]:
+        from rcdbg.model.threads.processor import read_processor
+        from rcdbg.trace.story.conditions import switch
+
+        event = switch(_thread_id(words))
+        kernel = fresh_kernel()
+        before = read_processor(kernel)
+        if before.problems:
+            problem = before.problems[0]
+            raise TargetError(f"{problem.where}: {problem.why}")
+        event.happened(kernel)  # it compares with the thread of this moment
+        if not _run_until(event.places(kernel.image), event.happened):
+            return self.tell(_stopped_elsewhere(str(event)), as_json)
+        now = read_processor(fresh_kernel()).current
+        was = before.current.id if before.current else None
+        to = now.id if now else None
+        # On the way to a certain thread there may have been others.
+        direct = was is not None and event.to is None
+        note = f"thread {was} gave way to thread {to}" if direct else f"thread {to} goes on"
+        document = {"happened": True, "note": note, "from": was if direct else None, "to": to}
+        return self.tell(document, as_json)
+
+
+def _thread_id(words: list[str]) -> int | None:
+    if not words:
+        return None
+    try:
+        keyword, number = words
+        if keyword == "to":
+            return int(number, 0)
+    except ValueError:
+        pass
+    raise UsageError("rc next-switch wants nothing, or to ID: rc next-switch to 3")
+
+
+class _StepIrq(Command):
+    """Say whether stepi takes pending interrupts, or set it.
+
+    QEMU masks interrupts while it steps, so that one stays in the code that one steps through.
+    With `on`, a step enters the handler of an interrupt that is pending. No word: how it is now.
+    """
+
+    usage = "rc step-irq [on|off]"
+    examples = ("rc step-irq on", "rc step-irq")
+    words = ("on", "off")
+
+    def run(self, words: list[str], as_json: bool) -> dict[str, object]:
+        from rcdbg.model.serial import state as serial
+
+        if len(words) > 1 or any(word not in self.words for word in words):
+            raise UsageError(f"rc step-irq wants on or off, not {' '.join(words)!r}")
+        connection = demand_machine()
+        if words:
+            mode = _STEP_WITH_INTERRUPTS if words[0] == "on" else _STEP_ALONE
+            if connection.send_packet(f"Qqemu.sstep={mode:x}") != b"OK":
+                raise TargetError("this gdb stub has no Qqemu.sstep: it is not QEMU's")
+        answer = bytes(connection.send_packet("qqemu.sstep") or b"")
+        try:
+            mode = int(answer.decode("ascii"), 0)
+        except ValueError as error:
+            raise TargetError("this gdb stub has no qqemu.sstep: it is not QEMU's") from error
+        taken = not mode & _MASKS_INTERRUPTS
+        if not as_json:
+            say(f"rcdbg: stepi {'takes' if taken else 'masks'} interrupts")
+        return serial.document("step_irq", {"taken": taken, "sstep": mode})
+
+
+def _is_riscv() -> bool:
+    return gdb.selected_inferior().architecture().name().startswith("riscv")
+
+
+def demand_hardware_steps() -> None:
+    """Raises UsageError where gdb would step in software, past ecall and sret."""
+    if gdb.parameter("osabi") != "none":
+        raise UsageError("set osabi none first, and connect again: gdb would step past sret")
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+    gdb.write(f"rcdbg: {text}\n", gdb.STDERR)
+
+
+def mend_osabi(*_: object) -> None:
+    """Before a connection, make gdb step as a kernel needs it; later, say what to do.
+
+    Under the GNU/Linux ABI, its default for RISC-V, gdb steps by breakpoints after the
+    instruction, which `ecall` and `sret` never reach. Other architectures are left alone.
+    """
+    if gdb.parameter("osabi") == "none" or not _is_riscv():
+        return
+    if gdb.selected_inferior().pid:
+        _warn_once(
+            "stepi will run past ecall and sret: disconnect, set osabi none, and connect again"
+        )
+    else:
+        gdb.execute("set osabi none")
+
+
+def register() -> None:
+    """Define the commands."""
+    _NextTrap()
+    _UntilSret()
+    _NextSwitch()
+    _StepIrq()
+    mend_osabi()
+    gdb.events.new_objfile.connect(mend_osabi)

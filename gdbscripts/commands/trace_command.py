@@ -1,0 +1,200 @@
+"""`rc trace`: what the kernel does from where it stands, event by event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gdb
+
+from gdbscripts.answers import width
+from gdbscripts.commands.stepping import demand_hardware_steps
+from gdbscripts.framework import Command, completions, say
+from gdbscripts.kernel import current_image, forget, fresh_kernel
+from rcdbg.errors import RcdbgError, UsageError
+
+if TYPE_CHECKING:
+    # Imported when the command runs: `source` stays quick.
+    from rcdbg.cli.trace.options import Selection
+    from rcdbg.cli.trace.record import Output
+    from rcdbg.model.kernel import Kernel
+    from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
+    from rcdbg.trace.sinks.files import Sink
+
+_MOST_NAMES = 50
+
+
+class _Trace(Command):
+    """Record what the kernel does from where it stands: traps, switches, frames, console lines.
+
+    LIST are kinds of events or groups, with commas: all (default), traps, threads, frames, paging,
+    firmware, or kinds such as switch. SYMBOL is a function of which each call is told, with its
+    arguments; a pattern such as *::map_one names several. EVENT is the last one (switch:to=3,
+    trap_enter:timer:5), COUNT a number of events, TIME guest time from here on (2s, 500ms).
+    FILE.jsonl is for rcdbg trace show, draw, stats and diff, FILE.json for ui.perfetto.dev.
+
+    It ends there, at a breakpoint of yours, by Ctrl-C, or with the machine; the kernel then stands
+    where the last event was seen.
+    """
+
+    usage = "rc trace [--events LIST] [--hit SYMBOL]... [--until EVENT|COUNT|TIME] [-o FILE]"
+    examples = (
+        "rc trace --events switch,console --until switch:to=3",
+        "rc trace --hit map_one --until 100 -o boot.jsonl",
+    )
+    options = ("--events", "--hit", "--until", "--output")
+    kind = gdb.COMMAND_RUNNING
+
+    def run(self, words: list[str], as_json: bool) -> Any:
+        from rcdbg.cli.trace import options as trace_options
+
+        arguments = trace_options.parse("rc trace", words)
+        wanted = trace_options.selection(arguments)
+        output = _output(arguments.output, as_json)
+        demand_hardware_steps()
+        kernel = fresh_kernel()
+        document = _Document() if as_json else None
+        with _sink(output, document) as sink:
+            end = _record(kernel, wanted, sink)
+        forget()
+        if document is not None:
+            return document.content()
+        if output[1] is not None:
+            from rcdbg.cli.trace.record import say_kept
+
+            say_kept(end, output)
+        if gdb.selected_inferior().pid:
+            kernel = fresh_kernel()
+            say(f"rcdbg: the kernel stands at {_describe(kernel)}")
+        return None
+
+    def complete(self, text: str, word: str | None) -> list[str]:
+        """Options, kinds of events behind --events, functions behind --hit."""
+        before = text.split(" ")[:-1]
+        last = before[-1] if before else ""
+        if last == "--hit":
+            return _functions(word)
+        if last in ("--events", "--until"):
+            from rcdbg.trace.kinds import GROUPS, KINDS
+
+            known = (*GROUPS, *KINDS) if last == "--events" else KINDS
+            typed = text.split(" ")[-1]
+            listed = typed[: typed.rfind(",") + 1] if last == "--events" else ""
+            return completions(text, word, [listed + name for name in known])
+        return super().complete(text, word)
+
+
+def _functions(word: str | None) -> list[str]:
+    if word is None:  # gdb asks first where words end
+        return []
+    try:
+        return current_image().symbols.complete(word)[:_MOST_NAMES]
+    except RcdbgError:
+        return []
+
+
+def _output(path: Path | None, as_json: bool) -> Output:
+    """What is made of the recording; raises UsageError for what cannot be."""
+    from rcdbg.cli.trace.record import sink_kind
+
+    if path is None:
+        return "listing", None
+    if as_json:
+        raise UsageError("rc trace: -o FILE or --json, not both")
+    if str(path) == "-":
+        raise UsageError("rc trace -o -: name a file, FILE.jsonl or FILE.json")
+    return sink_kind(path.expanduser())
+
+
+class _Document:
+    """Keeps a trace, to be printed as one document."""
+
+    def __init__(self) -> None:
+        self._header: TraceHeader | None = None
+        self._events: list[TraceEvent] = []
+        self._end: TraceEnd | None = None
+
+    def header(self, header: TraceHeader) -> None:
+        """Keep it."""
+        self._header = header
+
+    def event(self, event: TraceEvent) -> None:
+        """Keep it."""
+        self._events.append(event)
+
+    def end(self, end: TraceEnd) -> None:
+        """Keep it."""
+        self._end = end
+
+    def content(self) -> dict[str, Any]:
+        """The document of `rcdbg trace show --json`."""
+        from rcdbg.cli.trace.files import trace_document
+
+        assert self._header is not None
+        return trace_document(self._header, self._events, self._end)
+
+
+@contextmanager
+def _sink(output: Output, document: _Document | None) -> Iterator[Sink]:
+    from rcdbg.cli.trace.record import Listing, opened
+    from rcdbg.views.render import Printer
+
+    if document is not None:
+        yield document
+    elif output[1] is None:
+        yield Listing(Printer(width(), bool(gdb.parameter("style enabled"))))
+    else:
+        with opened(output) as sink:
+            yield sink
+
+
+def _record(kernel: Kernel, wanted: Selection, sink: Sink) -> TraceEnd:
+    """Record into the sink; if it fails, what was told is kept, with the reason."""
+    from gdbscripts.trace_recorder import GdbRecorder, Memory
+    from rcdbg.trace.moment import TIMEBASE_HZ
+    from rcdbg.trace.observers.observer import Observer
+    from rcdbg.trace.record import TraceEnd, TraceHeader
+
+    memory, image, until = Memory(), kernel.image, wanted.until
+    satp = kernel.csr("satp") or 0
+    observer = Observer(image, kernel.profile, wanted.kinds, wanted.hits, memory, satp=satp)
+    limit = None
+    if until is not None and until.after_ticks is not None:
+        now = memory.stop.ticks()
+        if now is None:
+            raise UsageError(f"--until {until.text}: this machine's clock cannot be read")
+        limit = now + until.after_ticks
+    recorder = GdbRecorder(observer, memory, sink, until, limit)
+    sink.header(
+        TraceHeader(
+            backend="gdb",
+            clock="exact",
+            deterministic=False,  # what is typed into gdb may change anything
+            kinds=wanted.kinds,
+            hits=wanted.hits,
+            kernel=image.path.name,
+            build_id=image.build_id,
+            timebase_hz=TIMEBASE_HZ,
+            unseen=dict(observer.unseen),
+        )
+    )
+    try:
+        end = recorder.record()
+    except (RcdbgError, gdb.error) as error:
+        sink.end(TraceEnd(str(error), recorder.events))
+        raise
+    sink.end(end)
+    return end
+
+
+def _describe(kernel: Kernel) -> str:
+    from rcdbg.trace.run import describe
+
+    return describe(kernel.place(kernel.registers.pc))
+
+
+def register() -> None:
+    """Define the command."""
+    _Trace()

@@ -1,0 +1,1 @@
+"""DWARF: units, types, lines of the call stack."""

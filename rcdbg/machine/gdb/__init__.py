@@ -1,0 +1,1 @@
+"""A gdb under MI."""

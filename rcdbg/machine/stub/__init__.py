@@ -1,0 +1,1 @@
+"""QEMU's gdb stub, spoken to directly."""

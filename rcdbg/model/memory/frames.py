@@ -1,0 +1,129 @@
+"""The frame allocator: which physical frames are free, whatever structure keeps the books.
+
+Two families are known, told apart by their fields: lists of free intervals (pairs of numbers),
+and bit sets in which a set bit is a frame that is taken: a plain bitmap, or the leaves of a
+segment tree that starts at `leaf_count`.
+"""
+
+from rcdbg.image.types import ArrayType, BaseType, StructType
+from rcdbg.model.kernel import Kernel
+from rcdbg.model.state import FrameAllocator, Interval, Problem
+from rcdbg.model.values.containers import base_name, byte_string, elements, find_struct, lazy, mutex
+from rcdbg.model.values.value import DecodeError, Value
+
+NOT_YET = "not initialised yet: the kernel has not touched it"
+LOCKED = "the lock is held: the kernel may be in the middle of changing this"
+_MAX_PPN = 1 << 44
+
+
+def read_frames(kernel: Kernel) -> FrameAllocator:
+    """The frame allocator as the kernel's static has it; never fails."""
+    try:
+        data = lazy(kernel.static_holding(kernel.profile.frame_allocator))
+        if data is None:
+            return FrameAllocator("", None, (), None, NOT_YET)
+        guarded = mutex(data)
+        owner = find_struct(guarded.value, kernel.profile.frame_allocator)
+        return _read(owner, guarded.locked)
+    except DecodeError as error:
+        return FrameAllocator("", None, (), None, "", (error.problem,))
+
+
+def _read(owner: Value, locked: bool | None) -> FrameAllocator:
+    problems: list[Problem] = []
+    books = owner["allocator"]
+    start = owner["start_ppn"].scalar()
+    managed = None
+    try:
+        size = _total(owner, books)
+        if not 0 <= start <= start + size <= _MAX_PPN:
+            raise DecodeError(owner.path, f"{size:#x} frames from {start:#x} are not memory")
+        managed = Interval(start, start + size)
+    except DecodeError as error:
+        problems.append(error.problem)
+    free: list[Interval] = []
+    try:
+        free = _merged(_free(books, managed.frames if managed else None, problems))
+    except DecodeError as error:
+        problems.append(error.problem)
+    moved = tuple(Interval(start + i.start, start + i.end) for i in free)
+    note = LOCKED if locked else ""
+    return FrameAllocator(base_name(books.type), managed, moved, locked, note, tuple(problems))
+
+
+def _total(owner: Value, books: Value) -> int:
+    """How many frames are managed: the owner knows, or its allocator's capacity says."""
+    for value, name in ((owner, "frames"), (books, "capacity")):
+        if value.has(name):
+            return value[name].scalar()
+    raise DecodeError(owner.path, "neither `frames` nor `capacity` tells how many there are")
+
+
+def _free(books: Value, capacity: int | None, problems: list[Problem]) -> list[Interval]:
+    for field in books.fields():
+        if _is_bytes(field):
+            return _free_in_bits(books, byte_string(field), capacity)
+    for field in books.fields():
+        if base_name(field.type) in ("Vec", "VecDeque", "LinkedList"):
+            return _free_in_list(field, capacity, problems)
+    raise DecodeError(books.path, f"{books.type.name} keeps its books in a way rcdbg does not know")
+
+
+def _is_bytes(field: Value) -> bool:
+    kind = field.type
+    element = None
+    if isinstance(kind, ArrayType):
+        element = kind.element
+    elif isinstance(kind, StructType) and base_name(kind) == "Vec":
+        element = field.parameter("T")
+    if element is None:
+        return False
+    inner = field.space.types.type(element)
+    return isinstance(inner, BaseType) and inner.size == 1
+
+
+def _free_in_list(field: Value, capacity: int | None, problems: list[Problem]) -> list[Interval]:
+    """Pairs (start, end), end exclusive, relative to the first frame, in any order."""
+    free = []
+    for pair in elements(field):
+        numbers = [part.scalar() for part in pair.fields()]
+        if len(numbers) != 2:
+            raise DecodeError(pair.path, f"{pair.type.name} is not an interval")
+        start, end = numbers
+        if not 0 <= start < end <= (_MAX_PPN if capacity is None else capacity):
+            problems.append(
+                Problem(pair.path, f"{start:#x}..{end:#x} is not an interval of frames")
+            )
+            continue
+        free.append(Interval(start, end))
+    return free
+
+
+def _free_in_bits(books: Value, bits: bytes, capacity: int | None) -> list[Interval]:
+    first = books["leaf_count"].scalar() if books.has("leaf_count") else 0
+    count = capacity if capacity is not None else len(bits) * 8 - first
+    if first < 0 or count < 0 or first + count > len(bits) * 8:
+        why = f"{count} frames do not fit into {len(bits)} bytes of bits from {first}"
+        raise DecodeError(books.path, why)
+    taken = int.from_bytes(bits, "little") >> first & ((1 << count) - 1)
+    # Runs of equal bits: the text of the number is far faster to search than the number.
+    text = f"{taken:0{count}b}"[::-1] if count else ""
+    free, at = [], 0
+    while (start := text.find("0", at)) >= 0:
+        end = text.find("1", start)
+        at = count if end < 0 else end
+        free.append(Interval(start, at))
+        if at == count:
+            break
+    return free
+
+
+def _merged(intervals: list[Interval]) -> list[Interval]:
+    """Maximal intervals, ascending; those that touch are joined, as are those that overlap."""
+    joined: list[Interval] = []
+    for item in sorted(intervals, key=lambda i: i.start):
+        if joined and item.start <= joined[-1].end:
+            joined[-1] = Interval(joined[-1].start, max(joined[-1].end, item.end))
+        else:
+            joined.append(item)
+    return joined

@@ -1,0 +1,290 @@
+"""A KernelState as JSON: documented in docs/json.md, versioned by SCHEMA.
+
+Addresses and register values are strings ("0xffffffff80200000"), since 64 bits do not survive
+JavaScript's numbers; counts, ids and frame numbers are numbers. What is not known is null.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rcdbg.model.state import (
+    Backtrace,
+    Context,
+    FrameAllocator,
+    Hart,
+    Interval,
+    KernelState,
+    MappedRange,
+    PageTable,
+    Place,
+    Problem,
+    Processor,
+    Thread,
+    Translation,
+    Trap,
+)
+from rcdbg.model.threads.call_stacks import CallStack, CallStacks, HartStack
+from rcdbg.riscv.csr import Csr
+from rcdbg.riscv.registers import ABI_NAMES, PRIVILEGES
+
+SCHEMA = 1
+"""Grows when a field is renamed, removed or changes its meaning; new fields do not count."""
+
+Json = dict[str, Any]
+
+
+def _hex(value: int | None) -> str | None:
+    return None if value is None else f"{value:#x}"
+
+
+def problems(found: Iterable[Problem]) -> list[Json]:
+    """Problems."""
+    return [{"where": p.where, "why": p.why} for p in found]
+
+
+_problems = problems
+
+
+def _place(place: Place) -> Json:
+    return {
+        "address": _hex(place.address),
+        "symbol": place.symbol,
+        "offset": place.offset,
+        "file": place.file,
+        "line": place.line,
+    }
+
+
+def _registers(x: Iterable[int]) -> dict[str, str]:
+    return {name: f"{value:#x}" for name, value in zip(ABI_NAMES, x, strict=True)}
+
+
+def _csr(csr: Csr) -> Json:
+    return {
+        "value": _hex(csr.value),
+        "text": csr.text,
+        "fields": {f.name: {"value": f.value, "text": f.text} for f in csr.fields},
+        "reserved": list(csr.reserved),
+    }
+
+
+def context(value: Context) -> Json:
+    """A trap Context."""
+    return {
+        "address": _hex(value.address),
+        "x": _registers(value.x),
+        "sstatus": _csr(value.sstatus),
+        "sepc": _place(value.sepc),
+        "ra": _place(value.ra),
+        "problems": _problems(value.problems),
+    }
+
+
+def trap(value: Trap) -> Json:
+    """The trap being handled."""
+    return {
+        "note": value.note,
+        "cause": value.cause,
+        "context": context(value.context) if value.context else None,
+        "problems": _problems(value.problems),
+        "depth": value.depth,
+        "outer": [context(c) for c in value.outer],
+        "changed": [ABI_NAMES[number] for number in value.changed],
+    }
+
+
+def backtrace(value: Backtrace | None) -> Json | None:
+    """A call stack."""
+    if value is None:
+        return None
+    return {
+        "frames": [
+            {
+                "pc": _place(f.pc),
+                "cfa": _hex(f.cfa),
+                "sp": _hex(f.sp),
+                "trap": f.is_trap,
+                "context": _hex(f.context),
+                "guess": f.is_guess,
+                "inlined": f.is_inlined,
+            }
+            for f in value.frames
+        ],
+        "note": value.note,
+        "problems": _problems(value.problems),
+    }
+
+
+def csrs(value: Hart) -> Json:
+    """The CSRs by name."""
+    return {c.name: _csr(c) for c in value.csrs}
+
+
+def hart(value: Hart) -> Json:
+    """The hart's registers."""
+    privilege = None if value.privilege is None else PRIVILEGES.get(value.privilege)
+    return {
+        "pc": _place(value.pc),
+        "x": _registers(value.x),
+        "privilege": privilege,
+        "csrs": csrs(value),
+        "note": value.note,
+    }
+
+
+def _range(value: MappedRange) -> Json:
+    return {
+        "va": _hex(value.va),
+        "pa": _hex(value.pa),
+        "size_bytes": value.size,
+        "pages": value.pages,
+        "page_size": value.page_size,
+        "rights": value.rights,
+        "accessed": value.accessed,
+        "dirty": value.dirty,
+        "section": value.section,
+    }
+
+
+mapped_range = _range
+
+
+def page_table(value: PageTable) -> Json:
+    """A page table."""
+    return {
+        "mode": value.mode,
+        "root_ppn": value.root_ppn,
+        "ranges": [_range(r) for r in value.ranges],
+        "note": value.note,
+        "origin": value.origin,
+        "problems": _problems(value.problems),
+    }
+
+
+def translation(value: Translation) -> Json:
+    """A walk."""
+    return {
+        "address": _hex(value.walk.va),
+        "physical": _hex(value.walk.physical),
+        "fault": value.walk.fault,
+        "rule": value.walk.rule or None,
+        "mode": value.mode,
+        "root_ppn": value.root_ppn,
+        "steps": [
+            {
+                "level": s.level,
+                "index": s.index,
+                "pte_address": _hex(s.pte_address),
+                "pte": _hex(s.pte.bits),
+                "flags": s.pte.flags,
+                "valid": s.pte.valid,
+                "leaf": s.pte.leaf,
+                "ppn": s.pte.ppn,
+                "rsw": s.pte.rsw,
+            }
+            for s in value.walk.steps
+        ],
+        "symbol": _place(value.place),
+        "content": value.content.hex() if value.content is not None else None,
+        "accesses": [
+            {
+                "privilege": v.privilege,
+                "access": v.access,
+                "allowed": v.allowed,
+                "broken": [{"rule": r.name, "why": r.why} for r in v.broken],
+            }
+            for v in value.verdicts
+        ],
+        "sum": value.sum,
+        "mxr": value.mxr,
+        "note": value.note,
+    }
+
+
+def _interval(value: Interval) -> Json:
+    return {"start": value.start, "end": value.end}
+
+
+def frames(value: FrameAllocator) -> Json:
+    """The frame allocator."""
+    return {
+        "allocator": value.kind,
+        "managed": _interval(value.managed) if value.managed else None,
+        "total": value.total,
+        "used": value.used,
+        "free": [_interval(i) for i in value.free],
+        "locked": value.locked,
+        "note": value.note,
+        "problems": _problems(value.problems),
+    }
+
+
+def thread(value: Thread) -> Json:
+    """A thread."""
+    return {
+        "id": value.id,
+        "status": value.status,
+        "position": value.position,
+        "priority": value.priority,
+        "is_user": value.is_user,
+        "address": _hex(value.address),
+        "process": _hex(value.process),
+        "stack": {"start": _hex(value.stack.start), "end": _hex(value.stack.end)}
+        if value.stack
+        else None,
+        "stack_used_bytes": value.stack_used,
+        "context": context(value.context) if value.context else None,
+        "sleeping": value.sleeping,
+        "dead": value.dead,
+        "locked": value.locked,
+        "problems": _problems(value.problems),
+        "is_idle": value.is_idle,
+        "stack_deepest_bytes": value.stack_deepest,
+    }
+
+
+def threads(value: Processor) -> Json:
+    """The processor's threads."""
+    return {
+        "scheduler": value.scheduler,
+        "current": thread(value.current) if value.current else None,
+        "ready": [thread(t) for t in value.ready],
+        "sleeping": [thread(t) for t in value.sleeping],
+        "idle": thread(value.idle) if value.idle else None,
+        "locked": value.locked,
+        "note": value.note,
+        "problems": _problems(value.problems),
+    }
+
+
+def hart_stack(value: HartStack) -> Json:
+    """The hart's call stack, with the trap in it."""
+    return {**(backtrace(value.backtrace) or {}), "trap": trap(value.trap)}
+
+
+def call_stack(value: CallStack) -> Json:
+    """A thread with its call stack."""
+    return {**thread(value.thread), "backtrace": backtrace(value.backtrace)}
+
+
+def call_stacks(value: CallStacks) -> Json:
+    """The threads; each one's call stack by the address of its Thread."""
+    stacks = {f"{s.thread.address:#x}": backtrace(s.backtrace) for s in value.stacks}
+    return {**threads(value.processor), "backtraces": stacks}
+
+
+def state(value: KernelState) -> Json:
+    """All of it."""
+    return {
+        "hart": hart(value.hart),
+        "trap": trap(value.trap),
+        "page_table": page_table(value.page_table),
+        "frames": frames(value.frames),
+        "threads": threads(value.processor),
+        "problems": _problems(value.problems),
+    }
+
+
+def document(subject: str, content: Json) -> Json:
+    """The document that `--json` prints: the schema's version, the subject, and its content."""
+    return {"schema": SCHEMA, subject: content}

@@ -1,0 +1,1 @@
+"""Threads, traps, call stacks."""

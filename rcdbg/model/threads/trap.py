@@ -1,0 +1,132 @@
+"""The hart's registers, and the Context of the trap that is being handled."""
+
+from dataclasses import replace
+
+from rcdbg.model.kernel import Kernel
+from rcdbg.model.state import Backtrace, Context, Hart, Problem, Stack, Trap
+from rcdbg.model.threads.context import context_at, context_type
+from rcdbg.model.threads.context import decode_context as decode_context
+from rcdbg.model.threads.unwind import backtrace_now
+from rcdbg.model.values.containers import base_name, dig
+from rcdbg.model.values.value import DecodeError
+from rcdbg.riscv import causes, csr
+from rcdbg.riscv.registers import PRIVILEGES, SUPERVISOR_CSRS, unsigned
+
+_MACHINE_MODE = 3
+_MOST_FRAMES = 256
+"""Stack frames that are looked through for traps: this is done at every stop."""
+
+_EBREAK_LENGTHS = (0, 2, 4)
+
+
+def read_hart(kernel: Kernel) -> Hart:
+    """The registers as they stand; never fails."""
+    registers = kernel.registers
+    names = (*SUPERVISOR_CSRS, "time")  # the latter only where a target has a way to read it
+    csrs = csr.decode_all(
+        {name: unsigned(registers.csrs[name]) for name in names if name in registers.csrs}
+    )
+    note = ""
+    if registers.privilege == _MACHINE_MODE:
+        note = "in M-mode: the firmware runs, not the kernel"
+    elif registers.privilege not in PRIVILEGES and registers.privilege is not None:
+        note = f"privilege {registers.privilege} is reserved"
+    x = tuple(unsigned(v) for v in registers.x)
+    return Hart(x, kernel.place(unsigned(registers.pc)), registers.privilege, csrs, note)
+
+
+def kernel_stack(kernel: Kernel) -> Stack:
+    """The stack on which traps are handled; raises DecodeError if the kernel has no such static."""
+    static = kernel.static_holding(kernel.profile.kernel_stack)
+    value = static
+    if base_name(static.type) != kernel.profile.kernel_stack:
+        value = dig(static, "data")
+    return Stack(value.address, value.address + value.type.size)
+
+
+def read_trap(kernel: Kernel) -> Trap:
+    """The trap that is being handled, as far as the stack and the registers tell; never fails."""
+    if kernel.registers.privilege == _MACHINE_MODE:
+        return Trap(None, None, "the firmware runs, not the kernel")
+    try:
+        found = _read_trap(kernel, backtrace_now(kernel, _MOST_FRAMES))
+    except DecodeError as error:
+        return Trap(None, None, "not known", (error.problem,))
+    if found.context is None:
+        return found
+    now = kernel.registers.x
+    changed = (i for i, old in enumerate(found.context.x) if unsigned(now[i]) != old)
+    return replace(found, changed=tuple(changed))
+
+
+def trap_depth(kernel: Kernel) -> int | None:
+    """How many traps are being entered, handled or left: 0 outside of any; None if not known."""
+    if kernel.registers.privilege == _MACHINE_MODE:
+        return None
+    try:
+        traps = sum(frame.is_trap for frame in backtrace_now(kernel, _MOST_FRAMES).frames)
+        return traps or int(_at_the_top(kernel) is not None)
+    except DecodeError:
+        return None
+
+
+def _read_trap(kernel: Kernel, stack: Backtrace) -> Trap:
+    cause_csr = kernel.csr("scause")
+    cause = None if cause_csr is None else causes.describe(cause_csr)
+    contexts, problems = _contexts(kernel, stack)
+    innermost = stack.frames[0] if stack.frames else None
+    if unsigned(kernel.registers.pc) == kernel.symbol(kernel.profile.trap_entry):
+        note = "entering a trap: the registers are not saved yet"
+        return Trap(None, cause, note, problems, contexts)
+    if innermost is not None and innermost.is_trap and innermost.context is None:
+        if _is_in(kernel, kernel.profile.trap_return):
+            note = "leaving a trap: all registers are restored, sret is next"
+            return Trap(None, None, note, problems, contexts)
+        note = "entering a trap: the registers are not all saved yet"
+        return Trap(None, cause, note, problems, contexts)
+    if not contexts:
+        found = _at_the_top(kernel)
+        if found is None:
+            return Trap(None, None, "no trap is being handled", problems)
+        contexts = (found,)
+    context, outer = contexts[0], contexts[1:]
+    problems += context.problems
+    sepc = kernel.csr("sepc")
+    if sepc is None or context.sepc.address - sepc in _EBREAK_LENGTHS:
+        note = "handling a trap"
+        if outer:
+            note += f" that came while handling another: {1 + len(outer)} deep"
+        return Trap(context, cause, note, problems, outer)
+    note = "leaving a trap: this Context is restored next, not the one that was interrupted"
+    return Trap(context, None, note, problems, outer)
+
+
+def _contexts(kernel: Kernel, stack: Backtrace) -> tuple[tuple[Context, ...], tuple[Problem, ...]]:
+    """The Contexts of the traps on a call stack, the innermost first."""
+    found: list[Context] = []
+    problems: list[Problem] = []
+    for frame in stack.frames:
+        if frame.context is None:
+            continue
+        try:
+            found.append(context_at(kernel, frame.context, "trap Context"))
+        except DecodeError as error:
+            problems.append(error.problem)
+    return tuple(found), tuple(problems)
+
+
+def _at_the_top(kernel: Kernel) -> Context | None:
+    """The Context at the top of the kernel stack, if the hart is on that stack.
+
+    For kernels without call frame information, and for broken stacks.
+    """
+    stack = kernel_stack(kernel)
+    address = stack.end - kernel.image.types.type(context_type(kernel)).size
+    if not stack.start <= unsigned(kernel.registers.sp) <= address:
+        return None
+    return context_at(kernel, address, "trap Context")
+
+
+def _is_in(kernel: Kernel, name: str) -> bool:
+    symbol = kernel.image.symbols.covering(unsigned(kernel.registers.pc))
+    return symbol is not None and symbol.name == name

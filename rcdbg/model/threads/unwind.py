@@ -1,0 +1,258 @@
+"""Call stacks by call frame information: of the hart, through trap frames, and of parked threads.
+
+Nothing here writes a register or needs gdb, so a snapshot unwinds like a live machine. Whatever the
+stack holds, the result is what could be followed, and a note or a Problem that says how it ended.
+"""
+
+from dataclasses import dataclass, replace
+
+from rcdbg.errors import ImageError, MemoryReadError
+from rcdbg.image.dwarf.cfi import CSR_COLUMN, CallFrame, How, Rule
+from rcdbg.image.dwarf.forms import DwarfError
+from rcdbg.model.kernel import Kernel
+from rcdbg.model.state import Backtrace, Context, Place, Problem, StackFrame
+from rcdbg.model.threads.context import context_at, offset_of_sepc
+from rcdbg.model.values.value import DecodeError
+from rcdbg.riscv import prologue, sv39
+from rcdbg.riscv.registers import MASK64, unsigned
+
+MAX_FRAMES = 4096
+"""Stack frames that are followed: a runaway recursion fills a usual stack with fewer."""
+
+_RA, _SP = 1, 2
+_MACHINE_MODE = 3
+_MAX_CODE = 1 << 16
+_CSRS = {"sscratch": 0x140, "sepc": 0x141, "sstatus": 0x100, "stval": 0x143, "scause": 0x142}
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Registers at one place of a call stack, by DWARF number; what is not known is missing."""
+
+    pc: int
+    registers: dict[int, int]
+    is_exact: bool
+    """Whether `pc` is an instruction still to be executed, not one behind a call."""
+
+    @property
+    def lookup(self) -> int:
+        """The address to look things up by: a call may be the last instruction of its function."""
+        return self.pc if self.is_exact else (self.pc - 1) & MASK64
+
+    @property
+    def sp(self) -> int | None:
+        """The stack pointer, if it is known."""
+        return self.registers.get(_SP)
+
+
+class _EndError(Exception):
+    """The stack cannot be followed any further; `problem` unless that is as it should be."""
+
+    def __init__(self, note: str, problem: str = "") -> None:
+        super().__init__(note)
+        self.note, self.problem = note, problem
+
+
+def backtrace_now(kernel: Kernel, most: int = MAX_FRAMES) -> Backtrace:
+    """The call stack of the hart, the innermost first, through traps; never fails.
+
+    At most `most` stack frames are followed.
+    """
+    if kernel.registers.privilege == _MACHINE_MODE:
+        here = StackFrame(kernel.place(unsigned(kernel.registers.pc)), None, None)
+        return Backtrace((here,), "the firmware runs, not the kernel: its stack is not followed")
+    registers = {number: unsigned(value) for number, value in enumerate(kernel.registers.x)}
+    for name, number in _CSRS.items():
+        value = kernel.csr(name)
+        if value is not None:
+            registers[CSR_COLUMN + number] = value
+    return _unwind(kernel, Cursor(unsigned(kernel.registers.pc), registers, True), most)
+
+
+def backtrace_of(kernel: Kernel, context: Context) -> Backtrace:
+    """The call stack of code that was interrupted with that Context; never fails."""
+    cursor = Cursor(context.sepc.address, dict(enumerate(context.x)), True)
+    return _unwind(kernel, cursor, MAX_FRAMES)
+
+
+def _unwind(kernel: Kernel, cursor: Cursor, most: int) -> Backtrace:
+    frames: list[StackFrame] = []
+    problems: tuple[Problem, ...] = ()
+    thread_exit = kernel.symbol(kernel.profile.thread_exit)
+    note = f"only the first {most} stack frames were followed"
+    while len(frames) < most:
+        number = len(frames)
+        if number and not cursor.is_exact and cursor.pc == thread_exit:
+            frames.append(StackFrame(kernel.place(cursor.pc), None, cursor.sp))
+            note = "the bottom of a thread: its function returns to there"
+            break
+        try:
+            frame, cursor = _step(kernel, cursor)
+        except _EndError as end:
+            frames.append(StackFrame(_place(kernel, cursor), None, cursor.sp))
+            note = end.note
+            if end.problem:
+                problems = (Problem(f"stack frame {number}", end.problem),)
+            break
+        why = _goes_wrong(frames[-1], frame) if frames else ""
+        frames.append(frame)
+        if why:
+            note = "the stack is broken"
+            problems = (Problem(f"stack frame {number}", why),)
+            break
+    return Backtrace(tuple(frames), note, problems)
+
+
+def _goes_wrong(inner: StackFrame, frame: StackFrame) -> str:
+    """Why `frame` cannot have called `inner`, or nothing."""
+    if inner.is_trap or frame.is_trap or inner.cfa is None or frame.cfa is None:
+        return ""
+    if frame.cfa < inner.cfa:
+        return f"the caller's frame ends at {frame.cfa:#x}, below that of the called one"
+    if frame.cfa == inner.cfa and frame.pc.address == inner.pc.address:
+        return "the same stack frame again"
+    return ""
+
+
+def _place(kernel: Kernel, cursor: Cursor) -> Place:
+    """Where the code of a stack frame is; the line is that of the call."""
+    place = kernel.place(cursor.lookup)
+    if cursor.is_exact:
+        return place
+    return replace(place, address=cursor.pc, offset=place.offset + 1 if place.symbol else 0)
+
+
+def _step(kernel: Kernel, cursor: Cursor) -> tuple[StackFrame, Cursor]:
+    """The stack frame at the cursor, and the caller's place; raises _EndError."""
+    rules = _rules(kernel, cursor)
+    if rules is None:
+        return _step_without(kernel, cursor)
+    if rules.cfa_register is None:
+        raise _EndError("not followed", "its CFA is a DWARF expression, which rcdbg does not run")
+    base = cursor.registers.get(rules.cfa_register)
+    if base is None:
+        raise _EndError("not followed", f"x{rules.cfa_register} is not known there")
+    cfa = (base + rules.cfa_offset) & MASK64
+    registers = dict(cursor.registers)
+    registers[_SP] = cfa
+    for register, rule in rules.rules.items():
+        value = _value(kernel, cursor, rule, cfa, register)
+        if value is None:
+            registers.pop(register, None)
+        else:
+            registers[register] = value
+    pc = registers.pop(rules.return_column, None)
+    if rules.return_column == _RA and pc is not None:
+        registers[_RA] = pc
+    if pc is None:
+        raise _EndError("the outermost stack frame: it has no caller")
+    if pc == 0:
+        raise _EndError("the outermost stack frame: its return address is 0")
+    context = _trap_context(kernel, rules, cfa) if rules.is_signal else None
+    frame = StackFrame(_place(kernel, cursor), cfa, cursor.sp, rules.is_signal, context)
+    return frame, Cursor(pc, registers, rules.is_signal)
+
+
+def _rules(kernel: Kernel, cursor: Cursor) -> CallFrame | None:
+    try:
+        return kernel.image.call_frames.at(cursor.lookup)
+    except (DwarfError, ImageError) as error:
+        raise _EndError("not followed", str(error)) from error
+
+
+def _value(kernel: Kernel, cursor: Cursor, rule: Rule, cfa: int, register: int) -> int | None:
+    """A register of the caller; None if it is lost."""
+    match rule.how:
+        case How.SAME:
+            return cursor.registers.get(register)
+        case How.REGISTER:
+            return cursor.registers.get(rule.number)
+        case How.CFA_PLUS:
+            return (cfa + rule.number) & MASK64
+        case How.AT_CFA:
+            address = (cfa + rule.number) & MASK64
+            try:
+                return int.from_bytes(kernel.memory.read(address, 8), "little")
+            except MemoryReadError as error:
+                raise _EndError("the stack cannot be read", str(error)) from error
+        case _:
+            return None
+
+
+def _trap_context(kernel: Kernel, rules: CallFrame, cfa: int) -> int | None:
+    """Where a trap's Context lies, once the interrupted pc is saved in it."""
+    saved = rules.rules.get(rules.return_column)
+    if saved is None or saved.how is not How.AT_CFA:
+        return None
+    try:
+        return (cfa + saved.number - offset_of_sepc(kernel)) & MASK64
+    except DecodeError:
+        return None
+
+
+def _step_without(kernel: Kernel, cursor: Cursor) -> tuple[StackFrame, Cursor]:
+    """The same where no call frame information covers the code.
+
+    Three places can be passed all the same. A trap entry in assembly calls the handler with sp at
+    the Context that it has saved; a function's own first instructions tell what it has saved; and
+    code that has just been entered, such as nothing at all behind a wild function pointer, still
+    has its caller in ra.
+    """
+    place, sp = _place(kernel, cursor), cursor.sp
+    symbol = kernel.image.symbols.covering(cursor.lookup)
+    if symbol is not None and symbol.name == kernel.profile.trap_entry and sp is not None:
+        if cursor.is_exact:
+            raise _EndError(f"no call frame information for {symbol.name}")
+        try:
+            context = context_at(kernel, sp)
+        except DecodeError as error:
+            raise _EndError("the trap's Context cannot be read", error.problem.why) from error
+        frame = StackFrame(place, None, sp, True, sp)
+        return frame, Cursor(context.sepc.address, dict(enumerate(context.x)), True)
+    if symbol is not None and symbol.size and sp is not None:
+        found = _by_instructions(kernel, cursor, symbol.address, symbol.size, sp)
+        if found is not None:
+            return found
+    ra = cursor.registers.get(_RA)
+    if cursor.is_exact and ra and ra != cursor.pc and _is_code(kernel, ra - 1):
+        frame = StackFrame(place, sp, sp, is_guess=True)
+        return frame, Cursor(ra, dict(cursor.registers), False)
+    if _is_code(kernel, cursor.lookup):
+        raise _EndError("no call frame information for the code here")
+    if cursor.is_exact and _is_users(kernel, cursor.pc):
+        raise _EndError("the code of U-mode is not the kernel's: not followed")
+    raise _EndError("the stack is broken", f"{cursor.pc:#x} is in no code of the kernel")
+
+
+def _by_instructions(
+    kernel: Kernel, cursor: Cursor, start: int, size: int, sp: int
+) -> tuple[StackFrame, Cursor] | None:
+    """The same by what the function's own instructions do with the stack; None without a caller."""
+    code = kernel.image.read(start, min(size, _MAX_CODE))
+    opened = None if code is None else prologue.stack_frame(code, cursor.pc - start)
+    if opened is None:
+        return None
+    cfa = (sp + opened.size) & MASK64
+    registers = {**cursor.registers, _SP: cfa}
+    for register, offset in opened.saved.items():
+        value = _value(kernel, cursor, Rule(How.AT_CFA, offset), cfa, register)
+        if value is not None:
+            registers[register] = value
+    pc = registers.get(_RA, 0)
+    # Behind a call ra is the call's own: a function that has not saved it is not understood.
+    if not _is_code(kernel, pc - 1) or not (cursor.is_exact or _RA in opened.saved):
+        return None
+    frame = StackFrame(_place(kernel, cursor), cfa, sp, is_guess=True)
+    return frame, Cursor(pc, registers, False)
+
+
+def _is_users(kernel: Kernel, address: int) -> bool:
+    """Whether U-mode may execute what is there, by the page table."""
+    if kernel.memory.mode != sv39.MODE_SV39:
+        return False
+    leaf = sv39.walk(kernel.target.read_phys, kernel.memory.root_ppn, address).leaf
+    return leaf is not None and leaf.pte.bits & (sv39.U | sv39.X) == sv39.U | sv39.X
+
+
+def _is_code(kernel: Kernel, address: int) -> bool:
+    return any("x" in s.flags and 0 <= address - s.address < s.size for s in kernel.image.sections)

@@ -1,0 +1,321 @@
+"""Where the kernel has to be looked at for which events: from symbols, DWARF and the code itself.
+
+No line number, and no name that is not in the profile. What the compiler left nothing of is said
+in `Plan.unseen`, in words, and the rest is recorded.
+"""
+
+import fnmatch
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal
+
+from rcdbg.errors import UsageError
+from rcdbg.image.elf import Image
+from rcdbg.image.resolve import resolve
+from rcdbg.image.symbols import simplified
+from rcdbg.image.tables import Function
+from rcdbg.model.profile import Profile
+from rcdbg.riscv import code
+from rcdbg.riscv.code import SpSource
+from rcdbg.trace.observers.arguments import in_registers
+from rcdbg.trace.observers.scan import body, scan
+
+What = Literal[
+    "satp",
+    "trap_enter",
+    "trap_leave",
+    "ready",
+    "wake",
+    "sleep",
+    "exit",
+    "kill",
+    "alloc_return",
+    "alloc_entry",
+    "frame_free",
+    "map",
+    "unmap",
+    "ecall",
+    "hit",
+]
+
+MAX_HITS = 256
+"""Functions that patterns may name: each is a breakpoint."""
+
+_ALWAYS: tuple[What, ...] = ("satp", "trap_enter", "trap_leave", "ready", "exit", "kill")
+"""Seen to whatever is asked for: else nobody could tell whose thread an event belongs to."""
+
+_NEEDS: dict[str, tuple[What, ...]] = {
+    "switch": ("sleep",),
+    "thread_add": ("ready",),
+    "thread_exit": ("exit", "kill"),
+    "sleep": ("sleep",),
+    "wake": ("sleep", "wake"),
+    "frame_alloc": ("alloc_return", "alloc_entry"),
+    "frame_free": ("frame_free",),
+    "map": ("map",),
+    "unmap": ("unmap",),
+    "timer_set": ("ecall",),
+    "sbi": ("ecall",),
+    "console": ("ecall",),
+    "hit": ("hit",),
+}
+_ENTRY_CSRS = ("scause", "sepc", "stval", "sstatus")
+_LEAVE_CSRS = ("sepc", "sstatus")
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One place: `address` is where to watch, `what` may have happened when the hart comes there.
+
+    `symbol` is the virtual address that names the place: another one for code that runs at its
+    physical address before paging is on. `csrs` are the CSRs that have to be known. `sp` tells, of
+    the way out of a trap, from where the interrupted sp is loaded; None if it is in sp already,
+    and `sp_unknown` if that cannot be told.
+    """
+
+    address: int
+    what: What
+    symbol: int
+    function: Function | None = None
+    csrs: tuple[str, ...] = ()
+    sp: SpSource | None = None
+    sp_unknown: bool = False
+
+
+@dataclass(slots=True)
+class Plan:
+    """All places, in the order in which those at one address are to be looked at."""
+
+    probes: list[Probe] = field(default_factory=list)
+    unseen: dict[str, str] = field(default_factory=dict)
+    """Kinds of events that were asked for and cannot be seen, or not all of them: why."""
+
+
+def plan(image: Image, profile: Profile, kinds: Sequence[str], hits: Sequence[str] = ()) -> Plan:
+    """Where to look for events of these kinds, and for entries of the functions `hits`.
+
+    Raises UsageError for a function that does not exist.
+    """
+    return _Planner(image, profile, kinds).plan(hits)
+
+
+def needed(kind: str) -> tuple[What, ...]:
+    """What has to be looked at for events of a kind, beside what always is."""
+    return _NEEDS.get(kind, ())
+
+
+class _Planner:
+    def __init__(self, image: Image, profile: Profile, kinds: Sequence[str]) -> None:
+        self._image = image
+        self._profile = profile
+        self._kinds = kinds
+        self._wanted: set[What] = {*_ALWAYS}
+        for kind in kinds:
+            self._wanted.update(_NEEDS.get(kind, ()))
+        self._plan = Plan()
+
+    def plan(self, hits: Sequence[str]) -> Plan:
+        self._satp()
+        self._traps()
+        self._functions()
+        if "ecall" in self._wanted:
+            self._ecalls()
+        for name in hits:
+            for address in hit_addresses(self._image, name):
+                self._add(address, "hit")
+        return self._plan
+
+    def _add(
+        self, address: int, what: What, function: Function | None = None, **more: object
+    ) -> None:
+        """Adds a place, and the same one by its physical address if the boot code may get there."""
+        if function is None and what == "hit":
+            function = self._function_at(address)
+        places = [address]
+        physical = self._image.physical(address)
+        early = what == "satp" or self._is_boot_code(address)
+        if physical is not None and physical != address and early:
+            places.append(physical)
+        for place in places:
+            self._plan.probes.append(Probe(place, what, address, function, **more))  # type: ignore[arg-type]
+
+    def _is_boot_code(self, address: int) -> bool:
+        entry = self._image.symbols.covering(self._image.entry)
+        if entry is None:
+            return address == self._image.entry
+        return entry.address <= address < entry.address + max(entry.size, 1)
+
+    def _function_at(self, address: int) -> Function | None:
+        found = self._image.functions.at(address)
+        return found if found is not None and found.address == address else None
+
+    def _satp(self) -> None:
+        for address in scan(self._image).satp_written:
+            self._add(address, "satp", csrs=("satp",))
+        if not scan(self._image).satp_written:
+            self._miss(("satp",), "no instruction writes satp")
+
+    def _traps(self) -> None:
+        entry = self._symbol(self._profile.trap_entry)
+        if entry is None:
+            self._miss(("trap_enter",), f"no symbol {self._profile.trap_entry}")
+        else:
+            self._add(entry, "trap_enter", csrs=_ENTRY_CSRS)
+        leave = self._symbol(self._profile.trap_return)
+        places = [] if leave is None else _ways_out(self._image, leave)
+        for address, sp, unknown in places:
+            self._add(address, "trap_leave", csrs=_LEAVE_CSRS, sp=sp, sp_unknown=unknown)
+        if not places:
+            why = f"no symbol {self._profile.trap_return} with an sret in it"
+            self._miss(("trap_leave", "switch"), why)
+
+    def _functions(self) -> None:
+        profile = self._profile
+        ready = self._watch("ready", profile.thread_ready, ("thread_add",))
+        # Where no function tells, the Thread says so itself once it has given up the hart.
+        self._watch("sleep", profile.thread_sleep, ())
+        # Whoever wakes a thread makes it ready: only where that cannot be seen, this is looked at.
+        if not ready:
+            self._watch("wake", profile.thread_wake, ("wake",))
+        exits = self._symbol(profile.thread_exit)
+        if exits is None:
+            self._miss(("thread_exit",), f"no symbol {profile.thread_exit}")
+        else:
+            self._add(exits, "exit")
+        self._watch("kill", profile.thread_kill, ("thread_exit",))
+        self._watch("frame_free", profile.frame_dealloc, ("frame_free",))
+        self._watch("map", profile.map_page, ("map",))
+        self._watch("unmap", profile.unmap_pages, ("unmap",))
+        if "alloc_entry" in self._wanted:
+            self._allocations()
+
+    def _watch(self, what: What, names: str, kinds: Iterable[str]) -> bool:
+        """Watches the entries of the first of these functions that there is."""
+        if what not in self._wanted:
+            return False
+        found = self._first(names, kinds)
+        for function in found:
+            self._add(function.address, what, function)
+        return bool(found)
+
+    def _first(self, names: str, kinds: Iterable[str]) -> list[Function]:
+        for name in names.split():
+            found = functions_named(self._image, name)
+            if not found:
+                continue
+            copies = sum(self._image.functions.inlined(path) for path in {f.path for f in found})
+            if copies:
+                self._miss(kinds, f"{copies} calls of {name} are inlined; the others are seen")
+            if any(function.is_altered for function in found):
+                self._miss(kinds, f"the compiler has changed how {name} is called")
+            return found
+        self._miss(kinds, f"no function {names.split()[0]}: inlined, or named otherwise")
+        return []
+
+    def _allocations(self) -> None:
+        names, types = self._profile.frame_alloc.split(), self._image.types
+        simple = [
+            name
+            for name in names
+            if (found := functions_named(self._image, name))
+            and all(in_registers(function, types) for function in found)
+        ]
+        for function in self._first(" ".join((*simple, *names)), ("frame_alloc",)):
+            to_it = [j for j in scan(self._image).jumps if j.target == function.address]
+            for jump in to_it:
+                if jump.links:
+                    self._add(jump.returns_to, "alloc_return", function)
+            self._add(function.address, "alloc_entry", function)
+            if not all(jump.links for jump in to_it):
+                self._miss(("frame_alloc",), "some calls return elsewhere: they end a function")
+
+    def _ecalls(self) -> None:
+        found = scan(self._image).ecalls
+        for address in found:
+            self._add(address, "ecall")
+        if not found:
+            self._miss(("sbi", "console", "timer_set"), "the kernel has no ecall instruction")
+
+    def _symbol(self, name: str) -> int | None:
+        try:
+            return self._image.symbols.address_of(name)
+        except UsageError:
+            return None
+
+    def _miss(self, kinds: Iterable[str], why: str) -> None:
+        for kind in kinds:
+            if kind in self._kinds:
+                before = self._plan.unseen.get(kind)
+                self._plan.unseen[kind] = f"{before}; {why}" if before else why
+
+
+def functions_named(image: Image, name: str) -> list[Function]:
+    """The functions `Type::function`, or `Trait::function` of any type; all of a generic one."""
+    return [*_by_name(image).get(tuple(name.split("::")), ())]
+
+
+@lru_cache(maxsize=8)
+def _by_name(image: Image) -> dict[tuple[str, ...], list[Function]]:
+    """All functions, by their last two words and by trait and function."""
+    found: dict[tuple[str, ...], list[Function]] = {}
+    for function in image.functions:
+        last_two = simplified(function.path).split("::")[-2:]
+        for name in dict.fromkeys((tuple(last_two), _of_trait(function.path))):
+            found.setdefault(name, []).append(function)
+    return found
+
+
+def _of_trait(path: str) -> tuple[str, ...]:
+    """Trait and function of `<Type as Trait>::function`."""
+    head, separator, function = path.rpartition(">::")
+    _, is_impl, trait = head.rpartition(" as ")
+    if not separator or not is_impl or not path.startswith("<"):
+        return ()
+    return trait.partition("<")[0].rsplit("::", 1)[-1], function.partition("<")[0]
+
+
+def hit_addresses(image: Image, name: str) -> list[int]:
+    """The entries of the functions that a user means: a symbol as for `until`, or a pattern.
+
+    All instances of a generic function are meant by its name. Raises UsageError for none.
+    """
+    symbols = [s for s in image.symbols if s.kind == "code"]
+    if any(letter in name for letter in "*?["):
+        short = {s.address: simplified(s.path) for s in symbols}
+        found = [a for a, path in short.items() if fnmatch.fnmatchcase(path, name)]
+        found = found or [a for a, path in short.items() if fnmatch.fnmatchcase(path, f"*::{name}")]
+        if not found:
+            raise UsageError(f"{image.path.name} has no function like {name!r}")
+        if len(found) > MAX_HITS:
+            raise UsageError(f"{name!r} means {len(found)} functions: {MAX_HITS} are the most")
+        return sorted(found)
+    wanted = simplified(name).split("::")
+    same = {s.address: simplified(s.path) for s in symbols
+            if simplified(s.path).split("::")[-len(wanted):] == wanted}  # fmt: skip
+    if len(set(same.values())) == 1:
+        return sorted(same)
+    return [resolve(image, name)]
+
+
+def _ways_out(image: Image, address: int) -> list[tuple[int, SpSource | None, bool]]:
+    """Of each sret in the function: the place behind the last write of a CSR before it.
+
+    A place with what the interrupted sp is loaded from after it, and whether that is unknown.
+    There the CSRs are those to be resumed with, and QEMU starts a new translation block there.
+    """
+    found = []
+    place: int | None = None
+    source: SpSource | None = None
+    unknown = False
+    for at, encoding in code.instructions(body(image, address), address):
+        place = at if place is None else place
+        if encoding == code.SRET:
+            found.append((place, source, unknown))
+        if encoding == code.SRET or code.csr_written(encoding) is not None:
+            place, source, unknown = at + code.size_of(encoding), None, False
+        elif code.writes_sp(encoding):
+            step = code.sp_source(encoding)
+            unknown = unknown or step is None or source is not None or step.base != 2
+            source = step
+    return found

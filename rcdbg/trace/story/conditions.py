@@ -1,0 +1,143 @@
+"""Events that a run can stop at, found by symbols and state, never by line numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from rcdbg.errors import UsageError
+from rcdbg.image.elf import Image
+from rcdbg.image.resolve import resolve
+from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
+from rcdbg.model.profile import Profile
+from rcdbg.model.threads.processor import read_processor
+from rcdbg.riscv import causes
+
+
+class Event(Protocol):
+    """Something to run until."""
+
+    def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
+        """Virtual addresses at which the kernel has to stop for a look."""
+
+    def happened(self, kernel: Kernel) -> bool:
+        """Whether the stop at one of the places is this event."""
+
+
+@dataclass(slots=True)
+class Reached:
+    """The kernel is about to execute the first instruction of a function, for the n-th time."""
+
+    symbol: str
+    hit: int = 1
+    _seen: int = field(default=0, init=False, repr=False)
+
+    def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
+        """The function's entry; raises UsageError for a symbol that does not exist.
+
+        The kernel's own entry is executed before paging is on, at its physical address.
+        """
+        address = resolve(image, self.symbol)
+        physical = image.physical(address) if address == image.entry else None
+        return (address,) if physical is None else (address, physical)
+
+    def happened(self, kernel: Kernel) -> bool:
+        """Whether this is the n-th time."""
+        self._seen += 1
+        return self._seen >= self.hit
+
+    def __str__(self) -> str:
+        return f"{self.symbol}:{self.hit}" if self.hit > 1 else self.symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Trapped:
+    """The kernel's trap handler is entered: the Context is saved, nothing is handled yet."""
+
+    cause: str | None = None
+
+    def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
+        """The entry of the trap handler; raises UsageError for a cause that does not exist."""
+        if self.cause is not None and causes.named(self.cause) is None:
+            known = ", ".join((*causes.EXCEPTIONS.values(), *causes.INTERRUPTS.values()))
+            raise UsageError(f"no trap cause {self.cause!r}; known: {known}")
+        return (resolve(image, profile.trap_handler),)
+
+    def happened(self, kernel: Kernel) -> bool:
+        """Whether scause is the cause asked for."""
+        return self.cause is None or kernel.csr("scause") == causes.named(self.cause)
+
+    def __str__(self) -> str:
+        return f"a trap ({self.cause})" if self.cause else "a trap"
+
+
+@dataclass(slots=True)
+class Switched:
+    """Another thread than before is about to go on: its Context is ready to be restored."""
+
+    to: int | None = None
+    _before: int | None = field(default=None, init=False, repr=False)
+    _known: bool = field(default=False, init=False, repr=False)
+
+    def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
+        """Where every Context is restored."""
+        return (resolve(image, profile.trap_return),)
+
+    def happened(self, kernel: Kernel) -> bool:
+        """Whether PROCESSOR's current thread is another one than at the last restore."""
+        current = read_processor(kernel).current
+        now = current.id if current else None
+        changed = now != self._before if self._known else now is not None
+        self._before, self._known = now, True
+        return changed and now is not None and (self.to is None or now == self.to)
+
+    def __str__(self) -> str:
+        return f"a switch to thread {self.to}" if self.to is not None else "a thread switch"
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """QEMU ends because the kernel shut the machine down, with `status` if that is given."""
+
+    status: int | None = None
+
+    def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
+        """None: the end is seen without a stop."""
+        return ()
+
+    def happened(self, kernel: Kernel) -> bool:
+        """Never at a stop."""
+        return False
+
+    def __str__(self) -> str:
+        return "a shutdown" if self.status is None else f"a shutdown with status {self.status}"
+
+
+def place(text: str, image: Image) -> Reached:
+    """The event that SYMBOL or SYMBOL:HIT means; raises UsageError if there is no such place."""
+    symbol, colon, hits = text.rpartition(":")
+    if not colon or symbol.endswith(":") or not hits.strip().lstrip("-").isdigit():
+        symbol, hits = text, "1"
+    resolve(image, symbol)
+    return reached(symbol, int(hits))
+
+
+def reached(symbol: str, hit: int = 1) -> Reached:
+    """Until the function `symbol` is entered for the `hit`-th time from now on."""
+    if hit < 1:
+        raise UsageError(f"{symbol}:{hit}: hits are counted from 1")
+    return Reached(symbol, hit)
+
+
+def trap(cause: str | None = None) -> Trapped:
+    """Until a trap is handled: any, or one whose cause (in words, or a part) is `cause`."""
+    return Trapped(cause)
+
+
+def switch(to: int | None = None) -> Switched:
+    """Until another thread goes on: any, or the one with the id `to`."""
+    return Switched(to)
+
+
+def exited(status: int | None = None) -> Exited:
+    """Until the machine is shut down."""
+    return Exited(status)

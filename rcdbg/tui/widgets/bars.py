@@ -1,0 +1,135 @@
+"""The first line of the screen, what the kernel does, and the last one, the keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from rich.text import Text
+from textual.strip import Strip
+from textual.widget import Widget
+
+from rcdbg.tui.widgets.strips import strips_of
+from rcdbg.views.common import guest, styled
+
+Activity = Literal["starting", "running", "stopped", "exited"]
+
+_BADGES: Final = {
+    "starting": "bold black on cyan",
+    "running": "bold black on green",
+    "stopped": "bold black on yellow",
+    "exited": "bold white on red",
+}
+_SYMBOLS: Final = {"starting": "…", "running": "▶", "stopped": "■", "exited": "✗"}
+
+
+class _Bar(Widget):
+    """One line, rendered by `line`."""
+
+    DEFAULT_CSS = "_Bar { height: 1; width: 1fr; }"
+
+    def line(self, width: int) -> Text:
+        """The content for a line of `width` columns."""
+        raise NotImplementedError
+
+    def render_line(self, y: int) -> Strip:
+        """Textual asks for one line on the screen."""
+        width, style = self.size.width, self.rich_style
+        text = self.line(width)
+        text.truncate(width, overflow="ellipsis")
+        strips = strips_of(self.app.console, text, width)
+        return strips[0].crop_extend(0, width, style).apply_style(style)
+
+
+class Header(_Bar):
+    """The kernel's name, the scenario, and what the kernel does, with the reason."""
+
+    def __init__(self, kernel: str, scenario: str) -> None:
+        super().__init__(id="header")
+        self.kernel = kernel
+        self.scenario = scenario
+        self.activity: Activity = "starting"
+        self.reason = ""
+
+    def update(self, activity: Activity, reason: str) -> None:
+        """Show another activity."""
+        self.activity, self.reason = activity, reason
+        self.refresh()
+
+    def line(self, width: int) -> Text:
+        """`rcdbg kernel scenario STATE reason`."""
+        text = styled(" rcdbg ", "bold")
+        text.append_text(guest(self.kernel))
+        if self.scenario:
+            text.append("  scenario ", "dim").append_text(guest(self.scenario))
+        text.append("  ")
+        badge = f" {_SYMBOLS[self.activity]} {self.activity.upper()} "
+        text.append(badge, _BADGES[self.activity])
+        return text.append(" ").append_text(guest(self.reason))
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key, what it does, in a word and in few letters; `when` the kernel stands or runs."""
+
+    key: str
+    word: str
+    short: str
+    about: str
+    when: frozenset[Activity] = frozenset({"starting", "running", "stopped", "exited"})
+
+
+_STANDING: Final[frozenset[Activity]] = frozenset({"stopped"})
+_ALIVE: Final[frozenset[Activity]] = frozenset({"stopped", "running"})
+
+_ALWAYS: Final = 3
+
+KEYS: Final = (
+    Key("s", "step", "step", "run to the next source line, into calls", _STANDING),
+    Key("n", "next", "next", "run to the next source line of this function", _STANDING),
+    Key("i", "stepi", "stepi", "execute one instruction", _STANDING),
+    Key("f", "finish", "fin", "run until this function returns", _STANDING),
+    Key("c", "continue", "cont", "let the kernel run", _STANDING),
+    Key("x", "interrupt", "intr", "stop the running kernel (Ctrl-C too)", frozenset({"running"})),
+    Key("t", "next trap", "trap", "run until the trap handler is entered", _STANDING),
+    Key("b", "breakpoint", "brk", "stop at a symbol, file:line or *address", _ALIVE),
+    Key("r", "restart", "rst", "boot again; breakpoints stay"),
+    Key(":", "gdb", "gdb", "type a gdb command; Up and Down recall earlier ones"),
+    Key("z", "zoom", "zoom", "give the focused panel the whole screen, and back"),
+    Key("?", "help", "help", "this list"),
+    Key("q", "quit", "quit", "end the kernel and leave"),
+)
+"""The keys of the last line, in its order."""
+
+
+class KeyBar(_Bar):
+    """The keys; those that can do nothing now are dim."""
+
+    def __init__(self) -> None:
+        super().__init__(id="keys")
+        self.activity: Activity = "starting"
+
+    def update(self, activity: Activity) -> None:
+        """Show the keys for another activity."""
+        if activity != self.activity:
+            self.activity = activity
+            self.refresh()
+
+    def line(self, width: int) -> Text:
+        """All keys if they fit, in short if they must; the last of them are the last to go."""
+        full = self._keys(KEYS, short=False)
+        if full.cell_len <= width:
+            return full
+        for count in range(len(KEYS), _ALWAYS, -1):
+            some = self._keys((*KEYS[: count - _ALWAYS], *KEYS[-_ALWAYS:]), short=True)
+            if some.cell_len <= width:
+                return some
+        return self._keys(KEYS[-_ALWAYS:], short=True)
+
+    def _keys(self, keys: Sequence[Key], *, short: bool) -> Text:
+        text = Text()
+        for key in keys:
+            active = self.activity in key.when
+            text.append("  " if text else " ")
+            text.append(key.key, "bold bright_blue" if active else "dim")
+            text.append(f" {key.short if short else key.word}", "" if active else "dim")
+        return text

@@ -1,0 +1,156 @@
+"""The screen of the panels: what is where, what has the focus, and how a stop is painted."""
+
+from functools import partial
+from typing import ClassVar, Final
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.geometry import Size
+from textual.screen import Screen
+
+from rcdbg.model.state import KernelState
+from rcdbg.tui.session import Stopped
+from rcdbg.tui.widgets.arrangement import PANELS, PanelGrid, PanelLayout, is_compact
+from rcdbg.tui.widgets.bars import Activity, Header, KeyBar
+from rcdbg.tui.widgets.panels import ConsolePanel, GdbPanel, Panel, ViewPanel
+from rcdbg.views import code, problems
+from rcdbg.views.hart import context, hart
+from rcdbg.views.state import PARTS, Part
+
+_TITLES: Final = {"code": "Code", "context": "Context"} | {
+    part.name: part.title for part in PARTS if part.name not in ("hart", "problems", "context")
+}
+_BARS_HEIGHT: Final = 2
+
+
+class Desk(Screen[None]):
+    """Header, panels and keys; Tab goes through the panels in their own order."""
+
+    BINDINGS: ClassVar = [
+        Binding("tab", "next_panel(1)"),
+        Binding("shift+tab", "next_panel(-1)"),
+        Binding("z", "zoom"),
+        Binding("escape", "leave_zoom"),
+    ]
+
+    def __init__(self, kernel: str, scenario: str) -> None:
+        super().__init__()
+        self.console_panel, self.gdb_panel = ConsolePanel(), GdbPanel()
+        self._views = {name: ViewPanel(name, title) for name, title in _TITLES.items()}
+        self._panels: dict[str, Panel] = {
+            **self._views,
+            "console": self.console_panel,
+            "gdb": self.gdb_panel,
+        }
+        self._header, self._keys = Header(kernel, scenario), KeyBar()
+        self._arrangement = PanelLayout()
+        self._grid = PanelGrid(self._arrangement, id="panels")
+
+    def compose(self) -> ComposeResult:
+        """Textual asks for the children."""
+        yield self._header
+        with self._grid:
+            for name in PANELS:
+                yield self._panels[name]
+        yield self._keys
+
+    def on_mount(self) -> None:
+        """Textual is ready."""
+        self.action_next_panel(0)
+
+    def fit(self, size: Size) -> None:
+        """The terminal has another size."""
+        self.set_class(is_compact(size.width, size.height - _BARS_HEIGHT), "-compact")
+
+    # The kernel
+
+    def show_activity(self, activity: Activity, reason: str) -> None:
+        """What the kernel does now; panels that do not show this moment are dim."""
+        self._header.update(activity, reason)
+        self._keys.update(activity)
+        self._grid.set_class(activity in ("running", "exited"), "-stale")
+
+    def paint(self, stopped: Stopped, before: KernelState | None) -> None:
+        """All panels from one moment; what differs from `before` is marked."""
+        state = stopped.state
+        self._views["code"].set_title(code.where(stopped.code).plain)
+        self._views["code"].show(lambda height: code.view(stopped.code, height))
+        self._views["context"].set_title(
+            "of the trap" if state.trap.context else "none; the hart's registers"
+        )
+        self._views["context"].show(lambda height: _context(state, before))
+        for part in PARTS:
+            if part.name in self._views and part.name != "context":
+                self._views[part.name].show(partial(_part, part, state, before))
+
+    def note(self, *lines: Text) -> None:
+        """Add lines to gdb's panel."""
+        self.gdb_panel.log_lines(lines)
+
+    # The focus
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Another panel has the focus."""
+        panel = next((p for p in event.widget.ancestors_with_self if isinstance(p, Panel)), None)
+        if panel is not None and panel.id is not None:
+            self._follow_focus(panel.id)
+
+    def action_next_panel(self, by: int) -> None:
+        """Focus the next panel, or the one before."""
+        here = PANELS.index(self._arrangement.focused or PANELS[0])
+        name = PANELS[(here + by) % len(PANELS)]
+        self.set_focus(self._panels[name].body)
+        # Not only when textual tells of it: the next key may rely on it.
+        self._follow_focus(name)
+
+    def open_gdb_line(self) -> None:
+        """Let the user type to gdb."""
+        self.gdb_panel.open_line()
+        self._follow_focus("gdb")
+
+    def open_console_line(self) -> None:
+        """Let the user type to the kernel."""
+        self.console_panel.open_line()
+        self._follow_focus("console")
+
+    def action_zoom(self) -> None:
+        """Give the focused panel the whole screen, or take it back."""
+        arrangement = self._arrangement
+        arrangement.zoomed = arrangement.focused if arrangement.zoomed is None else None
+        self._arrange_again()
+
+    def action_leave_zoom(self) -> None:
+        """Escape among the panels: end the zoom."""
+        if self._arrangement.zoomed is not None:
+            self.action_zoom()
+
+    def _follow_focus(self, name: str) -> None:
+        if name == self._arrangement.focused:
+            return
+        self._arrangement.focused = name
+        if self._arrangement.zoomed is not None:
+            self._arrangement.zoomed = name
+        self._arrange_again()
+
+    def _arrange_again(self) -> None:
+        # Asked of a child: only then does textual drop the places that it has remembered.
+        self.gdb_panel.refresh(layout=True)
+
+
+def _context(state: KernelState, before: KernelState | None) -> RenderableType:
+    """The trap; where none is being handled, the hart's registers after the words that say so."""
+    parts = [context.view(state.trap, before.trap if before else None)]
+    if state.trap.context is None:
+        parts.append(hart.view(state.hart, before.hart if before else None))
+    if state.problems:
+        parts.append(problems.view(state.problems))
+    return Group(*parts)
+
+
+def _part(
+    part: Part, state: KernelState, before: KernelState | None, height: int
+) -> RenderableType:
+    return part.view(state, before)

@@ -1,0 +1,71 @@
+"""The code around the pc, as far as gdb, the ELF and the source files give it."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from rcdbg.image.lines import source_path
+from rcdbg.machine.gdb.client import Breakpoint, Gdb
+from rcdbg.machine.gdb.mi import GdbError
+from rcdbg.model.kernel import Kernel
+from rcdbg.model.state import Place
+from rcdbg.views.code import Code, Instruction, Source, source_window
+
+_LINES_AROUND = 60
+_INSTRUCTIONS = 48
+_BACK_BYTES = 160
+"""How far before the pc the instructions may begin; only a function's start is known to be one."""
+
+
+def read_code(kernel: Kernel, gdb: Gdb, breakpoints: list[Breakpoint]) -> Code:
+    """The source lines and instructions around the pc; what is missing becomes a note."""
+    pc = kernel.place(kernel.registers.pc)
+    notes = []
+    source = None
+    if pc.file is None or pc.line is None:
+        notes.append("no source line is known for this address")
+    else:
+        source = _source(pc.file, pc.line)
+        if source is None:
+            notes.append(f"{pc.file}:{pc.line} is not on this machine")
+    instructions: tuple[Instruction, ...] = ()
+    try:
+        instructions = _instructions(gdb, pc)
+    except GdbError as error:
+        notes.append(f"no instructions: {error}")
+    addresses = frozenset(b.address for b in breakpoints if b.enabled and b.address is not None)
+    lines = (kernel.image.lines.lookup(address) for address in addresses)
+    return Code(
+        pc,
+        source,
+        instructions,
+        frozenset(line.line for line in lines if line is not None and line.file == pc.file),
+        addresses,
+        tuple(notes),
+    )
+
+
+def _source(file: str, line: int) -> Source | None:
+    path = source_path(file)
+    if path is None:
+        return None
+    try:
+        lines = _lines(path, path.stat().st_mtime_ns)
+    except OSError:
+        return None
+    return source_window(file, lines, line, _LINES_AROUND)
+
+
+@lru_cache(maxsize=64)
+def _lines(path: Path, mtime_ns: int) -> tuple[str, ...]:
+    return tuple(path.read_text("utf-8", "replace").splitlines())
+
+
+def _instructions(gdb: Gdb, pc: Place) -> tuple[Instruction, ...]:
+    back = pc.offset if pc.symbol is not None and pc.offset <= _BACK_BYTES else 0
+    found = gdb.disassemble(pc.address - back, back // 2 + _INSTRUCTIONS)
+    if all(item.address != pc.address for item in found):
+        # The pc is inside of what looked like an instruction: begin there instead.
+        found = gdb.disassemble(pc.address, _INSTRUCTIONS)
+    return tuple(
+        Instruction(item.address, item.text, item.function, item.offset or 0) for item in found
+    )

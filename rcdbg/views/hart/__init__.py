@@ -1,0 +1,1 @@
+"""Registers, CSRs, the Context."""
