@@ -16,7 +16,7 @@ PACKAGES := $(STAMPS)/packages
 JOBS := -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: help run test setup kernel lint lint-python lint-kernel test-kernel test-unit \
-	test-integration mutants bench fuzz docs clean
+	test-tui test-integration mutants bench fuzz docs clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -24,7 +24,7 @@ help: ## this list
 run: setup kernel ## install what is missing, build the kernel, open the debugger
 	@$(BIN)/rcdbg $(ARGS)
 
-test: setup lint test-kernel kernel test-unit test-integration ## install, check and test everything
+test: setup lint test-kernel kernel test-unit test-tui test-integration ## install, check and test everything
 
 setup: $(SYSTEM) $(PACKAGES) ## install what is missing
 
@@ -61,10 +61,13 @@ test-kernel: $(SYSTEM) ## the kernel's algorithms, on the host
 	kernel/build.sh test
 
 # They start a thousand Python processes: what one has compiled is there for the others.
-test-unit test-integration mutants fuzz: export PYTHONDONTWRITEBYTECODE :=
+test-unit test-tui test-integration mutants fuzz: export PYTHONDONTWRITEBYTECODE :=
 
 test-unit: $(PACKAGES) ## tests without QEMU
 	$(BIN)/pytest $(JOBS) tests/unit
+
+test-tui: $(PACKAGES) ## the full-screen debugger on a session that is made up, without QEMU
+	$(BIN)/pytest $(JOBS) tests/tui
 
 test-integration: $(PACKAGES) kernel ## tests on the real kernel, in QEMU and with both gdbs
 	$(BIN)/pytest $(JOBS) tests/integration tests/traces
@@ -82,7 +85,7 @@ fuzz: $(PACKAGES) kernel ## 10,000 kernels with damaged memory: each must still 
 	$(PYTHON) -m tests.fuzz $(ARGS)
 
 docs: $(PACKAGES) kernel ## make the pictures of the README and docs anew
-	$(PYTHON) tools/refresh_docs.py
+	$(PYTHON) -m tools.refresh_docs
 
 clean: ## remove what was built, but not what was installed
 	rm -rf kernel/target build dist $(STAMPS) .mypy_cache .ruff_cache .pytest_cache

@@ -9,10 +9,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from rcdbg.cli.snapshot import machine_of
 from rcdbg.guest.snapshot import write_snapshot
 from rcdbg.image.locate import default_kernel
-from rcdbg.trace.run import Boot, Run
+from rcdbg.trace.run import Boot, Run, machine_of
 from rcdbg.trace.story.conditions import Event, trap
 
 FOLDER = Path(__file__).resolve().parents[1] / "tests" / "snapshots"

@@ -3,7 +3,7 @@
 A block between `<!-- output of: COMMAND -->` and `<!-- end of output -->` becomes what COMMAND
 prints; the blocks of a document run one after the other in a folder of their own, where they may
 leave recordings. docs/tui.svg becomes what the full-screen debugger shows, docs/timeline.svg what
-`rcdbg trace draw` makes of a recording.
+`rcdbg trace draw` makes of a recording. Run as `python -m tools.refresh_docs [DOCUMENT...]`.
 """
 
 import os
@@ -17,7 +17,7 @@ from pathlib import Path
 from rcdbg.image.locate import default_kernel
 from rcdbg.trace.run import Boot
 from rcdbg.tui.live import SessionOptions
-from rcdbg.tui.screenshot import take_screenshot
+from tools.screenshot import take_screenshot
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "tui.svg"

@@ -8,9 +8,9 @@ from rcdbg.errors import MachineError, UsageError
 from rcdbg.tui.session import Listener
 from rcdbg.tui.shell import Shell
 from rcdbg.tui.widgets.panels import GdbPanel
-from tests.unit.tui.conftest import Desk, Sit
-from tests.unit.tui.fake import FakeSession
-from tests.unit.tui.screen import screen, until, until_shown
+from tests.tui.conftest import Desk, Sit
+from tests.tui.fake import FakeSession
+from tests.tui.screen import screen, until, until_shown
 
 pytestmark = pytest.mark.asyncio
 

@@ -8,13 +8,13 @@ import pytest
 
 from rcdbg.errors import MachineError
 from rcdbg.model.state import KernelState
-from rcdbg.tui.screenshot import screenshot_of
 from rcdbg.tui.session import Stopped
 from rcdbg.tui.widgets.arrangement import PANELS
-from tests.unit.tui.conftest import Desk, Sit
-from tests.unit.tui.fake import FakeSession, stopped_at
-from tests.unit.tui.screen import screen, until, until_shown
+from tests.tui.conftest import Desk, Sit
+from tests.tui.fake import FakeSession, stopped_at
+from tests.tui.screen import screen, until, until_shown
 from tests.unit.views import samples
+from tools.screenshot import screenshot_of
 
 NOTHING: Any = None
 

@@ -8,8 +8,8 @@ import pytest
 from textual.pilot import Pilot
 
 from rcdbg.tui.shell import Shell
-from tests.unit.tui.fake import FakeSession
-from tests.unit.tui.screen import until
+from tests.tui.fake import FakeSession
+from tests.tui.screen import until
 
 
 @dataclass(frozen=True, slots=True)
