@@ -32,7 +32,7 @@ from rcdbg.image.resolve import load_with_types
 from rcdbg.model.kernel import Kernel
 from rcdbg.riscv import sv39
 from rcdbg.trace.run import Boot, Run
-from rcdbg.trace.story.conditions import Event, reached, trap
+from rcdbg.trace.story.conditions import Condition, reached, trap
 from rcdbg.views.render import render_text
 from rcdbg.views.subjects import (
     SUBJECTS,
@@ -60,7 +60,7 @@ _SHARING = 0.05
 """Part of the rounds in which page tables are made to share their tables."""
 _LINEAR_MAP = 0xFFFF_FFFF_0000_0000
 
-STATES: tuple[tuple[str, Callable[[], Sequence[Event]]], ...] = (
+STATES: tuple[tuple[str, Callable[[], Sequence[Condition]]], ...] = (
     ("scenario=preempt interval=200000", lambda: [trap("timer")] * 3),
     ("scenario=sleepers interval=200000", lambda: [trap("timer")] * 4),
     ("scenario=frames", lambda: [reached("frames::print_state", 3)]),
@@ -139,10 +139,10 @@ class Victim:
                 self.words.append(Words(sorted(reads.followed), sorted(reads.bulk)))
 
     @classmethod
-    def at(cls, run: Run, events: Sequence[Event]) -> Self:
-        """A kernel in QEMU, after these events."""
-        for event in events:
-            run.until(event)
+    def at(cls, run: Run, conditions: Sequence[Condition]) -> Self:
+        """A kernel in QEMU that has come to these, one after the other."""
+        for condition in conditions:
+            run.until(condition)
         return cls(Frozen.of(run))
 
     @classmethod
@@ -311,9 +311,9 @@ def main() -> int:
     options = parser.parse_args()
     for elf in kernels(options.kernels):
         image = load_with_types(elf)
-        for append, events in STATES:
+        for append, conditions in STATES:
             with Run(Boot(elf, append, MEMORY), image) as run:
-                _victims.append(Victim.at(run, events()))
+                _victims.append(Victim.at(run, conditions()))
     if not options.kernels:
         # More rounds for the others: there are more states, and they are quicker to decode.
         _victims.extend([*_victims, *map(Victim.kept, SNAPSHOTS)])

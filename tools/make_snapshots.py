@@ -12,16 +12,16 @@ from pathlib import Path
 from rcdbg.guest.snapshot import write_snapshot
 from rcdbg.image.locate import default_kernel
 from rcdbg.trace.run import Boot, Run, machine_of
-from rcdbg.trace.story.conditions import Event, trap
+from rcdbg.trace.story.conditions import Condition, trap
 
 FOLDER = Path(__file__).resolve().parents[1] / "tests" / "snapshots"
 
-KEPT: tuple[tuple[str, str, Event, int], ...] = (
+KEPT: tuple[tuple[str, str, Condition, int], ...] = (
     ("three-threads-preempted", "scenario=preempt interval=20000", trap("timer"), 5),
     ("threads-asleep", "scenario=sleepers interval=200000", trap("timer"), 2),
     ("load-page-fault-in-a-thread", "scenario=fault", trap("load page fault"), 1),
 )
-"""Names, boot arguments, and the how-manieth of which event."""
+"""Names, boot arguments, and the how-manieth of which condition."""
 
 
 def neutral_elf(elf: Path, folder: Path) -> Path:
@@ -40,10 +40,10 @@ def main() -> None:
     """Write them all."""
     with tempfile.TemporaryDirectory() as folder:
         elf = neutral_elf(default_kernel(), Path(folder))
-        for name, append, event, count in KEPT:
+        for name, append, condition, count in KEPT:
             with Run(Boot(elf, append)) as run:
                 for _ in range(count):
-                    run.until(event)
+                    run.until(condition)
                 path = FOLDER / f"{name}.snap"
                 size = write_snapshot(path, machine_of(run), run.target.read_phys, small=True)
                 print(f"{path.name}: {size} bytes")

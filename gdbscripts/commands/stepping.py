@@ -106,10 +106,10 @@ class _NextTrap(_Running):
         from rcdbg.trace.run import describe
         from rcdbg.trace.story.conditions import trap
 
-        event = trap(" ".join(words) or None)
+        condition = trap(" ".join(words) or None)
         kernel = fresh_kernel()
-        if not _run_until(event.places(kernel.image), event.happened):
-            return self.tell(_stopped_elsewhere(str(event)), as_json)
+        if not _run_until(condition.places(kernel.image), condition.happened):
+            return self.tell(_stopped_elsewhere(str(condition)), as_json)
         found = read_trap(fresh_kernel())
         at = describe(found.context.sepc) if found.context else "an unknown place"
         note = f"{found.cause or 'a trap'} at {at}"
@@ -220,20 +220,20 @@ class _NextSwitch(_Running):
         from rcdbg.model.threads.processor import read_processor
         from rcdbg.trace.story.conditions import switch
 
-        event = switch(_thread_id(words))
+        condition = switch(_thread_id(words))
         kernel = fresh_kernel()
         before = read_processor(kernel)
         if before.problems:
             problem = before.problems[0]
             raise TargetError(f"{problem.where}: {problem.why}")
-        event.happened(kernel)  # it compares with the thread of this moment
-        if not _run_until(event.places(kernel.image), event.happened):
-            return self.tell(_stopped_elsewhere(str(event)), as_json)
+        condition.happened(kernel)  # it compares with the thread of this moment
+        if not _run_until(condition.places(kernel.image), condition.happened):
+            return self.tell(_stopped_elsewhere(str(condition)), as_json)
         now = read_processor(fresh_kernel()).current
         was = before.current.id if before.current else None
         to = now.id if now else None
         # On the way to a certain thread there may have been others.
-        direct = was is not None and event.to is None
+        direct = was is not None and condition.to is None
         note = f"thread {was} gave way to thread {to}" if direct else f"thread {to} goes on"
         document = {"happened": True, "note": note, "from": was if direct else None, "to": to}
         return self.tell(document, as_json)

@@ -1,6 +1,6 @@
 """Recorded events, and a whole trace of them: what recorders write and everything else reads."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,13 +84,3 @@ class Trace:
     def of(self, *kinds: str) -> Iterator[TraceEvent]:
         """The events of these kinds."""
         return (event for event in self.events if event.kind in kinds)
-
-
-def in_order(events: Iterable[TraceEvent]) -> bool:
-    """Whether sequence numbers have no gap and time never goes back."""
-    seq, ticks = 0, -1
-    for event in events:
-        if event.seq != seq + 1 or (event.ticks is not None and event.ticks < ticks):
-            return False
-        seq, ticks = event.seq, ticks if event.ticks is None else event.ticks
-    return True

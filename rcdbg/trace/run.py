@@ -1,4 +1,4 @@
-"""A kernel booted under QEMU's stub and run from event to event: for the CLI and for tests."""
+"""A kernel booted under QEMU's stub and run from place to place: for the CLI and for tests."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,10 @@ from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState, Place
 from rcdbg.trace.moment import TIMEBASE_HZ
 from rcdbg.trace.recorders.deterministic import INSTRUCTION_CLOCK, Replaced, replace_wfi
-from rcdbg.trace.story.conditions import Event, Exited
+from rcdbg.trace.story.conditions import Condition, Exited
 
 DEFAULT_SECONDS = 30.0
-"""Deadline for one event; a kernel of this kind needs well under one second."""
+"""Deadline for one condition; a kernel of this kind needs well under one second."""
 
 NANOSECONDS_PER_INSTRUCTION = 8
 """Of such a machine. Its `mcycle` counts nanoseconds of guest time."""
@@ -33,8 +33,8 @@ _EXIT_SECONDS = 10.0
 _CONSOLE_LINES = 3
 
 
-class EventMissedError(RcdbgError):
-    """The event did not come: the machine ended, or the deadline passed."""
+class MissedError(RcdbgError):
+    """What was waited for did not come: the machine ended, or the deadline passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,45 +120,47 @@ class Run:
         """Everything decoded, as it stands now."""
         return read_state(self.kernel())
 
-    def until(self, event: Event, seconds: float = DEFAULT_SECONDS) -> Kernel | None:
-        """Run to the next `event`; the kernel stands there afterwards.
+    def until(self, condition: Condition, seconds: float = DEFAULT_SECONDS) -> Kernel | None:
+        """Run to the next `condition`; the kernel stands there afterwards.
 
         Returns the kernel at that moment, or None after a shutdown that was waited for. Raises
-        EventMissedError if the machine ends first or `seconds` pass; UsageError for an event that
+        MissedError if the machine ends first or `seconds` pass; UsageError for one that
         this kernel cannot have.
         """
         deadline = Deadline(seconds)
-        inserted = [self.stub.insert_breakpoint(a) for a in event.places(self.image, self.profile)]
+        inserted = [
+            self.stub.insert_breakpoint(a) for a in condition.places(self.image, self.profile)
+        ]
         try:
             while True:
                 self.stub.resume()
                 stop = self.stub.wait_stop(deadline.remaining)
                 if stop.reason == "exited":
                     inserted.clear()
-                    self._ended(event)
+                    self._ended(condition)
                     return None
                 self.qemu.settle()
-                if event.happened(Kernel.now(self.image, self._quick, self.profile)):
+                if condition.happened(Kernel.now(self.image, self._quick, self.profile)):
                     return self.kernel()
         except DeadlineError as error:
-            raise EventMissedError(self._hang(event, seconds)) from error
+            raise MissedError(self._hang(condition, seconds)) from error
         finally:
             for number in inserted:
                 self.stub.remove_breakpoint(number)
 
-    def _ended(self, event: Event) -> None:
+    def _ended(self, condition: Condition) -> None:
         status = self.qemu.wait(_EXIT_SECONDS)
-        if isinstance(event, Exited) and event.status in (None, status):
+        if isinstance(condition, Exited) and condition.status in (None, status):
             return
         last = [line for line in self.console.splitlines() if line.strip()][-_CONSOLE_LINES:]
         said = f"; it said: {last[-1].strip()}" if last else ""
-        raise EventMissedError(f"the kernel ended with status {status} before {event}{said}")
+        raise MissedError(f"the kernel ended with status {status} before {condition}{said}")
 
-    def _hang(self, event: Event, seconds: float) -> str:
+    def _hang(self, condition: Condition, seconds: float) -> str:
         self.stub.interrupt()
         self.stub.wait_stop(_EXIT_SECONDS)
         where = describe(self.kernel().place(self.stub.registers().pc))
-        return f"{event} did not come within {seconds:g} s; the kernel is at {where}"
+        return f"{condition} did not come within {seconds:g} s; the kernel is at {where}"
 
     def close(self) -> None:
         """End the machine. May be called again."""

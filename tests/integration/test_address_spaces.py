@@ -20,7 +20,7 @@ from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv import sv39
 from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.run import Run, machine_of
-from rcdbg.trace.story.conditions import Event, reached, trap
+from rcdbg.trace.story.conditions import Condition, reached, trap
 from tests.integration.test_cli import one_line, rcdbg
 
 pytestmark = pytest.mark.every_kernel
@@ -148,8 +148,8 @@ def test_the_boot_page_table_against_the_kernels_own(rcdbg_boot: BootKernel) -> 
     run = rcdbg_boot("preempt", "interval=20000")
     listings = []
     roots = []
-    for event in (reached("rust_main"), trap("timer")):
-        kernel = run.until(event)
+    for condition in (reached("rust_main"), trap("timer")):
+        kernel = run.until(condition)
         assert kernel is not None
         roots.append(kernel.memory.satp)
         with Monitor(run.qemu.qmp_socket) as monitor:
@@ -192,9 +192,9 @@ def test_two_snapshots_against_qemus_listings(rcdbg_boot: BootKernel, tmp_path: 
     """The diff of two moments, each in a file of its own, on the command line."""
     run = rcdbg_boot("preempt", "interval=20000")
     files, listings = [tmp_path / "early.snap", tmp_path / "late.snap"], []
-    events: list[Event] = [reached("rust_main"), trap("timer")]
-    for file, event in zip(files, events, strict=True):
-        run.until(event)
+    conditions: list[Condition] = [reached("rust_main"), trap("timer")]
+    for file, condition in zip(files, conditions, strict=True):
+        run.until(condition)
         write_snapshot(file, machine_of(run), run.target.read_phys)
         with Monitor(run.qemu.qmp_socket) as monitor:
             listings.append(parse_info_mem(monitor.hmp("info mem")))

@@ -11,13 +11,13 @@ from rcdbg.machine.qemu import timer
 from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.analysis.diff import compare
 from rcdbg.trace.kinds import parse_kinds
-from rcdbg.trace.record import in_order
 from rcdbg.trace.recorders.recording import Wanted, record
 from rcdbg.trace.recorders.replay_recorder import ReplayRecorder
 from rcdbg.trace.run import Boot, Run
 from rcdbg.trace.sinks.files import read_trace
 from rcdbg.trace.story.conditions import reached
 from tests.support.in_gdb import InGdb, documents
+from tests.support.order import in_order
 
 THREADS = "scenario=threads threads=2 interval=100000000"
 SMALL = "13M"

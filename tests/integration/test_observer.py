@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from rcdbg.guest.memory import FakeTarget
 from rcdbg.guest.protocol import Registers
 from rcdbg.image.elf import Image
 from rcdbg.model.kernel import DEFAULT_PROFILE
@@ -18,10 +17,12 @@ from rcdbg.trace.kinds import DEFAULT_KINDS
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.observers.observer import Observer
 from rcdbg.trace.observers.probes import What
-from rcdbg.trace.record import TraceEvent, in_order
+from rcdbg.trace.record import TraceEvent
 from rcdbg.trace.recorders.recording import Until, Wanted, record
 from rcdbg.trace.recorders.stub_recorder import StubRecorder
 from rcdbg.trace.run import Boot, Run
+from tests.support.fake_target import FakeTarget
+from tests.support.order import in_order
 
 pytestmark = pytest.mark.every_kernel
 

@@ -11,11 +11,12 @@ import pytest
 
 from rcdbg.trace.analysis.diff import compare
 from rcdbg.trace.kinds import DEFAULT_KINDS, parse_kinds
-from rcdbg.trace.record import Trace, in_order
+from rcdbg.trace.record import Trace
 from rcdbg.trace.recorders.recording import Until, Wanted, record
 from rcdbg.trace.run import NANOSECONDS_PER_INSTRUCTION, NANOSECONDS_PER_TICK, Boot
 from rcdbg.trace.sinks.files import read_trace
 from tests.support.busy_host import busy_host
+from tests.support.order import in_order
 
 FAST = "interval=100000"
 RUNS = 20

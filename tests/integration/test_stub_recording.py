@@ -13,11 +13,12 @@ from rcdbg.riscv import sv39
 from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.observers.observer import Observer
 from rcdbg.trace.observers.scan import scan
-from rcdbg.trace.record import TraceEvent, in_order
+from rcdbg.trace.record import TraceEvent
 from rcdbg.trace.recorders.recording import Until, Wanted, record
 from rcdbg.trace.recorders.stub_recorder import StubRecorder
 from rcdbg.trace.run import Boot, Run
 from rcdbg.trace.story.conditions import reached
+from tests.support.order import in_order
 from tests.support.tools import tool
 
 FAST = "interval=100000"

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from rcdbg.errors import MachineError, MemoryReadError
-from rcdbg.guest.memory import FakeTarget
 from rcdbg.guest.protocol import Target
 from rcdbg.guest.snapshot import Snapshot, pack, read_snapshot
 from rcdbg.image.elf import image_of, load_image
@@ -30,6 +29,7 @@ from rcdbg.trace.story.conditions import exited, trap
 from rcdbg.trace.story.live import running_guest, sample
 from rcdbg.views.render import render_text
 from rcdbg.views.subjects import SUBJECTS, subject, walk_answer
+from tests.support.fake_target import FakeTarget
 from tests.support.in_gdb import TIMEOUT, InGdb, documents
 
 pytestmark = pytest.mark.every_kernel

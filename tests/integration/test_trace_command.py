@@ -12,8 +12,9 @@ from xml.etree import ElementTree
 import pytest
 
 from rcdbg.trace.patterns import console, switch
-from rcdbg.trace.record import Trace, in_order
+from rcdbg.trace.record import Trace
 from rcdbg.trace.sinks.files import read_trace
+from tests.support.order import in_order
 from tests.unit.trace.test_chrome import check
 
 TIMEOUT = 120

@@ -1,4 +1,4 @@
-"""Events that a run can stop at, found by symbols and state, never by line numbers."""
+"""Conditions that a run can stop at, found by symbols and state, never by line numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ from rcdbg.model.threads.processor import read_processor
 from rcdbg.riscv import causes
 
 
-class Event(Protocol):
-    """Something to run until."""
+class Condition(Protocol):
+    """Something to run until: places to stop at, and a question that is asked there."""
 
     def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
         """Virtual addresses at which the kernel has to stop for a look."""
 
     def happened(self, kernel: Kernel) -> bool:
-        """Whether the stop at one of the places is this event."""
+        """Whether it holds at the stop at one of the places; asked once at each."""
 
 
 @dataclass(slots=True)
@@ -113,7 +113,7 @@ class Exited:
 
 
 def place(text: str, image: Image) -> Reached:
-    """The event that SYMBOL or SYMBOL:HIT means; raises UsageError if there is no such place."""
+    """What SYMBOL or SYMBOL:HIT means; raises UsageError if there is no such place."""
     symbol, colon, hits = text.rpartition(":")
     if not colon or symbol.endswith(":") or not hits.strip().lstrip("-").isdigit():
         symbol, hits = text, "1"

@@ -36,14 +36,14 @@ from rcdbg.trace.run import (
     NANOSECONDS_PER_INSTRUCTION,
     NANOSECONDS_PER_TICK,
     Boot,
-    EventMissedError,
+    MissedError,
     Run,
     describe,
     machine_of,
 )
 from rcdbg.trace.sinks.files import write_trace
 from rcdbg.trace.story import faults
-from rcdbg.trace.story.conditions import Event, Exited
+from rcdbg.trace.story.conditions import Condition, Exited
 from rcdbg.trace.story.invariants import Invariant
 from rcdbg.trace.story.waiting import Limit, OverdueError, wait_stop
 from rcdbg.trace.story.watching import Watch
@@ -61,10 +61,10 @@ MAX_HISTORY = 200_000
 _TICKS_PER_MS = TIMEBASE_HZ // 1000
 _EXIT_SECONDS = 10.0
 
-Awaited = Event | Matcher
+Awaited = Condition | Matcher
 
 
-class StoryError(EventMissedError):
+class StoryError(MissedError):
     """The story went another way than the test says; the first line says how."""
 
 
@@ -81,7 +81,7 @@ class Ended:
         return f"the kernel ended with status {self.status}"
 
 
-Happening = TraceEvent | Event | Ended
+Happening = TraceEvent | Condition | Ended
 
 
 class Story(Run):
@@ -107,7 +107,7 @@ class Story(Run):
         self._watch = Watch(self.image, self.profile, self.target, kinds)
         self._invariants = list(invariants)
         self._pending: deque[TraceEvent] = deque()
-        self._reached: list[Event] = []
+        self._reached: list[Condition] = []
         self._breakpoints: dict[int, int] = {}
         self._ticks = 0
         self._told_events = 0
@@ -124,7 +124,7 @@ class Story(Run):
     ) -> TraceEvent: ...
     @overload
     def until(
-        self, event: Event, seconds: float = ..., *, ticks: int | None = ...
+        self, event: Condition, seconds: float = ..., *, ticks: int | None = ...
     ) -> Kernel | None: ...
 
     def until(
@@ -361,7 +361,7 @@ class Story(Run):
             ends = [self._within] if ticks is None else [*ends, self._within]
         return min(ends)
 
-    def _told(self, conditions: Sequence[Event], limit: Limit) -> Iterator[Happening]:
+    def _told(self, conditions: Sequence[Condition], limit: Limit) -> Iterator[Happening]:
         __tracebackhide__ = True
         while self._pending:
             event = self._pending[0]
@@ -376,7 +376,7 @@ class Story(Run):
                 raise OverdueError(self._ticks, by_host=False)
             yield condition
 
-    def _go_on(self, conditions: Sequence[Event], limit: Limit) -> None:
+    def _go_on(self, conditions: Sequence[Condition], limit: Limit) -> None:
         self.stub.resume()
         stop = wait_stop(self.stub, limit)
         if stop.reason == "exited":
@@ -412,7 +412,7 @@ class Story(Run):
     def _take(self, events: Iterable[TraceEvent]) -> None:
         self._pending.extend(events)
 
-    def _break_at(self, conditions: Sequence[Event]) -> None:
+    def _break_at(self, conditions: Sequence[Condition]) -> None:
         wanted = {*self._watch.places, *([] if self._entry is None else [self._entry])}
         for condition in conditions:
             wanted.update(condition.places(self.image, self.profile))
@@ -488,7 +488,7 @@ def _is_matcher(awaited: Awaited) -> TypeGuard[Matcher]:
     return hasattr(awaited, "matches")
 
 
-def _is_condition(awaited: Awaited) -> TypeGuard[Event]:
+def _is_condition(awaited: Awaited) -> TypeGuard[Condition]:
     return hasattr(awaited, "places")
 
 

@@ -4,11 +4,11 @@ import struct
 from types import SimpleNamespace
 from typing import cast
 
-from rcdbg.guest.memory import FakeTarget
 from rcdbg.guest.protocol import Registers
 from rcdbg.image.elf import Image
 from rcdbg.model.kernel import Kernel
 from rcdbg.riscv import sv39
+from tests.support.fake_target import FakeTarget
 
 PAGE = 4096
 ROOT = 0x80000
