@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from rcdbg.errors import UsageError
@@ -11,6 +11,7 @@ from rcdbg.guest.virtual import VirtualMemory
 from rcdbg.image.elf import Image
 from rcdbg.image.types import Static, StructType, TypeId, UnionType
 from rcdbg.model.profile import Profile
+from rcdbg.model.remember import Remembered
 from rcdbg.model.state import Place
 from rcdbg.model.values.containers import base_name
 from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Space, Value
@@ -53,13 +54,21 @@ def _holder_of(image: Image, name: str) -> tuple[Static, TypeId] | None:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """One moment of a kernel, ready for the decoders."""
+    """One moment of a kernel, ready for the decoders.
+
+    Whoever makes one says by it that memory and registers are those of one moment: translations,
+    and what decoders marked `once_a_moment` find, are remembered with it. After a step of the
+    machine, or a write to its memory, it takes a new one.
+    """
 
     image: Image
     target: Target
     registers: Registers
     memory: VirtualMemory
     profile: Profile = DEFAULT_PROFILE
+    remembered: Remembered = field(
+        default_factory=Remembered, init=False, compare=False, repr=False
+    )
 
     @classmethod
     def now(cls, image: Image, target: Target, profile: Profile = DEFAULT_PROFILE) -> "Kernel":

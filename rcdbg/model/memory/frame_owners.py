@@ -6,16 +6,16 @@ to. A frame that the accounts disagree about is a conflict. That the kernel show
 memory through its linear map makes nobody an owner.
 """
 
-import struct
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from rcdbg.errors import MemoryReadError
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import read_frames
+from rcdbg.model.memory.table_walks import walk_of
+from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import FrameAllocator, Interval, Problem, Stack
 from rcdbg.model.values.containers import arc, base_name, dig
 from rcdbg.model.values.reach import Found, Reached, reach
@@ -29,7 +29,6 @@ MAX_CONFLICTS = 64
 MAX_PROBLEMS = 16
 _MAX_ROOTS = 256
 _CLAIMS_NAMED = 4
-_TABLE = struct.Struct("<512Q")
 
 Kind = Literal["table", "page", "held"]
 
@@ -117,6 +116,7 @@ class FrameOwners:
         return sum(i.frames for i in self.nobody)
 
 
+@once_a_moment
 def read_frame_owners(kernel: Kernel) -> FrameOwners:
     """The owners of all used frames; never fails."""
     allocator = read_frames(kernel)
@@ -290,9 +290,9 @@ class _Books:
 
     def add_root(self, kernel: Kernel, root: int, space: str, linear: set[int]) -> tuple[int, int]:
         """Note the tables below a root, and what it maps; returns how many of each there are."""
-        read = kernel.target.read_phys
         tables = pages = 0
-        for frame, level in _tables(read, root):
+        walk = walk_of(kernel, root)
+        for frame, level in {(t.address >> sv39.PAGE_SHIFT, t.level): None for t in walk.tables}:
             if frame not in self.managed_range:
                 continue
             tables += 1
@@ -300,7 +300,7 @@ class _Books:
                 self.second_tables.setdefault(frame, _Table(space, level))
             else:
                 self.tables[frame] = _Table(space, level)
-        for run in sv39.runs(read, root):
+        for run in walk:
             if isinstance(run, sv39.Run) and run.va - run.pa not in linear:
                 pages += self._add_pages(run, space)
         return tables, pages
@@ -360,30 +360,6 @@ class _Books:
         yield from (tracker.full_path for tracker in trackers[:_CLAIMS_NAMED])
         if len(trackers) > _CLAIMS_NAMED:
             yield f"{len(trackers) - _CLAIMS_NAMED:,} more"
-
-
-def _tables(read: sv39.ReadPhysical, root_ppn: int) -> Iterator[tuple[int, int]]:
-    """The frames and levels of the tables below a root, the root first, each once."""
-    queue = [(root_ppn, sv39.LEVELS - 1)]
-    seen = set(queue)
-    while queue:
-        frame, level = queue.pop()
-        yield frame, level
-        if level == 0:
-            continue
-        try:
-            entries = _TABLE.unpack(read(frame << sv39.PAGE_SHIFT, sv39.PAGE_SIZE))
-        except MemoryReadError:
-            continue
-        for bits in entries:
-            if bits & sv39.V and not bits & (sv39.R | sv39.W | sv39.X):
-                pte = sv39.Pte(bits)
-                below = (pte.ppn, level - 1)
-                if pte.reserved(level) is None and below not in seen:
-                    if len(seen) >= sv39.MAX_TABLES:
-                        return
-                    seen.add(below)
-                    queue.append(below)
 
 
 _Label = tuple[Kind, str | None, int | None, int | None, bool]

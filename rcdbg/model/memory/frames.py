@@ -7,6 +7,7 @@ segment tree that starts at `leaf_count`.
 
 from rcdbg.image.types import ArrayType, BaseType, StructType
 from rcdbg.model.kernel import Kernel
+from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import FrameAllocator, Interval, Problem
 from rcdbg.model.values.containers import base_name, byte_string, elements, find_struct, lazy, mutex
 from rcdbg.model.values.value import DecodeError, Value
@@ -16,6 +17,7 @@ LOCKED = "the lock is held: the kernel may be in the middle of changing this"
 _MAX_PPN = 1 << 44
 
 
+@once_a_moment
 def read_frames(kernel: Kernel) -> FrameAllocator:
     """The frame allocator as the kernel's static has it; never fails."""
     try:

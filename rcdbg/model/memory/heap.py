@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from rcdbg.image.types import ArrayType, BaseType, StructType, TypeId, UnionType
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import LOCKED, NOT_YET
+from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Problem
 from rcdbg.model.values.containers import array, find_struct, lazy, mutex, pointer_in
 from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Value
@@ -91,6 +92,7 @@ class Heap:
         return self.allocated - self.requested
 
 
+@once_a_moment
 def read_heap(kernel: Kernel) -> Heap:
     """The heap as the kernel's static has it; never fails."""
     try:

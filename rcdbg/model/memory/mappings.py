@@ -8,10 +8,11 @@ from itertools import islice
 from operator import itemgetter
 from typing import Literal
 
-from rcdbg.errors import MemoryReadError
+from rcdbg.guest.protocol import Ram
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import read_frames
 from rcdbg.model.memory.page_table import Root, merge, read_page_table, satp_root, translation_mode
+from rcdbg.model.memory.table_walks import walk_of
 from rcdbg.model.state import PAGE_SIZE, FrameAllocator, MappedRange, PageTable, Problem
 from rcdbg.riscv import sv39
 
@@ -214,19 +215,23 @@ def lint(kernel: Kernel, root: Root | None = None) -> Lint:
     _, note = translation_mode(kernel, root)
     if note:
         return Lint((), 0, where.origin, note)
-    tables: list[sv39.Table] = []
+    walk = walk_of(kernel, where.ppn)
+    tables = walk.tables
     suspects: list[sv39.Run] = []
     findings = _Findings()
-    for item in sv39.runs(kernel.target.read_phys, where.ppn, tables):
+    unreadable: set[tuple[int, int]] = set()
+    for item in walk:
         if isinstance(item, sv39.Run):
             if item.bits & _WX == _WX:
                 suspects.append(item)
-        elif item.kind != "unreadable":  # those tables are told of below
+        elif item.kind == "unreadable":  # those tables are told of below
+            unreadable.add((item.va, item.level))
+        else:
             findings.add(item.kind, item.va, item.why)
     for found in merge(suspects):
         why = "writable and executable: what is written there can be run"
         findings.add("W+X", found.va, why, found.size)
-    _tables(tables, kernel, findings)
+    _tables(tables, unreadable, kernel.target.ram, findings)
     skipped = []
     frames = read_frames(kernel)
     if frames.managed is None:
@@ -271,8 +276,12 @@ class _Findings:
         return tuple(result)
 
 
-def _tables(tables: Sequence[sv39.Table], kernel: Kernel, findings: _Findings) -> None:
-    ram = kernel.target.ram
+def _tables(
+    tables: Sequence[sv39.Table],
+    unreadable: set[tuple[int, int]],
+    ram: Ram | None,
+    findings: _Findings,
+) -> None:
     first: dict[int, sv39.Table] = {}
     for table in tables:
         earlier = first.setdefault(table.address, table)
@@ -282,17 +291,11 @@ def _tables(tables: Sequence[sv39.Table], kernel: Kernel, findings: _Findings) -
                 f"{earlier.level} table for {earlier.va:#x}"
             )
             findings.add("shared-table", table.va, why)
-        elif not _readable(table, kernel) or (ram is not None and table.address not in ram):
+        elif (table.va, table.level) in unreadable or (
+            ram is not None and table.address not in ram
+        ):
             why = f"the level {table.level} table would be at {table.address:#x}: no RAM there"
             findings.add("table-outside-ram", table.va, why)
-
-
-def _readable(table: sv39.Table, kernel: Kernel) -> bool:
-    try:
-        kernel.target.read_phys(table.address, PAGE_SIZE)
-    except MemoryReadError:
-        return False
-    return True
 
 
 def _in_free_frames(

@@ -19,6 +19,8 @@ from rcdbg.model.kernel import Kernel, types_inside
 from rcdbg.model.memory.frames import LOCKED, NOT_YET
 from rcdbg.model.memory.mappings import ALL_RANGES
 from rcdbg.model.memory.page_table import Root, read_page_table
+from rcdbg.model.memory.table_walks import walk_of
+from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import PAGE_SIZE, MappedRange, Problem
 from rcdbg.model.threads.processor import read_processor
 from rcdbg.model.values.containers import (
@@ -237,6 +239,7 @@ def _process_at(kernel: Kernel, address: int) -> Value:
     return Value(kernel.space, type_id, address, f"process at {address:#x}")
 
 
+@once_a_moment
 def read_memory_sets(kernel: Kernel) -> MemorySets:
     """The address spaces of all processes, compared with their page tables; never fails."""
     problems: list[Problem] = []
@@ -320,11 +323,10 @@ def _read(kernel: Kernel, found: _Found, number: int) -> MemorySet:
     segments, complete = _segments(memory_set, problems)
     pairs = attempt(lambda: _pairs(memory_set))
     ranges: tuple[MappedRange, ...] = ()
-    tables: list[sv39.Table] = []
     whole = True
     if ppn is not None:
         root = Root(sv39.MODE_SV39, ppn, "")
-        table = read_page_table(kernel, root, limit=ALL_RANGES, tables=tables)
+        table = read_page_table(kernel, root, limit=ALL_RANGES)
         ranges, whole = table.ranges, table.complete
         problems += table.problems
     compared = segments
@@ -336,7 +338,7 @@ def _read(kernel: Kernel, found: _Found, number: int) -> MemorySet:
         if complete:
             unexplained = tuple(_unexplained(segments, ranges, problems))
             books += _strays(segments, pairs or {})
-        books += _table_books(memory_set, tables, problems)
+        books += _table_books(memory_set, walk_of(kernel, ppn).tables, problems)
     note = LOCKED if locked else ""
     if not whole:
         note = "the page table is too large to compare"

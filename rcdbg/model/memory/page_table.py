@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from rcdbg.errors import MemoryReadError
 from rcdbg.model.kernel import Kernel
+from rcdbg.model.memory.table_walks import walk_of
+from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import MappedRange, PageTable, Problem, Translation
 from rcdbg.riscv import access, csr, sv39
 from rcdbg.riscv.registers import unsigned
@@ -86,6 +88,7 @@ def translation_mode(kernel: Kernel, root: Root | None) -> tuple[str, str]:
     return mode, ""
 
 
+@once_a_moment
 def _purposes(kernel: Kernel) -> Callable[[int, int], str | None]:
     """Gives the names of the image's sections inside a range."""
     sections = [
@@ -110,12 +113,8 @@ def read_page_table(
     root: Root | None = None,
     keep: Callable[[MappedRange], bool] | None = None,
     limit: int = MAX_RANGES,
-    tables: list[sv39.Table] | None = None,
 ) -> PageTable:
-    """The table in satp, or that at `root`; of its ranges those that `keep` wants; never fails.
-
-    The page tables that it consists of are appended to `tables`.
-    """
+    """The table in satp, or that at `root`; of its ranges those that `keep` wants; never fails."""
     mode, note = translation_mode(kernel, root)
     ppn = kernel.memory.root_ppn if root is None else root.ppn
     origin = root.origin if root is not None else ""
@@ -127,7 +126,7 @@ def read_page_table(
 
     def good() -> Iterator[sv39.Run]:
         nonlocal bad, told, complete
-        for item in sv39.runs(kernel.target.read_phys, ppn, tables):
+        for item in walk_of(kernel, ppn):
             if isinstance(item, sv39.Run):
                 yield item
                 continue

@@ -8,6 +8,7 @@ from rcdbg.image.elf import Image
 from rcdbg.image.types import Static, StructType
 from rcdbg.model.kernel import Kernel, types_inside
 from rcdbg.model.memory.frames import LOCKED, NOT_YET
+from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Context, Problem, Processor, Stack, Thread, ThreadStatus
 from rcdbg.model.threads.context import decode_context
 from rcdbg.model.threads.rules import broken_invariants, parked_problems
@@ -26,6 +27,7 @@ from rcdbg.model.values.containers import (
 from rcdbg.model.values.value import DecodeError, Value
 
 
+@once_a_moment
 def read_processor(kernel: Kernel) -> Processor:
     """The threads as the kernel's PROCESSOR has them; never fails."""
     try:

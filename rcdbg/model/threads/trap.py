@@ -6,16 +6,13 @@ from rcdbg.model.kernel import Kernel
 from rcdbg.model.state import Backtrace, Context, Hart, Problem, Stack, Trap
 from rcdbg.model.threads.context import context_at, context_type
 from rcdbg.model.threads.context import decode_context as decode_context
-from rcdbg.model.threads.unwind import backtrace_now
+from rcdbg.model.threads.unwind import FIRST_FRAMES, backtrace_now
 from rcdbg.model.values.containers import base_name, dig
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv import causes, csr
 from rcdbg.riscv.registers import PRIVILEGES, SUPERVISOR_CSRS, unsigned
 
 _MACHINE_MODE = 3
-_MOST_FRAMES = 256
-"""Stack frames that are looked through for traps: this is done at every stop."""
-
 _EBREAK_LENGTHS = (0, 2, 4)
 
 
@@ -49,7 +46,7 @@ def read_trap(kernel: Kernel) -> Trap:
     if kernel.registers.privilege == _MACHINE_MODE:
         return Trap(None, None, "the firmware runs, not the kernel")
     try:
-        found = _read_trap(kernel, backtrace_now(kernel, _MOST_FRAMES))
+        found = _read_trap(kernel, backtrace_now(kernel, FIRST_FRAMES))
     except DecodeError as error:
         return Trap(None, None, "not known", (error.problem,))
     if found.context is None:
@@ -64,7 +61,7 @@ def trap_depth(kernel: Kernel) -> int | None:
     if kernel.registers.privilege == _MACHINE_MODE:
         return None
     try:
-        traps = sum(frame.is_trap for frame in backtrace_now(kernel, _MOST_FRAMES).frames)
+        traps = sum(frame.is_trap for frame in backtrace_now(kernel, FIRST_FRAMES).frames)
         return traps or int(_at_the_top(kernel) is not None)
     except DecodeError:
         return None

@@ -10,6 +10,7 @@ from rcdbg.errors import ImageError, MemoryReadError
 from rcdbg.image.dwarf.cfi import CSR_COLUMN, CallFrame, How, Rule
 from rcdbg.image.dwarf.forms import DwarfError
 from rcdbg.model.kernel import Kernel
+from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Backtrace, Context, Place, Problem, StackFrame
 from rcdbg.model.threads.context import context_at, offset_of_sepc
 from rcdbg.model.values.value import DecodeError
@@ -18,6 +19,8 @@ from rcdbg.riscv.registers import MASK64, unsigned
 
 MAX_FRAMES = 4096
 """Stack frames that are followed: a runaway recursion fills a usual stack with fewer."""
+FIRST_FRAMES = 256
+"""Stack frames that are followed for a look at every stop: whoever wants more begins anew."""
 
 _RA, _SP = 1, 2
 _MACHINE_MODE = 3
@@ -58,6 +61,14 @@ def backtrace_now(kernel: Kernel, most: int = MAX_FRAMES) -> Backtrace:
 
     At most `most` stack frames are followed.
     """
+    if most <= FIRST_FRAMES:
+        return _backtrace_now(kernel, most)
+    found = _backtrace_now(kernel, FIRST_FRAMES)
+    return found if len(found.frames) < FIRST_FRAMES else _backtrace_now(kernel, most)
+
+
+@once_a_moment
+def _backtrace_now(kernel: Kernel, most: int) -> Backtrace:
     if kernel.registers.privilege == _MACHINE_MODE:
         here = StackFrame(kernel.place(unsigned(kernel.registers.pc)), None, None)
         return Backtrace((here,), "the firmware runs, not the kernel: its stack is not followed")

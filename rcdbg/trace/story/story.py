@@ -113,8 +113,13 @@ class Story(Run):
         self._told_events = 0
         self._last_stop: tuple[Registers, int] | None = None
         self._within: int | None = None
+        self._judged: Kernel | None = None
         self._printed = 0
         self._entry = self.image.physical(self.image.entry)
+
+    def kernel(self) -> Kernel:
+        """The kernel as it stands now; the same one for all invariants at an event."""
+        return self._judged or super().kernel()
 
     # What is awaited
 
@@ -455,10 +460,15 @@ class Story(Run):
 
     def _check(self, event: TraceEvent) -> None:
         __tracebackhide__ = True
-        for rule in self._invariants:
-            broken = rule.broken(self, event)
-            if broken is not None:
-                self._fail(f"{rule.name} is broken: {broken}; seen {_when(event)}")
+        # One moment for all of them: what one has decoded, the next one need not.
+        self._judged = super().kernel() if self._invariants else None
+        try:
+            for rule in self._invariants:
+                broken = rule.broken(self, event)
+                if broken is not None:
+                    self._fail(f"{rule.name} is broken: {broken}; seen {_when(event)}")
+        finally:
+            self._judged = None
 
     # How it fails
 
