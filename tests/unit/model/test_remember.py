@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from rcdbg.errors import TargetError
-from rcdbg.guest.memory import FakeTarget
 from rcdbg.guest.protocol import Ram, Registers, Target
 from rcdbg.guest.snapshot import Snapshot, read_snapshot
 from rcdbg.image.elf import Image, image_of
@@ -29,6 +28,7 @@ from rcdbg.model.threads.call_stacks import read_hart_stack
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv import sv39
 from rcdbg.views.subjects import subject
+from tests.support.fake_target import FakeTarget
 from tests.unit.model.kernels import kernel_of
 from tests.unit.model.tables import PAGE, Tables
 from tests.unit.model.test_frame_owners import written
