@@ -1,66 +1,26 @@
 """All that a test of a kernel imports: events to wait for, invariants, and the types of fixtures.
 
 from rcdbg.testing import console, exited, switch, trap_enter
+
+The words are those of `rcdbg.testing.words`, imported when the first of them is asked for: every
+pytest run in an environment with rcdbg imports this package on the way to the plugin.
 """
 
-from rcdbg.testing.plugin import BootKernel
-from rcdbg.trace.patterns import (
-    console,
-    event,
-    frame_alloc,
-    frame_free,
-    hit,
-    mapped,
-    pattern,
-    satp,
-    sbi,
-    sleep,
-    switch,
-    thread_add,
-    thread_exit,
-    timer_set,
-    trap_enter,
-    trap_leave,
-    unmapped,
-    wake,
-)
-from rcdbg.trace.record import TraceEvent
-from rcdbg.trace.story.conditions import exited, reached
-from rcdbg.trace.story.invariants import (
-    invariant,
-    no_frame_has_two_owners,
-    parked_threads_can_go_on,
-    threads_are_consistent,
-)
-from rcdbg.trace.story.story import Story, StoryError
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "BootKernel",
-    "Story",
-    "StoryError",
-    "TraceEvent",
-    "console",
-    "event",
-    "exited",
-    "frame_alloc",
-    "frame_free",
-    "hit",
-    "invariant",
-    "mapped",
-    "no_frame_has_two_owners",
-    "parked_threads_can_go_on",
-    "pattern",
-    "reached",
-    "satp",
-    "sbi",
-    "sleep",
-    "switch",
-    "thread_add",
-    "thread_exit",
-    "threads_are_consistent",
-    "timer_set",
-    "trap_enter",
-    "trap_leave",
-    "unmapped",
-    "wake",
-]
+if TYPE_CHECKING:
+    from rcdbg.testing.words import *  # noqa: F403
+else:
+
+    def __getattr__(name: str) -> Any:
+        """One of the words, or the list of them as `__all__`."""
+        if name == "__all__" or not name.startswith("_"):
+            words = import_module("rcdbg.testing.words")
+            if name == "__all__" or name in words.__all__:
+                return getattr(words, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        """The words."""
+        return import_module("rcdbg.testing.words").__all__
