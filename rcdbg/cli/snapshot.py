@@ -75,5 +75,5 @@ def _attached(arguments: argparse.Namespace) -> Iterator[tuple[Machine, ReadPhys
         if ram is None:
             raise MachineError("no device tree in RAM any more: say --memory 128M, as to QEMU")
         now = target.registers()
-        others = {n: v for n, v in stub.every_register().items() if n not in now.csrs}
+        others = {n: v for n, v in stub.regs.every().items() if n not in now.csrs}
         yield _machine(image, now, ram, others, None), stub.read_memory

@@ -95,7 +95,6 @@ class Run:
         self.qemu = Qemu(config or boot.config())
         try:
             self.stub = StubClient(self.qemu.gdb_socket)
-            self.stub.find_timer()
             memory, base = self.qemu.ram.memory, self.qemu.ram.base
             self.target = RamTarget(memory, base, lambda: self.stub.registers(with_time=True))
             # For what is asked at every stop, of which there may be thousands a second.
@@ -177,7 +176,7 @@ class Run:
 def machine_of(run: Run) -> Machine:
     """What a snapshot keeps of a kernel that stands, beside its memory."""
     now = run.target.registers()
-    others = {n: v for n, v in run.stub.every_register().items() if n not in now.csrs}
+    others = {n: v for n, v in run.stub.regs.every().items() if n not in now.csrs}
     image = run.image
     return Machine(now, run.target.ram, image.data, image.path.name, run.console, others)
 

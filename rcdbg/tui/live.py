@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from rcdbg.errors import MachineError, RcdbgError, UsageError
 from rcdbg.image.elf import load_image
 from rcdbg.image.resolve import resolve
-from rcdbg.machine.control import Stop
 from rcdbg.machine.gdb.client import Breakpoint, Gdb
 from rcdbg.machine.gdb.mi import GdbError, Record
 from rcdbg.machine.gdb.program import commands_script
 from rcdbg.machine.host.deadline import DeadlineError
+from rcdbg.machine.stop import Stop
 from rcdbg.model.read import read_state
 from rcdbg.model.state import Trap
 from rcdbg.trace.run import Boot

@@ -133,7 +133,7 @@ def test_guest_time_passes_though_nothing_happens(gdb: str, rcdbg_boot: BootKern
     run = rcdbg_boot("preempt", "interval=1000000000000")
     run.until(reached("spin_with_pattern"))
     before = run.target.registers().csrs[timer.NAME]
-    clock = f"monitor {timer.dump_command(run.stub.mtime or 0)}"
+    clock = f"monitor {timer.dump_command(run.stub.clock.address or 0)}"
     text = InGdb(gdb, run)("rc trace --events switch --until 20ms --json",
                            "maint info breakpoints", clock)  # fmt: skip
     found = trace(text)

@@ -14,7 +14,8 @@ from rcdbg.errors import MachineError
 from rcdbg.guest.protocol import Registers
 from rcdbg.image.elf import Image
 from rcdbg.machine.qemu.qemu import Qemu
-from rcdbg.machine.stub.client import STEP_WITH_INTERRUPTS, StubClient
+from rcdbg.machine.stub.client import StubClient
+from rcdbg.machine.stub.dialect import STEP_WITH_INTERRUPTS
 from rcdbg.riscv.code import instructions
 from rcdbg.trace.recorders.deterministic import replace_wfi, unstopped
 from rcdbg.trace.recorders.log_recorder import LogRecorder, Pace
@@ -109,7 +110,7 @@ def test_the_same_as_stops_show(rcdbg_kernel: Path, rcdbg_image: Image) -> None:
     # Stops and `sleep=off` do not go together, so the clock is another one here.
     with Qemu(boot.config()) as qemu, StubClient(qemu.gdb_socket) as stub:
         replace_wfi(rcdbg_image, qemu.ram.memory, qemu.ram.base)
-        stub.set_step_mode(STEP_WITH_INTERRUPTS)
+        stub.run.set_step_mode(STEP_WITH_INTERRUPTS)
         for place in places:
             stub.insert_breakpoint(place)
         # The last one is the call that ends the machine.

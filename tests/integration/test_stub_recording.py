@@ -113,7 +113,7 @@ def test_the_machine_stands_still_at_each_moment(rcdbg_boot: BootKernel) -> None
         recorder.watch(observer.addresses)
         for moment in recorder.moments():
             for event in observer.feed(moment):
-                satp = run.stub.csrs(("satp",))["satp"]
+                satp = run.stub.regs.csrs(("satp",))["satp"]
                 assert event.fields["root_ppn"] == satp & (1 << 44) - 1
                 assert run.stub.registers().pc == event.pc
                 seen.append(event)

@@ -137,7 +137,7 @@ def test_the_call_that_ends_the_machine_is_seen_and_then_its_end(
             reasons.append(run.stub.wait_stop(SECONDS).reason)
         assert reasons[-1] == "exited"
         assert run.qemu.wait(SECONDS) == 0
-        stop, registers, _ = run.stub.wait_stop_reading(SECONDS, ())
+        stop, registers, _ = run.stub.run.wait_stop_reading(SECONDS, ())
         assert (stop.reason, registers) == ("exited", None)
     with StubRecorder(boot) as recorder:
         recorder.watch(calls)

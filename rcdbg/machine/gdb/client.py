@@ -15,7 +15,6 @@ from typing import Self
 
 from rcdbg.errors import MachineError, MemoryReadError
 from rcdbg.guest.protocol import Registers
-from rcdbg.machine.control import PRIVILEGE_REGISTER, Stop
 from rcdbg.machine.gdb.mi import GdbError, MiChannel, Payload, Record, quote
 from rcdbg.machine.gdb.program import (
     ARCHITECTURE,
@@ -37,6 +36,8 @@ from rcdbg.machine.gdb.records import (
 )
 from rcdbg.machine.host.deadline import Deadline, DeadlineError
 from rcdbg.machine.qemu.qemu import Qemu
+from rcdbg.machine.stop import Stop
+from rcdbg.machine.stub.dialect import PRIVILEGE_REGISTER, set_step_mode
 from rcdbg.riscv.registers import ABI_NAMES, SUPERVISOR_CSRS, unsigned
 
 __all__ = ["Breakpoint", "Frame", "Gdb", "Instruction", "find_gdb", "run_in_terminal"]
@@ -69,7 +70,7 @@ _NEEDS_MORE_LINES = re.compile(
 
 
 class Gdb:
-    """A gdb; a RunControl as soon as it is connected. Methods may be called from any thread.
+    """A gdb; once connected, it runs and stops a guest. Methods may be called from any thread.
 
     `path` and the choice without it are as for `find_gdb`; `program` is the one that runs. `csrs`
     are those that `registers` reads. Raises MachineError if there is no usable gdb.
@@ -230,8 +231,8 @@ class Gdb:
             self._channel.send("-exec-interrupt")
 
     def set_step_mode(self, mode: int) -> None:
-        """What a step holds back: see `stub.STEP_ALONE` and `stub.STEP_WITH_INTERRUPTS`."""
-        self.console_command(f"maintenance packet Qqemu.sstep={mode:x}")
+        """What a step holds back: `STEP_ALONE` or `STEP_WITH_INTERRUPTS` of `stub.dialect`."""
+        self.console_command(f"maintenance packet {set_step_mode(mode)}")
 
     def wait_stop(self, timeout: float) -> Stop:
         """Why the guest stands, once it does; raises DeadlineError after `timeout` seconds."""

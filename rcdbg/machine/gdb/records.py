@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rcdbg.machine.control import Stop
 from rcdbg.machine.gdb.mi import Payload
+from rcdbg.machine.stop import Stop
 
 _SIGNALS = {"0": 0, "SIGINT": 2, "SIGQUIT": 3, "SIGILL": 4, "SIGTRAP": 5, "SIGABRT": 6, "SIGIO": 23}
 """Those that QEMU's stub sends, by gdb's numbers: gdb's include/gdb/signals.def."""

@@ -23,8 +23,7 @@ def attached(address: str, *, stay: bool = False) -> Iterator[tuple[PagedTarget,
     with StubClient(address) as stub:
         resume = stub.found_running and not stay
         try:
-            stub.find_timer()
-            with stub.physical():
+            with stub.memory.physical():
                 ram = find_ram(stub)
                 target = PagedTarget(
                     stub.read_memory, stub.registers(with_time=True), ram, RAM_BASE
@@ -36,7 +35,7 @@ def attached(address: str, *, stay: bool = False) -> Iterator[tuple[PagedTarget,
 
 
 def find_ram(stub: StubClient) -> Ram | None:
-    """RAM's extent after the device tree; within `stub.physical()`. None if it is not found."""
+    """RAM's extent after the device tree; within `stub.memory.physical()`. None if not found."""
     places = range(RAM_BASE, RAM_BASE + MAX_RAM, device_tree.ALIGNMENT)
     found = device_tree.find_memory(stub.read_memory, places)
     return Ram(*found) if found is not None else None

@@ -13,9 +13,9 @@ from typing import Self
 
 from rcdbg.errors import MachineError, MemoryReadError
 from rcdbg.guest.protocol import Registers, Target
-from rcdbg.machine.control import PRIVILEGE_REGISTER
 from rcdbg.machine.host.deadline import Deadline, DeadlineError
 from rcdbg.machine.stub.client import StubClient
+from rcdbg.machine.stub.dialect import PRIVILEGE_REGISTER
 from rcdbg.riscv import sv39
 from rcdbg.riscv.code import size_of
 from rcdbg.riscv.compute import Computed, computed
@@ -52,7 +52,7 @@ class _StopCsrs(Mapping[str, int]):
             return
         if self._stub is None:
             raise MachineError("the guest has gone on: the CSRs of that moment are not known")
-        self._known.update(self._stub.csrs(_CSRS))
+        self._known.update(self._stub.regs.csrs(_CSRS))
         self._complete = True
 
     def expire(self) -> None:
@@ -112,6 +112,7 @@ class StubRecorder:
         self._breakpoints: list[int] = []
         self._csrs_wanted = 0.0
         self._counts = self._clock_is_counter()
+        self._clock = None if self._counts else self.run.stub.clock.place
 
     @property
     def target(self) -> Target:
@@ -142,20 +143,20 @@ class StubRecorder:
             csrs = _StopCsrs(stub, registers.csrs)
             seen = Registers(registers.pc, registers.x, csrs, registers.privilege)
             instructions = cycles // NANOSECONDS_PER_INSTRUCTION if self._counts else None
-            changes = stub.changes
+            changes = stub.link.changes
             try:
                 yield Moment(seen, ticks, instructions)
             finally:
                 csrs.expire()
                 self._csrs_wanted = _MEMORY * self._csrs_wanted + (1 - _MEMORY) * csrs.wanted
             done = None
-            if stub.changes == changes:
+            if stub.link.changes == changes:
                 with contextlib.suppress(MemoryReadError):
                     done = self._done(registers)
             if done is None:
                 stub.resume()
             else:
-                stub.resume_after(done)
+                stub.run.resume_after(done)
 
     def _done(self, registers: Registers) -> Computed | None:
         """What the next instruction will have done, if it can surely be said without executing it.
@@ -185,7 +186,7 @@ class StubRecorder:
         """Registers, cycle counter and clock at the next place; None at the end, or at a limit."""
         stub = self.run.stub
         deadline = Deadline(self.timeout) if self.timeout is not None else None
-        clock = None if self._counts else stub.clock
+        clock = self._clock
         names = (_CYCLES,) if self.run.deterministic else (PRIVILEGE_REGISTER, "satp")
         if self._csrs_wanted > _OFTEN:
             # Else they cost more in all other moments than the round trip at this one.
@@ -193,14 +194,14 @@ class StubRecorder:
         while True:
             remaining = _SLICE_SECONDS if deadline is None else deadline.remaining
             try:
-                stop, registers, data = stub.wait_stop_reading(
+                stop, registers, data = stub.run.wait_stop_reading(
                     min(remaining, _SLICE_SECONDS), names, clock
                 )
             except DeadlineError:
                 if deadline is None and self.limit_ticks is None:
                     continue
                 stub.interrupt()
-                stop, registers, data = stub.wait_stop_reading(_STOP_SECONDS, names, clock)
+                stop, registers, data = stub.run.wait_stop_reading(_STOP_SECONDS, names, clock)
             if registers is None:
                 self.ended = SHUT_DOWN
                 self.exit_status = self.run.qemu.wait(_STOP_SECONDS)
@@ -225,7 +226,7 @@ class StubRecorder:
         """Whether the cycle counter tells the time: then one question answers for both."""
         if not self.run.deterministic:
             return False
-        cycles = self.run.stub.csrs((_CYCLES,)).get(_CYCLES)
+        cycles = self.run.stub.regs.csrs((_CYCLES,)).get(_CYCLES)
         return cycles is not None and cycles // NANOSECONDS_PER_TICK == self.run.stub.ticks()
 
     def _forget(self) -> None:

@@ -38,9 +38,9 @@ class Memory:
             # All of them before the first write: a page that is not mapped changes nothing.
             pieces.append((memory.physical(address), data[:room]))
             address, data = address + room, data[room:]
-        with self._stub.physical():
+        with self._stub.memory.physical():
             for physical, piece in pieces:
-                self._stub.write_memory(physical, piece)
+                self._stub.memory.write(physical, piece)
 
 
 class RegisterFile:
@@ -50,7 +50,7 @@ class RegisterFile:
         self._stub = stub
 
     def __getitem__(self, name: str) -> int:
-        every = self._stub.every_register()
+        every = self._stub.regs.every()
         found = _register(name)
         if found not in every:
             raise UsageError(f"there is no register {name!r}")

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from rcdbg.machine.control import Stop
 from rcdbg.machine.host.deadline import Deadline, DeadlineError
+from rcdbg.machine.stop import Stop
 from rcdbg.machine.stub.client import StubClient
 
 _FIRST_LOOK_SECONDS = 0.1

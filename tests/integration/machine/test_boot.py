@@ -46,7 +46,7 @@ def test_ram_is_live_memory(boot: BootGuest) -> None:
     with StubClient(machine.gdb_socket) as stub:
         ram.memory[offset + 4096 : offset + 4100] = b"here"
         assert stub.read_phys(ENTRY + 4096, 4) == b"here"
-        stub.write_memory(ENTRY + 8192, b"there")
+        stub.memory.write(ENTRY + 8192, b"there")
         assert ram.memory[offset + 8192 : offset + 8197] == b"there"
 
 

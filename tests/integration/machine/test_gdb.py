@@ -13,7 +13,7 @@ from rcdbg.machine.gdb.client import Gdb, find_gdb
 from rcdbg.machine.gdb.mi import GdbError
 from rcdbg.machine.host.deadline import DeadlineError
 from rcdbg.machine.oracles import parse_info_registers
-from rcdbg.machine.stub.client import STEP_ALONE, STEP_WITH_INTERRUPTS
+from rcdbg.machine.stub.dialect import STEP_ALONE, STEP_WITH_INTERRUPTS
 from tests.unit.machine.processes import SECONDS
 
 from .conftest import ENTRY, BootGuest

@@ -10,7 +10,8 @@ from rcdbg.errors import MemoryReadError
 from rcdbg.machine.host.deadline import DeadlineError
 from rcdbg.machine.oracles import parse_info_registers
 from rcdbg.machine.stub import wire
-from rcdbg.machine.stub.client import STEP_ALONE, STEP_WITH_INTERRUPTS, StubClient
+from rcdbg.machine.stub.client import StubClient
+from rcdbg.machine.stub.dialect import STEP_ALONE, STEP_WITH_INTERRUPTS
 from rcdbg.machine.stub.wire import StubError
 from rcdbg.riscv.registers import SUPERVISOR_CSRS
 from tests.unit.machine.processes import SECONDS
@@ -130,10 +131,10 @@ def test_devices_are_read_physically_and_holes_not_virtually(boot: BootGuest) ->
 
 def test_the_step_mode_is_taken(boot: BootGuest) -> None:
     with StubClient(boot(SPIN).gdb_socket) as stub:
-        stub.set_step_mode(STEP_WITH_INTERRUPTS)
-        stub.set_step_mode(STEP_ALONE)
+        stub.run.set_step_mode(STEP_WITH_INTERRUPTS)
+        stub.run.set_step_mode(STEP_ALONE)
         with pytest.raises(StubError, match="refuses"):
-            stub.set_step_mode(0x80)
+            stub.run.set_step_mode(0x80)
 
 
 def test_the_guests_own_end(boot: BootGuest) -> None:

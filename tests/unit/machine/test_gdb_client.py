@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from rcdbg.errors import MachineError, MemoryReadError
-from rcdbg.machine.control import RunControl, Stop
 from rcdbg.machine.gdb.client import Gdb, find_gdb
 from rcdbg.machine.gdb.mi import GdbError, Record, quote
 from rcdbg.machine.host.deadline import DeadlineError
+from rcdbg.machine.stop import Stop
 
 from .conftest import GdbFactory
 
@@ -162,21 +162,20 @@ def test_a_gdb_that_is_killed_fails_a_waiter(fake_gdb: GdbFactory) -> None:
 def test_running_and_stopping(fake_gdb: GdbFactory) -> None:
     pc = 0xFFFFFFFF80200000
     with Gdb(fake_gdb(OBEDIENT)) as gdb:
-        control: RunControl = gdb
         assert gdb.connect(Path("/fake.sock")) == Stop("interrupt", pc)
-        control.resume()
+        gdb.resume()
         assert gdb.running
         with pytest.raises(DeadlineError):
-            control.wait_stop(0.01)
-        control.interrupt()
-        assert control.wait_stop(10) == Stop("interrupt", pc, signal=2)
-        control.step_instruction()
-        assert control.wait_stop(10) == Stop("step", pc, signal=5)
+            gdb.wait_stop(0.01)
+        gdb.interrupt()
+        assert gdb.wait_stop(10) == Stop("interrupt", pc, signal=2)
+        gdb.step_instruction()
+        assert gdb.wait_stop(10) == Stop("step", pc, signal=5)
         with pytest.raises(GdbError, match="outermost frame"):
             gdb.finish()
-        assert control.wait_stop(0).reason == "step"
+        assert gdb.wait_stop(0).reason == "step"
         gdb.next_line()
-        assert control.wait_stop(10) == Stop("exited", exit_status=5)
+        assert gdb.wait_stop(10) == Stop("exited", exit_status=5)
 
 
 def test_registers_are_asked_for_by_number(fake_gdb: GdbFactory) -> None:

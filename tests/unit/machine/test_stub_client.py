@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from rcdbg.errors import MachineError, MemoryReadError
-from rcdbg.machine.control import RunControl, Stop
 from rcdbg.machine.host.deadline import DeadlineError
-from rcdbg.machine.stub import client as stub
-from rcdbg.machine.stub import rsp, wire
+from rcdbg.machine.stop import Stop
+from rcdbg.machine.stub import memory, rsp, wire
 from rcdbg.machine.stub.client import StubClient
 from rcdbg.machine.stub.wire import StubError
 
@@ -53,6 +52,10 @@ class FakeHart:
         if kind == b"p":
             values = {32: self.pc, 450: 8 << 60 | 0x80222, 451: 1 << 63 | 5, 4161: 1}
             return little(values[int(rest, 16)])
+        if kind == b"P":
+            assert rest.startswith(b"20="), "the pc is all that can be set"
+            self.pc = int.from_bytes(bytes.fromhex(rest[3:].decode()), "little")
+            return b"OK"
         if kind == b"s":
             self.pc += 1
             return b"T05thread:01;"
@@ -96,8 +99,8 @@ def test_memory_is_read_and_written_in_pieces(fake_stub: StubFactory) -> None:
         data = client.read_memory(0x1001, 0x4000)
         assert data == bytes(hart.memory[1:0x4001])
         reads = [packet for packet in hart.packets if packet.startswith(b"m")]
-        assert len(reads) == 0x4000 // stub.READ_CHUNK
-        client.write_memory(0x1000, b"$#}*" * 1000)
+        assert len(reads) == 0x4000 // memory.READ_CHUNK
+        client.memory.write(0x1000, b"$#}*" * 1000)
         assert client.read_memory(0x1000, 4000) == b"$#}*" * 1000
 
 
@@ -152,7 +155,7 @@ def test_a_running_guest_answers_nothing_but_an_interrupt(fake_stub: StubFactory
     with StubClient(fake_stub(hart)) as client:
         client.resume()
         asked = len(hart.packets)
-        for question in (client.registers, client.resume, client.step_instruction):
+        for question in (client.registers, client.resume, client.run.step):
             with pytest.raises(StubError, match="running"):
                 question()
         with pytest.raises(DeadlineError):
@@ -164,12 +167,30 @@ def test_a_running_guest_answers_nothing_but_an_interrupt(fake_stub: StubFactory
         assert client.wait_stop(0).reason == "interrupt"
 
 
-def test_it_is_a_run_control(fake_stub: StubFactory) -> None:
-    control: RunControl = StubClient(fake_stub(FakeHart()))
-    control.close()
-    control.close()
+def test_a_closed_client_says_so(fake_stub: StubFactory) -> None:
+    client = StubClient(fake_stub(FakeHart()))
+    client.close()
+    client.close()
     with pytest.raises(MachineError, match="closed"):
-        control.resume()
+        client.resume()
+
+
+def test_a_pc_that_was_set_is_where_the_guest_goes_on(fake_stub: StubFactory) -> None:
+    hart = FakeHart()
+    with StubClient(fake_stub(hart)) as client:
+        client.insert_breakpoint(0x1010)
+        client.resume()
+        assert client.wait_stop(5).pc == 0x1010
+        client.write_register("pc", 0x1008)
+        client.resume()
+        assert client.wait_stop(5).pc == 0x1010
+        assert b"s" not in hart.packets, "no breakpoint was to be stepped over"
+        client.write_register("pc", 0x1000)
+        client.write_register("pc", 0x1010)
+        client.resume()
+        client.interrupt()
+        assert client.wait_stop(5).reason == "interrupt"
+        assert b"s" in hart.packets, "the breakpoint at the new place was to be stepped over"
 
 
 def test_the_stop_caused_by_attaching_is_no_answer(fake_stub: StubFactory) -> None:
@@ -186,7 +207,7 @@ def test_the_stop_caused_by_attaching_is_no_answer(fake_stub: StubFactory) -> No
 
 def test_a_guest_that_ended_before_it_was_resumed_has_exited(fake_stub: StubFactory) -> None:
     with StubClient(fake_stub(FakeHart())) as client:
-        client._wire._socket.shutdown(socket.SHUT_RDWR)
+        client.link.wire._socket.shutdown(socket.SHUT_RDWR)
         client.resume()
         assert client.wait_stop(1).reason == "exited"
         with pytest.raises(MachineError, match="closed"):
@@ -200,8 +221,8 @@ def test_a_guest_that_ends_while_it_is_read_has_exited(fake_stub: StubFactory) -
         return None if payload == b"g" else hart(payload)
 
     with StubClient(fake_stub(answer)) as client:
-        client.step_instruction()
-        stop, registers, held = client.wait_stop_reading(1, ["satp"])
+        client.run.step()
+        stop, registers, held = client.run.wait_stop_reading(1, ["satp"])
     assert (stop.reason, registers, held) == ("exited", None, b"")
 
 

@@ -1,0 +1,23 @@
+"""What QEMU's gdb stub has beside gdb's protocol, by its names: said once, whoever speaks to it.
+
+Source: QEMU manual, "GDB usage"; gdb sends the packets by `maintenance packet`.
+"""
+
+PRIVILEGE_REGISTER = "priv"
+"""The stub's name for the current privilege: not a CSR, but listed with them."""
+
+STEP_ALONE, STEP_WITH_INTERRUPTS = 0x7, 0x1
+"""What a step holds back: ENABLE | NOIRQ | NOTIMER (the default), and ENABLE only."""
+
+ASK_STEP_MODE = "qqemu.sstep"
+"""The packet that asks what a step holds back; the answer is a number in hexadecimal, `0x7`."""
+
+
+def set_step_mode(mode: int) -> str:
+    """The packet after which a step holds back `mode`; the answer is `OK`."""
+    return f"Qqemu.sstep={mode:x}"
+
+
+def set_physical(*, physical: bool) -> str:
+    """The packet after which addresses in reads and writes are physical, or virtual again."""
+    return f"Qqemu.PhyMemMode:{physical:d}"

@@ -1,0 +1,113 @@
+"""The registers of the hart that stopped, by the names in the stub's own description."""
+
+import re
+from collections.abc import Sequence
+from xml.etree import ElementTree
+
+from rcdbg.guest.protocol import Registers
+from rcdbg.machine.qemu import timer
+from rcdbg.machine.stub import packets
+from rcdbg.machine.stub.clock import StubClock
+from rcdbg.machine.stub.dialect import PRIVILEGE_REGISTER
+from rcdbg.machine.stub.link import StubLink
+from rcdbg.machine.stub.wire import StubError
+
+_PC = "pc"
+_DESCRIPTION_CHUNK = 2048
+
+
+class StubRegisters:
+    """Registers over `link`; `csrs` are those that `read` gives.
+
+    Raises StubError if the stub does not describe its registers.
+    """
+
+    def __init__(self, link: StubLink, csrs: Sequence[str]) -> None:
+        self._link = link
+        self._numbers = numbers = _numbers(link)
+        if _PC not in numbers:
+            raise StubError(f"the stub at {link.address} describes no register {_PC!r}")
+        self.pc_number = numbers[_PC]
+        self._read_always = {
+            name: numbers[name] for name in (*csrs, PRIVILEGE_REGISTER) if name in numbers
+        }
+
+    def read(self, clock: StubClock | None = None) -> Registers:
+        """All GPRs, the pc, the CSRs and the privilege of the hart that stopped.
+
+        With `time`, by `clock`, which is no register of the stub's: up to three packets more.
+        """
+        numbers = self._read_always
+        ask_clock, at = clock.questions() if clock is not None else ([], 0)
+        wanted = [packets.GENERAL, *packets.ask_registers(numbers.values()), *ask_clock]
+        general, *answers = self._link.exchange(wanted)
+        values = dict(zip(numbers, map(packets.number, answers), strict=False))
+        if clock is not None and ask_clock:
+            values[timer.NAME] = clock.understood(answers[len(numbers) :], at)
+        return packets.registers(general, values)
+
+    def numbers(self, names: Sequence[str]) -> dict[str, int]:
+        """The stub's numbers of those that it has, by name and in this order."""
+        return {name: self._numbers[name] for name in names if name in self._numbers}
+
+    def csrs(self, names: Sequence[str]) -> dict[str, int]:
+        """Those of the named CSRs that the stub has, of any privilege level."""
+        return self._values(self.numbers(names))
+
+    def every(self) -> dict[str, int]:
+        """All that the stub has, by its own names: GPRs, CSRs of all levels, floating point."""
+        return self._values(self._numbers)
+
+    def _values(self, numbers: dict[str, int]) -> dict[str, int]:
+        answers = self._link.exchange(packets.ask_registers(numbers.values()))
+        values = zip(numbers, map(packets.number, answers), strict=True)
+        return {name: value for name, value in values if value is not None}
+
+    def pc(self) -> int:
+        """The pc alone."""
+        value = packets.number(self._link.exchange(packets.ask_registers([self.pc_number]))[0])
+        if value is None:
+            raise StubError("the stub does not give the pc")
+        return value
+
+    def write(self, name: str, value: int) -> None:
+        """Set a register by the name in the stub's description ("pc", "a0", "satp", ...)."""
+        number = self._numbers.get(name)
+        if number is None:
+            raise StubError(f"the stub knows no register {name!r}")
+        self._link.changes += 1
+        self._link.demand_ok(packets.set_register(number, value))
+
+
+def _numbers(link: StubLink) -> dict[str, int]:
+    """Register numbers by name; until asked for this, QEMU answers no `p` at all.
+
+    Format: gdb manual, appendix "Target Descriptions".
+    """
+    target = _transfer(link, "target.xml")
+    files = re.findall(r'<xi:include href="([^"]+)"', target)
+    numbers: dict[str, int] = {}
+    number = 0
+    for text in [target, *(_transfer(link, file) for file in files)]:
+        plain = re.sub(r"<xi:include[^>]*/>", "", text)
+        try:
+            root = ElementTree.fromstring(plain)
+        except ElementTree.ParseError as error:
+            raise StubError(f"the stub's register description is broken: {error}") from error
+        for register in root.iter("reg"):
+            number = int(register.get("regnum", number))
+            numbers[register.get("name", "")] = number
+            number += 1
+    return numbers
+
+
+def _transfer(link: StubLink, file: str) -> str:
+    text = b""
+    while True:
+        request = b"qXfer:features:read:%b:%x,%x" % (file.encode(), len(text), _DESCRIPTION_CHUNK)
+        answer = link.exchange([request])[0]
+        text += answer[1:]
+        if answer[:1] == b"l":
+            return text.decode("utf-8", "replace")
+        if answer[:1] != b"m" or len(answer) == 1:
+            raise StubError(f"the stub does not describe its registers: {file}: {answer!r}")
