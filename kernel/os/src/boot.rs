@@ -2,7 +2,7 @@
 //!
 //! Everything is copied out at once, because the device tree lies in memory that the frame allocator hands out.
 
-use crate::memory::{PhysicalAddress, VirtualAddress};
+use crate::config::KERNEL_MAP_OFFSET;
 use crate::sbi;
 use fdt::Fdt;
 use spin::Once;
@@ -24,22 +24,26 @@ const KNOWN_KEYS: [&str; 8] = [
 
 /// What the device tree says.
 pub struct BootInformation {
-    /// The end of the memory that the kernel was loaded into.
-    pub memory_end: PhysicalAddress,
+    /// The end of the memory that the kernel was loaded into, a physical address.
+    pub memory_end: usize,
     text: [u8; ARGUMENTS_CAPACITY],
     length: usize,
 }
 
 static BOOT: Once<BootInformation> = Once::new();
 
+extern "C" {
+    fn kernel_end();
+}
+
 /// Reads the device tree at the physical address `device_tree`; to be called first, and once.
 pub fn init(device_tree: usize) {
-    let address = VirtualAddress::from(PhysicalAddress(device_tree));
+    let address = device_tree + KERNEL_MAP_OFFSET;
     // SAFETY: the firmware passes the address of a device tree, and boot_page_table maps the gigabyte it is in.
-    let tree = unsafe { Fdt::from_ptr(address.0 as *const u8) }
+    let tree = unsafe { Fdt::from_ptr(address as *const u8) }
         .unwrap_or_else(|error| panic!("no device tree at {:#x}: {}", device_tree, error));
 
-    let kernel = PhysicalAddress::from(*crate::memory::KERNEL_END_ADDRESS).0;
+    let kernel = kernel_end as *const () as usize - KERNEL_MAP_OFFSET;
     let memory_end = tree
         .memory()
         .regions()
@@ -58,7 +62,7 @@ pub fn init(device_tree: usize) {
     }
     text[..arguments.len()].copy_from_slice(arguments.as_bytes());
     BOOT.call_once(|| BootInformation {
-        memory_end: PhysicalAddress(memory_end),
+        memory_end,
         text,
         length: arguments.len(),
     });

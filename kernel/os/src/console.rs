@@ -1,6 +1,6 @@
 //! Formatted output on the firmware's console.
 
-use crate::interrupt;
+use crate::mask::without_interrupts;
 use crate::sbi::console_putchar;
 use core::fmt::{self, Write};
 
@@ -15,7 +15,7 @@ impl Write for Stdout {
 
 /// Writes `arguments` without being interrupted, so that two threads' lines do not mix.
 pub fn print(arguments: fmt::Arguments) {
-    interrupt::without_interrupts(|| {
+    without_interrupts(|| {
         // An error can only come from a Display implementation, and there is nowhere else to report it.
         let _ = Stdout.write_fmt(arguments);
     });

@@ -12,13 +12,18 @@ extern crate alloc;
 #[macro_use]
 mod console;
 mod boot;
+mod config;
 mod dump;
+mod handler;
 mod interrupt;
+mod lock;
+mod mask;
 mod memory;
 mod panic;
 mod process;
 mod sbi;
 mod scenarios;
+mod syscall;
 
 core::arch::global_asm!(include_str!("entry.asm"));
 

@@ -3,7 +3,7 @@
 //! The console and the timer use the legacy extensions, as the seed does; shutting down prefers the System
 //! Reset extension, which can tell success from failure.
 
-use crate::memory::{VirtualAddress, SIFIVE_TEST_ADDRESS};
+use crate::config::{KERNEL_MAP_OFFSET, SIFIVE_TEST_ADDRESS};
 use core::arch::asm;
 use riscv::register::time;
 
@@ -81,7 +81,7 @@ pub fn shutdown() -> ! {
 /// so the kernel writes to that device itself, and asks the firmware only if this did not help.
 #[inline(never)] // one place to stop at, also in a release build
 pub fn shutdown_failure() -> ! {
-    let device = VirtualAddress::from(SIFIVE_TEST_ADDRESS).0 as *mut u32;
+    let device = (SIFIVE_TEST_ADDRESS + KERNEL_MAP_OFFSET) as *mut u32;
     // SAFETY: the device's page is mapped at KERNEL_MAP_OFFSET from the first instruction after paging on
     // (boot_page_table) and by the kernel's own MemorySet; a write there has no effect but to end QEMU.
     unsafe { device.write_volatile(SIFIVE_TEST_FAIL | 1 << 16) };

@@ -1,17 +1,16 @@
-//! Traps: entry and return in `interrupt.asm`, the decision in [`handler`], the clock in [`timer`],
-//! what U-mode may ask for in [`syscall`].
+//! Traps: entry and return in `interrupt.asm`, what is saved in [`Context`] and where in [`KERNEL_STACK`],
+//! the clock in [`timer`]. What is to be done about a trap needs more than this: see [`crate::handler`].
 
 mod context;
-mod handler;
-pub mod syscall;
+mod kernel_stack;
 pub mod timer;
 
 pub use context::Context;
+pub use kernel_stack::KERNEL_STACK;
 
-use crate::process::KERNEL_STACK;
 use core::arch::global_asm;
 use riscv::register::stvec::{Stvec, TrapMode};
-use riscv::register::{sscratch, sstatus, stvec};
+use riscv::register::{sscratch, stvec};
 
 global_asm!(include_str!("interrupt.asm"));
 
@@ -40,39 +39,4 @@ pub fn init() {
 pub unsafe fn restore(context: *mut Context) -> ! {
     // SAFETY: the caller's promise is just what __restore asks for.
     unsafe { __restore(context as usize) }
-}
-
-/// Turns interrupts off.
-pub fn disable() {
-    // SAFETY: fewer interrupts break nothing.
-    unsafe { sstatus::clear_sie() };
-}
-
-/// Interrupts are off as long as this lives; then they are what they were before.
-pub struct MaskedInterrupts {
-    were_enabled: bool,
-}
-
-impl MaskedInterrupts {
-    /// Turns interrupts off.
-    pub fn new() -> Self {
-        let were_enabled = sstatus::read().sie();
-        disable();
-        Self { were_enabled }
-    }
-}
-
-impl Drop for MaskedInterrupts {
-    fn drop(&mut self) {
-        if self.were_enabled {
-            // SAFETY: they were on when this was made, so whoever is below can bear them.
-            unsafe { sstatus::set_sie() };
-        }
-    }
-}
-
-/// Runs `work` with interrupts off.
-pub fn without_interrupts<T>(work: impl FnOnce() -> T) -> T {
-    let _masked = MaskedInterrupts::new();
-    work()
 }

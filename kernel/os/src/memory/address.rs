@@ -4,7 +4,7 @@
 //! `KERNEL_MAP_OFFSET`. A conversion from an address to its page number needs an aligned address; rounding has
 //! to be asked for by name.
 
-use super::config::{KERNEL_MAP_OFFSET, PAGE_SIZE};
+use crate::config::{KERNEL_MAP_OFFSET, PAGE_SIZE};
 use core::fmt;
 use core::ops::{Add, AddAssign, Sub, SubAssign};
 

@@ -1,7 +1,7 @@
 //! The kernel heap: a buddy system in a static array.
 
-use super::config::KERNEL_HEAP_SIZE;
-use crate::interrupt::without_interrupts;
+use crate::config::KERNEL_HEAP_SIZE;
+use crate::mask::without_interrupts;
 use buddy_system_allocator::LockedHeap;
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::addr_of_mut;

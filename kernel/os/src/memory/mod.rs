@@ -1,17 +1,17 @@
 //! Memory: addresses, the kernel heap, physical frames, Sv39 mappings.
 
 mod address;
-mod config;
 mod heap;
+mod layout;
 mod range;
 
 pub mod frame;
 pub mod mapping;
 
 pub use address::{PhysicalAddress, PhysicalPageNumber, VirtualAddress, VirtualPageNumber};
-pub use config::*;
 pub use frame::FRAME_ALLOCATOR;
 pub use heap::HEAP;
+pub use layout::{KERNEL_END_ADDRESS, MEMORY_END_ADDRESS};
 pub use range::Range;
 
 /// What a memory operation returns; the error is a sentence.

@@ -1,9 +1,9 @@
 //! Waiting for each other.
 
-use super::lock::Lock;
 use super::processor::PROCESSOR;
 use super::sleep::sleep_current_thread;
 use super::thread::Thread;
+use crate::lock::Lock;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 

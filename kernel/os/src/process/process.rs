@@ -1,9 +1,9 @@
 //! A process: an address space that threads share.
 
-use super::config::{STACK_BASE, STACK_SIZE};
-use super::lock::LockGuard;
+use crate::config::{PAGE_SIZE, STACK_BASE, STACK_SIZE};
+use crate::lock::LockGuard;
 use crate::memory::mapping::{Flags, MapType, MemorySet, Segment};
-use crate::memory::{MemoryResult, Range, VirtualAddress, PAGE_SIZE};
+use crate::memory::{MemoryResult, Range, VirtualAddress};
 use alloc::sync::Arc;
 use lazy_static::lazy_static;
 use spin::Mutex;

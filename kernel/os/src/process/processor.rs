@@ -1,11 +1,10 @@
 //! Who runs, who is ready, who sleeps.
 
-use super::lock::Lock;
 use super::process::KERNEL_PROCESS;
 use super::thread::{create_kernel_thread, Thread, ThreadID, IDLE_THREAD_ID};
-use super::DEFAULT_PRIORITY;
+use crate::config::DEFAULT_PRIORITY;
 use crate::interrupt::Context;
-use crate::scenarios;
+use crate::lock::Lock;
 use algorithm::Scheduler;
 use alloc::sync::Arc;
 use core::hash::{BuildHasherDefault, Hasher};
@@ -89,7 +88,7 @@ impl Processor {
     pub fn prepare_next_thread(&mut self) -> *mut Context {
         let next = match self.scheduler.get_next() {
             Some(thread) => thread,
-            None if self.sleeping_threads.is_empty() => scenarios::all_threads_finished(),
+            None if self.sleeping_threads.is_empty() => (super::hooks().all_threads_finished)(),
             None => IDLE_THREAD.clone(),
         };
         let context = next.prepare();

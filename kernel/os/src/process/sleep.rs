@@ -1,9 +1,10 @@
 //! Threads that sleep, until someone or the clock wakes them.
 
-use super::lock::Lock;
 use super::processor::{Processor, PROCESSOR};
 use super::thread::{give_hart_away, Thread};
-use crate::interrupt::{timer, MaskedInterrupts};
+use crate::interrupt::timer;
+use crate::lock::Lock;
+use crate::mask::MaskedInterrupts;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 

@@ -1,10 +1,10 @@
 //! Threads.
 
-use super::lock::LockGuard;
 use super::process::Process;
 use super::processor::PROCESSOR;
-use super::KERNEL_STACK;
-use crate::interrupt::{Context, MaskedInterrupts};
+use crate::interrupt::{Context, KERNEL_STACK};
+use crate::lock::LockGuard;
+use crate::mask::MaskedInterrupts;
 use crate::memory::{MemoryResult, Range, VirtualAddress};
 use alloc::sync::Arc;
 use core::arch::{asm, global_asm};

@@ -3,7 +3,8 @@
 //! After each of them the very next instruction runs, and no register has changed.
 
 use super::{no_tick, Scenario};
-use crate::process::{create_kernel_thread, DEFAULT_PRIORITY, KERNEL_PROCESS, PROCESSOR};
+use crate::config::DEFAULT_PRIORITY;
+use crate::process::{create_kernel_thread, KERNEL_PROCESS, PROCESSOR};
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicUsize, Ordering};
 

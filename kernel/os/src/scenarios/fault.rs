@@ -5,9 +5,8 @@
 
 use super::Scenario;
 use crate::boot;
-use crate::process::{
-    create_kernel_thread, sleep_until, DEFAULT_PRIORITY, KERNEL_PROCESS, PROCESSOR,
-};
+use crate::config::DEFAULT_PRIORITY;
+use crate::process::{create_kernel_thread, sleep_until, KERNEL_PROCESS, PROCESSOR};
 use core::arch::asm;
 use core::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,7 +1,7 @@
 //! `heap`: boxes, vectors and collections, and everything given back.
 
 use super::{no_tick, nothing, Scenario};
-use crate::interrupt::without_interrupts;
+use crate::mask::without_interrupts;
 use crate::memory::HEAP;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

@@ -3,11 +3,12 @@
 //! Prints `VA -> PA rights` for what it maps: a witness for a debugger's page walker.
 
 use super::{no_tick, nothing, Scenario};
+use crate::config::PAGE_SIZE;
 use crate::memory::frame::FrameTracker;
 use crate::memory::mapping::{Flags, MapType, MemorySet, Segment};
 use crate::memory::{
     PhysicalAddress, PhysicalPageNumber, Range, VirtualAddress, VirtualPageNumber, FRAME_ALLOCATOR,
-    KERNEL_END_ADDRESS, PAGE_SIZE,
+    KERNEL_END_ADDRESS,
 };
 use crate::process::KERNEL_PROCESS;
 use alloc::vec::Vec;

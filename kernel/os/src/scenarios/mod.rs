@@ -23,7 +23,7 @@ mod timer;
 
 use crate::boot;
 use crate::memory::FRAME_ALLOCATOR;
-use crate::process::{self, KERNEL_PROCESS, PROCESSOR};
+use crate::process::{self, Hooks, KERNEL_PROCESS, PROCESSOR};
 use crate::sbi;
 use algorithm::Scheduler;
 use spin::Once;
@@ -97,7 +97,10 @@ pub fn run(scenario: &Scenario) -> ! {
     if threads == 0 {
         passed();
     }
-    process::start()
+    process::start(Hooks {
+        on_tick,
+        all_threads_finished,
+    })
 }
 
 /// Tells the scenario that a timer interrupt came.

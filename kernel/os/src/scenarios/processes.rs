@@ -6,12 +6,12 @@
 use super::mapping::show;
 use super::{no_tick, Scenario};
 use crate::boot;
-use crate::interrupt::{syscall, timer};
+use crate::config::{DEFAULT_PRIORITY, PAGE_SIZE};
+use crate::interrupt::timer;
 use crate::memory::mapping::{Flags, MapType, Segment};
-use crate::memory::{PhysicalAddress, Range, VirtualAddress, PAGE_SIZE};
-use crate::process::{
-    create_kernel_thread, Process, Thread, DEFAULT_PRIORITY, KERNEL_PROCESS, PROCESSOR,
-};
+use crate::memory::{PhysicalAddress, Range, VirtualAddress};
+use crate::process::{create_kernel_thread, Process, Thread, KERNEL_PROCESS, PROCESSOR};
+use crate::syscall;
 use alloc::format;
 use alloc::sync::Arc;
 use core::arch::global_asm;

@@ -9,7 +9,8 @@
 
 use super::Scenario;
 use crate::boot;
-use crate::process::{create_kernel_thread, DEFAULT_PRIORITY, KERNEL_PROCESS, PROCESSOR};
+use crate::config::DEFAULT_PRIORITY;
+use crate::process::{create_kernel_thread, KERNEL_PROCESS, PROCESSOR};
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicUsize, Ordering};
 

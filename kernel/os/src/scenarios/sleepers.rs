@@ -2,10 +2,11 @@
 
 use super::{no_tick, Scenario};
 use crate::boot;
+use crate::config::DEFAULT_PRIORITY;
 use crate::interrupt::timer;
+use crate::lock::Lock;
 use crate::process::{
-    create_kernel_thread, sleep_until, Condvar, Lock, ThreadID, DEFAULT_PRIORITY, KERNEL_PROCESS,
-    PROCESSOR,
+    create_kernel_thread, sleep_until, Condvar, ThreadID, KERNEL_PROCESS, PROCESSOR,
 };
 use alloc::vec::Vec;
 

@@ -2,7 +2,8 @@
 
 use super::{no_tick, Scenario};
 use crate::boot;
-use crate::process::{create_kernel_thread, DEFAULT_PRIORITY, KERNEL_PROCESS, PROCESSOR};
+use crate::config::DEFAULT_PRIORITY;
+use crate::process::{create_kernel_thread, KERNEL_PROCESS, PROCESSOR};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 pub const SCENARIO: Scenario = Scenario {

@@ -2,10 +2,9 @@
 
 use super::Scenario;
 use crate::boot;
+use crate::config::DEFAULT_PRIORITY;
 use crate::interrupt::timer;
-use crate::process::{
-    create_kernel_thread, sleep_until, DEFAULT_PRIORITY, KERNEL_PROCESS, PROCESSOR,
-};
+use crate::process::{create_kernel_thread, sleep_until, KERNEL_PROCESS, PROCESSOR};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use riscv::register::time;
 

@@ -1,11 +1,11 @@
 //! The frame allocator: page numbers over one of the index allocators of the `algorithm` crate.
 
 use super::FrameTracker;
+use crate::lock::Lock;
 use crate::memory::{
     MemoryResult, PhysicalAddress, PhysicalPageNumber, Range, KERNEL_END_ADDRESS,
     MEMORY_END_ADDRESS,
 };
-use crate::process::Lock;
 use algorithm::Allocator;
 use lazy_static::lazy_static;
 

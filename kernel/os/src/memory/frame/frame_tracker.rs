@@ -1,7 +1,8 @@
 //! Ownership of one frame.
 
 use super::FRAME_ALLOCATOR;
-use crate::memory::{PhysicalPageNumber, PAGE_SIZE};
+use crate::config::PAGE_SIZE;
+use crate::memory::PhysicalPageNumber;
 use core::fmt;
 
 /// Owns a frame and gives it back when dropped.

@@ -1,10 +1,10 @@
 //! The page tables of one address space, and the frames that are theirs.
 
 use super::{Flags, MapType, PageTable, PageTableEntry, PageTableTracker, Segment};
+use crate::config::PAGE_SIZE;
 use crate::memory::frame::{FrameTracker, FRAME_ALLOCATOR};
 use crate::memory::{
     MemoryResult, PhysicalAddress, PhysicalPageNumber, Range, VirtualAddress, VirtualPageNumber,
-    PAGE_SIZE,
 };
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;

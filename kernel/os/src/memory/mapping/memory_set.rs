@@ -1,9 +1,9 @@
 //! An address space: its segments and the mapping that carries them out.
 
 use super::{Flags, MapType, Mapping, Segment};
+use crate::config::{PAGE_SIZE, SIFIVE_TEST_ADDRESS};
 use crate::memory::{
     MemoryResult, PhysicalAddress, Range, VirtualAddress, KERNEL_END_ADDRESS, MEMORY_END_ADDRESS,
-    PAGE_SIZE, SIFIVE_TEST_ADDRESS,
 };
 use alloc::vec;
 use alloc::vec::Vec;
@@ -34,7 +34,7 @@ impl MemorySet {
         let [text, rodata, data, bss] = [text_start, rodata_start, data_start, bss_start]
             .map(|symbol| symbol as *const () as usize);
         let read_write = Flags::READABLE | Flags::WRITABLE;
-        let test_device = VirtualAddress::from(SIFIVE_TEST_ADDRESS).0;
+        let test_device = VirtualAddress::from(PhysicalAddress(SIFIVE_TEST_ADDRESS)).0;
         let kernel_end = KERNEL_END_ADDRESS.0;
         let memory_end = VirtualAddress::from(PhysicalAddress(MEMORY_END_ADDRESS.0)).0;
 

@@ -1,8 +1,9 @@
 //! A page table and the frame it is in.
 
 use super::PageTableEntry;
+use crate::config::PAGE_SIZE;
 use crate::memory::frame::{FrameTracker, FRAME_ALLOCATOR};
-use crate::memory::{MemoryResult, PhysicalPageNumber, PAGE_SIZE};
+use crate::memory::{MemoryResult, PhysicalPageNumber};
 
 /// 512 entries: exactly a page.
 #[repr(C)]

@@ -3,7 +3,7 @@
 //! The timer's handler takes the same locks as the threads do. If a thread were interrupted while it holds one,
 //! the handler would spin for ever.
 
-use crate::interrupt::MaskedInterrupts;
+use crate::mask::MaskedInterrupts;
 use core::ops::{Deref, DerefMut};
 use spin::{Mutex, MutexGuard};
 

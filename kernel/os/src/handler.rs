@@ -3,9 +3,9 @@
 //! The handler runs on the kernel stack with interrupts off, and returns the Context to resume: the one it
 //! was given, or that of another thread, which then lies at the same place.
 
-use super::{syscall, timer, Context};
-use crate::process::{self, KERNEL_STACK, PROCESSOR};
-use crate::{dump, sbi, scenarios};
+use crate::interrupt::{timer, Context, KERNEL_STACK};
+use crate::process::{self, PROCESSOR};
+use crate::{dump, sbi, syscall};
 use core::mem::size_of;
 use riscv::interrupt::{Exception, Interrupt, Trap};
 use riscv::register::scause::Scause;
@@ -67,7 +67,7 @@ fn supervisor_timer(context: *mut Context) -> *mut Context {
         dump::print(tick, &interrupted);
     }
     timer::set_next_timeout();
-    scenarios::on_tick(tick);
+    (process::hooks().on_tick)(tick);
     let mut processor = PROCESSOR.lock();
     process::wake_due(&mut processor, tick);
     processor.park_current_thread(&interrupted);

@@ -1,7 +1,7 @@
 //! The stack on which traps are handled.
 
-use super::config::KERNEL_STACK_SIZE;
-use crate::interrupt::Context;
+use super::Context;
+use crate::config::KERNEL_STACK_SIZE;
 use core::cell::UnsafeCell;
 use core::mem::size_of;
 

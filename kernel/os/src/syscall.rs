@@ -1,9 +1,9 @@
 //! What a thread in U-mode may ask for, by `ecall`: the number in a7, arguments in a0 to a2, the result in a0.
 
-use super::timer;
-use super::Context;
+use crate::config::PAGE_SIZE;
+use crate::interrupt::{timer, Context};
 use crate::memory::mapping::Flags;
-use crate::memory::{Range, VirtualAddress, VirtualPageNumber, PAGE_SIZE};
+use crate::memory::{Range, VirtualAddress, VirtualPageNumber};
 use crate::process::{Process, PROCESSOR};
 use crate::sbi::console_putchar;
 use core::sync::atomic::{AtomicUsize, Ordering};
