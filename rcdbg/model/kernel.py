@@ -10,7 +10,10 @@ from rcdbg.guest.protocol import Registers, Target
 from rcdbg.guest.virtual import VirtualMemory
 from rcdbg.image.elf import Image
 from rcdbg.image.types import Static, StructType, TypeId, UnionType
-from rcdbg.model.profile import Profile
+from rcdbg.kernels.description import Description
+from rcdbg.kernels.reading import NOTHING, Overlay
+from rcdbg.kernels.recognise import describe
+from rcdbg.model.profile import Profile, flat_names
 from rcdbg.model.remember import Remembered
 from rcdbg.model.state import Place
 from rcdbg.model.values.containers import base_name
@@ -18,6 +21,7 @@ from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Space, Value
 from rcdbg.riscv.registers import unsigned
 
 DEFAULT_PROFILE = Profile()
+_flat_names = lru_cache(maxsize=16)(flat_names)
 
 
 def types_inside(image: Image, root: TypeId) -> list[TypeId]:
@@ -65,17 +69,33 @@ class Kernel:
     target: Target
     registers: Registers
     memory: VirtualMemory
-    profile: Profile = DEFAULT_PROFILE
+    overlay: Overlay = NOTHING
+    """What the user says of its names."""
     remembered: Remembered = field(
         default_factory=Remembered, init=False, compare=False, repr=False
     )
 
     @classmethod
-    def now(cls, image: Image, target: Target, profile: Profile = DEFAULT_PROFILE) -> "Kernel":
-        """The kernel as the target has it at this moment; raises TargetError if it is gone."""
+    def now(cls, image: Image, target: Target, overlay: Overlay | Profile = NOTHING) -> "Kernel":
+        """The kernel as the target has it at this moment; raises TargetError if it is gone.
+
+        Its family is recognised; `overlay` is what the user says of its names.
+        """
         registers = target.registers()
         satp = unsigned(registers.csrs.get("satp", 0))
-        return cls(image, target, registers, VirtualMemory(target, satp, image.physical), profile)
+        memory = VirtualMemory(target, satp, image.physical)
+        overlay = overlay.overlay if isinstance(overlay, Profile) else overlay
+        return cls(image, target, registers, memory, overlay)
+
+    @property
+    def description(self) -> Description:
+        """What its things are called; raises ImageError if its debug info is damaged."""
+        return describe(self.image, self.overlay)
+
+    @property
+    def profile(self) -> Profile:
+        """The flat names, for callers that do not ask the description yet."""
+        return _flat_names(self.description)
 
     @property
     def space(self) -> Space:

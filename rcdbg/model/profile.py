@@ -1,18 +1,12 @@
-"""Where a kernel of this kind keeps things: names only, never crate paths or offsets.
+"""The flat names of a description, for callers that do not ask `rcdbg.kernels` yet."""
 
-The defaults are the names of rCore; types are looked up by their last path segment, so that a
-renamed crate or a moved module changes nothing. A kernel that calls things otherwise gets a TOML
-file with the names that differ: `processor = "Cpu"`.
-"""
-
-import difflib
-import tomllib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from rcdbg.errors import UsageError
-
-_MAX_SIZE = 1 << 16
+from rcdbg.kernels import flat
+from rcdbg.kernels.description import Description
+from rcdbg.kernels.reading import NOTHING, Overlay, load_overlay
+from rcdbg.kernels.recognise import family
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,31 +62,27 @@ class Profile:
     map_page: str = "Mapping::map_one"
     unmap_pages: str = "Mapping::unmap_pages Mapping::unmap_one Mapping::unmap"
 
+    overlay: Overlay = NOTHING
+
+
+def flat_names(description: Description, overlay: Overlay = NOTHING) -> Profile:
+    """The description's first names under the old keys."""
+    names = dict(flat.KEYS)
+    for (concept, key), flat_key in _SIMPLE.items():
+        entry = getattr(getattr(description, concept), key)
+        words = " ".join(str(alternative) for alternative in entry)
+        names[flat_key] = (words if concept == "calls" else str(entry.first)) or names[flat_key]
+    return Profile(**names, overlay=overlay)
+
+
+_SIMPLE = {
+    where: templates[0].strip("{}.")
+    for where, templates in flat.ENTRIES.items()
+    if templates[0].count("{") == 1 and not templates[0].endswith((".start", ".end"))
+}
+
 
 def load_profile(path: Path) -> Profile:
-    """The default profile with the names that a TOML file overrides.
-
-    Raises UsageError, in one line, for a file that cannot be read, is no TOML, or has a key that
-    is not a field of `Profile` or a value that is no name.
-    """
-    try:
-        with path.open("rb") as file:
-            text = file.read(_MAX_SIZE + 1)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"cannot read the profile {path}: {why}") from error
-    if len(text) > _MAX_SIZE:
-        raise UsageError(f"{path} is no profile: it is larger than {_MAX_SIZE} bytes")
-    try:
-        names = tomllib.loads(text.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{path} is no TOML file: {error}") from error
-    known = [f.name for f in fields(Profile)]
-    for key, value in names.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-            raise UsageError(f"{path}: no key {key!r} in a profile; {hint}")
-        if not isinstance(value, str) or not value.strip():
-            raise UsageError(f'{path}: {key} has to be a name, such as {key} = "NAME"')
-    return replace(Profile(), **names)
+    """The names of the labs' kernel, with those that a TOML file overrides; raises UsageError."""
+    overlay = load_overlay(path)
+    return flat_names(overlay.over(family(flat.FAMILY)), overlay)

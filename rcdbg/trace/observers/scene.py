@@ -173,7 +173,7 @@ class Scene:
         """The kernel at that moment, for decoders."""
         registers = moment.registers
         memory = VirtualMemory(self.target, self.satp, self.image.physical)
-        return Kernel(self.image, self.target, registers, memory, self.profile)
+        return Kernel(self.image, self.target, registers, memory, self.profile.overlay)
 
     def _virtual(self, pc: int) -> int:
         probes = self.probes.get(pc)

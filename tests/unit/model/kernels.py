@@ -8,9 +8,12 @@ from rcdbg.guest.protocol import Registers
 from rcdbg.guest.virtual import VirtualMemory
 from rcdbg.image.elf import Image
 from rcdbg.image.types import ArrayType, Static, TypeId
+from rcdbg.kernels.reading import Overlay
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.values.value import Value
 from tests.unit.model.world import BASE, World
+
+LAB = Overlay(family="lab")
 
 
 class WorldOfStatics(World):
@@ -63,11 +66,14 @@ class FakeImage:
         return va
 
 
-def kernel_of(world: World, root_ppn: int | None = None) -> Kernel:
-    """The kernel; with a root table it pages, and the statics are read where they were loaded."""
+def kernel_of(world: World, root_ppn: int | None = None, overlay: Overlay = LAB) -> Kernel:
+    """The kernel; with a root table it pages, and the statics are read where they were loaded.
+
+    Unless `overlay` says more, it is a kernel of the labs.
+    """
     satp = 0 if root_ppn is None else 8 << 60 | root_ppn
     registers = Registers(0, (0,) * 32, {"satp": satp}, 1)
     target = RamTarget(world.memory, BASE, lambda: registers)
     image = cast(Image, FakeImage(world))
     memory = VirtualMemory(target, satp, image.physical)
-    return Kernel(image, target, registers, memory)
+    return Kernel(image, target, registers, memory, overlay)

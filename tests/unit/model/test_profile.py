@@ -28,7 +28,7 @@ def test_only_what_differs(tmp_path: Path) -> None:
         ('zzzzzz = "Cpu"', "known are context, thread"),
         ("processor = 3", "has to be a name"),
         ('processor = " "', "has to be a name"),
-        ("[processor]\nname = 'x'", "has to be a name"),
+        ("[processor]\ncurent = 'x'", "did you mean current?"),
         ("processor", "is no TOML file"),
         ("x = 1 # " + "a" * 70_000, "larger than"),
     ],

@@ -1,0 +1,356 @@
+"""What a description of a kernel may say: for each concept, what a kernel calls it and where.
+
+All of it is names and paths; nothing is read here. Whatever a description leaves empty, its kernel
+does not have, or nobody has said yet: decoders say so in words. Each entry may have alternatives,
+and the first that the kernel has counts.
+"""
+
+from dataclasses import dataclass
+
+from rcdbg.kernels.paths import Path
+
+
+class Names(tuple[str, ...]):
+    """Names of a type (its path's last segment), a symbol, a variant or a function."""
+
+    __slots__ = ()
+
+    @property
+    def first(self) -> str:
+        """What it is mostly called, for messages; "" without a name."""
+        return self[0] if self else ""
+
+
+class Paths(tuple[Path, ...]):
+    """Ways from the value of a concept to one of its parts."""
+
+    __slots__ = ()
+
+    @property
+    def first(self) -> str:
+        """The first as text, for messages; "" without one."""
+        return str(self[0]) if self else ""
+
+
+class Keys(tuple[Path, ...]):
+    """Paths that count together, one after the other: those that the kernel has."""
+
+    __slots__ = ()
+
+
+class Roots(tuple[Path, ...]):
+    """Ways from a static, by its name, to one value or to many."""
+
+    __slots__ = ()
+
+
+_NO_NAMES, _NO_PATHS, _NO_KEYS, _NO_ROOTS = Names(), Paths(), Keys(), Roots()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What shows that a kernel belongs to a family."""
+
+    keys: Names = _NO_NAMES
+    """Entries of the description, as `concept.key`, that few other kernels have."""
+    enough: int = 1
+    """How many of them have to be found."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextConcept:
+    """Registers of interrupted code, saved by a trap's entry: a trap frame."""
+
+    type: Names = _NO_NAMES
+    registers: Paths = _NO_PATHS
+    """The general registers as an array: 32 words from x0 on, or 31 from x1 on."""
+    sstatus: Paths = _NO_PATHS
+    sepc: Paths = _NO_PATHS
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchConcept:
+    """Registers of kernel code that gave the hart away in a function call."""
+
+    type: Names = _NO_NAMES
+    ra: Paths = _NO_PATHS
+    sp: Paths = _NO_PATHS
+    saved: Paths = _NO_PATHS
+    """s0 and those after it, as an array."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrapConcept:
+    """The way into a trap and out of it, as symbols."""
+
+    entry: Names = _NO_NAMES
+    """The first instruction: what stvec names."""
+    handler: Names = _NO_NAMES
+    """The function that the entry calls once the registers are saved."""
+    exit: Names = _NO_NAMES
+    """Where the registers are restored, up to sret."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelStackConcept:
+    """The stack on which traps are handled, where there is one for all."""
+
+    type: Names = _NO_NAMES
+    """A static holds it."""
+    at: Roots = _NO_ROOTS
+    """Where it is, if its type does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorConcept:
+    """Who runs, who is ready, who sleeps."""
+
+    type: Names = _NO_NAMES
+    """A static holds one."""
+    at: Roots = _NO_ROOTS
+    """Where it is, if its type does not tell."""
+    current: Paths = _NO_PATHS
+    """The running thread, or none."""
+    ready: Paths = _NO_PATHS
+    """What holds the ready threads: a collection, or a scheduler with collections inside."""
+    sleeping: Paths = _NO_PATHS
+    """The collection of the sleeping threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueConcept:
+    """An entry among the ready threads; without any of this it is a thread, the next one first."""
+
+    thread: Paths = _NO_PATHS
+    """The thread, if it is not the entry or one of its fields."""
+    is_ready: Paths = _NO_PATHS
+    """Whether the thread is really ready: some schedulers keep the others too."""
+    order: Keys = _NO_KEYS
+    """What the threads are taken in the order of, the lowest first; else they are in order."""
+    priority: Paths = _NO_PATHS
+
+
+@dataclass(frozen=True, slots=True)
+class IdleConcept:
+    """The thread that runs when no other can."""
+
+    at: Roots = _NO_ROOTS
+    """The static that holds it."""
+    is_lone: bool = False
+    """Whether it is what a static holds that has just one Arc of a thread in it."""
+    word: Names = _NO_NAMES
+    """Of several such statics the one with this in its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatesConcept:
+    """Variants of a thread's state, by what they mean."""
+
+    running: Names = _NO_NAMES
+    ready: Names = _NO_NAMES
+    sleeping: Names = _NO_NAMES
+    dead: Names = _NO_NAMES
+    unused: Names = _NO_NAMES
+    """No thread at all: an empty place in a table."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadConcept:
+    """A thread (a task)."""
+
+    type: Names = _NO_NAMES
+    list: Roots = _NO_ROOTS
+    """All threads, or places for them; else they are found through the processor."""
+    id: Paths = _NO_PATHS
+    name: Paths = _NO_PATHS
+    state: Paths = _NO_PATHS
+    """An enum; see `states`."""
+    sleeping: Paths = _NO_PATHS
+    """A bool, where there is no such enum; so is the next one."""
+    dead: Paths = _NO_PATHS
+    guarded: Paths = _NO_PATHS
+    """What has the lock around that of a thread which changes."""
+    stack_start: Paths = _NO_PATHS
+    """Its lowest address."""
+    stack_end: Paths = _NO_PATHS
+    """The address behind its highest one."""
+    process: Paths = _NO_PATHS
+    """A pointer to it."""
+    context: Paths = _NO_PATHS
+    """The saved Context while it waits, or none, or a pointer to one."""
+    context_ppn: Paths = _NO_PATHS
+    """The frame that starts with its Context, in kernels where that is mapped for the user."""
+    switch: Paths = _NO_PATHS
+    """The registers at its last switch, in kernels where the kernel's code switches."""
+    kernel_stack: Paths = _NO_PATHS
+    """The lowest address of the stack that it handles traps on, or an array that is this stack."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessConcept:
+    """A process: an address space that threads share."""
+
+    type: Names = _NO_NAMES
+    list: Roots = _NO_ROOTS
+    """All processes; else they are found through statics of this type, and through threads."""
+    id: Paths = _NO_PATHS
+    name: Paths = _NO_PATHS
+    is_user: Paths = _NO_PATHS
+    """Whether its threads run in U-mode."""
+    space: Paths = _NO_PATHS
+    """Its address space; else the struct of that type in it."""
+    threads: Paths = _NO_PATHS
+    """Its threads, as `inner.tasks[*]`."""
+    children: Paths = _NO_PATHS
+
+
+@dataclass(frozen=True, slots=True)
+class AddressSpaceConcept:
+    """An address space as the kernel's books have it."""
+
+    type: Names = _NO_NAMES
+    list: Roots = _NO_ROOTS
+    """Address spaces that belong to no process, such as the kernel's own."""
+    root_ppn: Paths = _NO_PATHS
+    """The root table's frame number; one of this and the next two."""
+    root_address: Paths = _NO_PATHS
+    """A pointer to the root table, or its physical address."""
+    root_satp: Paths = _NO_PATHS
+    """A value for satp."""
+    areas: Paths = _NO_PATHS
+    """The collection of its areas."""
+    owned: Paths = _NO_PATHS
+    """The collection of (page, frame) that it owns."""
+    tables: Paths = _NO_PATHS
+    """The collection of the frames of its page tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class AreaConcept:
+    """A stretch of an address space with one set of rights."""
+
+    start: Paths = _NO_PATHS
+    """The first address or page number, by its type; see `Units`."""
+    end: Paths = _NO_PATHS
+    """The first one behind."""
+    rights: Paths = _NO_PATHS
+    """The bits that its PTEs have."""
+    kind: Paths = _NO_PATHS
+    """How it is mapped: an enum."""
+    owned: Paths = _NO_PATHS
+    """Its own (page, frame), where the address space has none."""
+    linear: Names = _NO_NAMES
+    """Variants of `kind`: the kernel's offset between virtual and physical addresses."""
+    identical: Names = _NO_NAMES
+    """Variants of `kind`: physical addresses are the virtual ones."""
+    framed: Names = _NO_NAMES
+    """Variants of `kind`: each page has a frame of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitsConcept:
+    """Types of numbers that count something else than bytes from 0."""
+
+    addresses: Names = _NO_NAMES
+    """Addresses, virtual or physical."""
+    pages: Names = _NO_NAMES
+    """Page numbers or frame numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class FramesConcept:
+    """The allocator of frames, and its books in one of several shapes."""
+
+    type: Names = _NO_NAMES
+    """A static holds one."""
+    at: Roots = _NO_ROOTS
+    """Where it is, if its type does not tell."""
+    start: Paths = _NO_PATHS
+    """The first frame that it manages; what the books say is counted from there."""
+    total: Paths = _NO_PATHS
+    """How many frames it manages."""
+    books: Paths = _NO_PATHS
+    """A struct with a list of free intervals (start, end), or with a set of bits, 1 is taken."""
+    first_bit: Paths = _NO_PATHS
+    """The bit of the first frame, if that is not 0."""
+    next: Paths = _NO_PATHS
+    """The first frame that was never handed out, in a stack; so are the next two."""
+    end: Paths = _NO_PATHS
+    recycled: Paths = _NO_PATHS
+    """The collection of those that came back."""
+    chain: Paths = _NO_PATHS
+    """The first free frame in a chain through the free frames themselves."""
+    link: Paths = _NO_PATHS
+    """From a free frame to the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTrackerConcept:
+    """What owns a frame: dropped, it gives the frame back."""
+
+    type: Names = _NO_NAMES
+
+
+@dataclass(frozen=True, slots=True)
+class HeapConcept:
+    """The kernel's heap."""
+
+    type: Names = _NO_NAMES
+    """A static holds one."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallsConcept:
+    """Functions at whose entry something happens, as `Type::function` or `Trait::function`."""
+
+    thread_ready: Names = _NO_NAMES
+    thread_wake: Names = _NO_NAMES
+    thread_sleep: Names = _NO_NAMES
+    thread_kill: Names = _NO_NAMES
+    thread_exit: Names = _NO_NAMES
+    """A symbol: where a thread's own function returns to."""
+    frame_alloc: Names = _NO_NAMES
+    """The first whose result comes back in registers. A function of another type than that of
+    `frames` deals in indices, counted from `frames.start`."""
+    frame_dealloc: Names = _NO_NAMES
+    map_page: Names = _NO_NAMES
+    unmap_pages: Names = _NO_NAMES
+
+
+@dataclass(frozen=True, slots=True)
+class ClockConcept:
+    """The kernel's own idea of time."""
+
+    ticks: Roots = _NO_ROOTS
+    """How many timer interrupts there were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """All that is known about the names of one family of kernels."""
+
+    family: str = "unknown"
+    title: str = "no family that rcdbg knows"
+    evidence: Evidence = Evidence()
+    context: ContextConcept = ContextConcept()
+    switch: SwitchConcept = SwitchConcept()
+    trap: TrapConcept = TrapConcept()
+    kernel_stack: KernelStackConcept = KernelStackConcept()
+    processor: ProcessorConcept = ProcessorConcept()
+    queue: QueueConcept = QueueConcept()
+    idle: IdleConcept = IdleConcept()
+    thread: ThreadConcept = ThreadConcept()
+    states: StatesConcept = StatesConcept()
+    process: ProcessConcept = ProcessConcept()
+    address_space: AddressSpaceConcept = AddressSpaceConcept()
+    area: AreaConcept = AreaConcept()
+    units: UnitsConcept = UnitsConcept()
+    frames: FramesConcept = FramesConcept()
+    frame_tracker: FrameTrackerConcept = FrameTrackerConcept()
+    heap: HeapConcept = HeapConcept()
+    calls: CallsConcept = CallsConcept()
+    clock: ClockConcept = ClockConcept()
+
+
+UNKNOWN = Description()
+"""Of a kernel about which nothing is known: registers, CSRs, page tables and symbols still work."""
