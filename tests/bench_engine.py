@@ -34,8 +34,8 @@ from rcdbg.model.memory.page_table import merge, read_page_table
 from rcdbg.model.values.containers import find_struct, lazy, mutex, option, pointer_in, pools
 from rcdbg.model.values.value import Value
 from rcdbg.riscv import sv39
+from rcdbg.trace.conditions import trap
 from rcdbg.trace.run import Boot, Run
-from rcdbg.trace.story.conditions import trap
 from tests.support.frozen import Frozen
 
 REPEATS = 15

@@ -21,8 +21,8 @@ from rich.table import Table
 from rcdbg.image.locate import default_kernel
 from rcdbg.image.resolve import load_with_types
 from rcdbg.model.kernel import Kernel
+from rcdbg.trace.conditions import trap
 from rcdbg.trace.run import Boot, Run
-from rcdbg.trace.story.conditions import trap
 from rcdbg.trace.story.live import STOP_GOAL_SECONDS, Guest, running_guest, sample
 from rcdbg.views.subjects import subject
 

@@ -31,8 +31,8 @@ from rcdbg.image.locate import default_kernel
 from rcdbg.image.resolve import load_with_types
 from rcdbg.model.kernel import Kernel
 from rcdbg.riscv import sv39
+from rcdbg.trace.conditions import Condition, reached, trap
 from rcdbg.trace.run import Boot, Run
-from rcdbg.trace.story.conditions import Condition, reached, trap
 from rcdbg.views.render import render_text
 from rcdbg.views.subjects import (
     SUBJECTS,

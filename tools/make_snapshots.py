@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rcdbg.guest.snapshot import write_snapshot
 from rcdbg.image.locate import default_kernel
+from rcdbg.trace.conditions import Condition, trap
 from rcdbg.trace.run import Boot, Run, machine_of
-from rcdbg.trace.story.conditions import Condition, trap
 
 FOLDER = Path(__file__).resolve().parents[1] / "tests" / "snapshots"
 

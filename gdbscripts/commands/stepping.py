@@ -103,8 +103,8 @@ class _NextTrap(_Running):
 
     def run(self, words: list[str], as_json: bool) -> dict[str, object]:
         from rcdbg.model.threads.trap import read_trap
+        from rcdbg.trace.conditions import trap
         from rcdbg.trace.run import describe
-        from rcdbg.trace.story.conditions import trap
 
         condition = trap(" ".join(words) or None)
         kernel = fresh_kernel()
@@ -218,7 +218,7 @@ class _NextSwitch(_Running):
 
     def run(self, words: list[str], as_json: bool) -> dict[str, object]:
         from rcdbg.model.threads.processor import read_processor
-        from rcdbg.trace.story.conditions import switch
+        from rcdbg.trace.conditions import switch
 
         condition = switch(_thread_id(words))
         kernel = fresh_kernel()

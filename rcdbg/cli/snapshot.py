@@ -44,8 +44,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _booted(arguments: argparse.Namespace) -> Iterator[tuple[Machine, ReadPhys]]:
+    from rcdbg.trace.conditions import place
     from rcdbg.trace.run import Run, machine_of
-    from rcdbg.trace.story.conditions import place
 
     options = common(arguments)
     image = load_image(options.kernel)

@@ -57,8 +57,8 @@ def _checked(image: Image, needs_types: bool) -> Image:
 def _booted(
     arguments: argparse.Namespace, ask: "Callable[[Kernel], T]", needs_types: bool, *, live: bool
 ) -> "tuple[T, Sample | None]":
+    from rcdbg.trace.conditions import place
     from rcdbg.trace.run import Run
-    from rcdbg.trace.story.conditions import place
 
     options = common(arguments)
     image = _checked(load_image(options.kernel), needs_types)

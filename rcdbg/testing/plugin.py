@@ -103,7 +103,7 @@ def rcdbg_boot(
     """Boots the kernel under test, as often as the test likes; all of it ends with the test."""
     from rcdbg.trace.kinds import parse_kinds
     from rcdbg.trace.run import Boot
-    from rcdbg.trace.story.story import DEFAULT_KINDS, Story
+    from rcdbg.trace.story.story import DEFAULT_KINDS, Story, begin
 
     runs: list[Story] = []
     request.node.stash[_RUNS] = runs
@@ -120,13 +120,13 @@ def rcdbg_boot(
         qemu = request.config.getoption("--rcdbg-qemu")
         machine = Boot(rcdbg_kernel, " ".join(words), memory, qemu, deterministic)
         kinds = DEFAULT_KINDS if events is None else parse_kinds(events)
-        run = Story(machine, rcdbg_image, kinds=kinds, invariants=rules)
+        run = begin(machine, rcdbg_image, kinds=kinds, rules=rules)
         runs.append(run)
         return run
 
     yield _Named(start, f"boots {rcdbg_kernel.name}")
     for run in runs:
-        run.close()
+        run.machine.close()
 
 
 class _Named:

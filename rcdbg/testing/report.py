@@ -9,6 +9,7 @@ from rcdbg.errors import RcdbgError
 from rcdbg.image.lines import source_path
 from rcdbg.model.state import Place, StackFrame
 from rcdbg.trace.run import describe
+from rcdbg.trace.story.keeping import header_of, save_snapshot, save_trace
 from rcdbg.trace.story.story import Story
 
 WIDTH = 100
@@ -61,10 +62,10 @@ def save(story: Story, folder: Path, name: str) -> list[Saved]:
         folder.mkdir(parents=True, exist_ok=True)
         if story.exit_status is None:
             path = folder / f"{stem}.snap"
-            story.save_snapshot(path)
+            save_snapshot(story, path)
             found.append(Saved("snapshot", path, f"rcdbg show --snapshot {path}"))
         path = folder / f"{stem}.jsonl"
-        story.save_trace(path)
+        save_trace(story, path)
         found.append(Saved("trace", path, f"rcdbg trace show {path}"))
     except (RcdbgError, OSError):
         # The disk may be full: the report says what it can, and the test fails for its own reason.
@@ -82,7 +83,7 @@ def _events(story: Story) -> Iterator[str]:
     from rcdbg.views.trace.listing import event_line
 
     for event in list(story.history)[-_EVENTS:]:
-        line = event_line(replace(event, marks=()), story.header)
+        line = event_line(replace(event, marks=()), header_of(story))
         yield render_text(line, _EVENT_WIDTH).splitlines()[0].removeprefix("  ")
     if not story.history:
         yield "none of those that were watched"

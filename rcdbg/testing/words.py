@@ -1,6 +1,7 @@
 """What `rcdbg.testing` offers, with all that it needs; `__all__` is the list."""
 
 from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.conditions import exited, reached
 from rcdbg.trace.patterns import (
     console,
     event,
@@ -22,7 +23,6 @@ from rcdbg.trace.patterns import (
     wake,
 )
 from rcdbg.trace.record import TraceEvent
-from rcdbg.trace.story.conditions import exited, reached
 from rcdbg.trace.story.invariants import (
     invariant,
     no_frame_has_two_owners,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from rcdbg.errors import MachineError, RcdbgError
 from rcdbg.guest.memory import RamTarget
@@ -11,14 +11,15 @@ from rcdbg.image.elf import Image, load_image
 from rcdbg.image.match import differs_from_memory
 from rcdbg.machine.host.deadline import Deadline, DeadlineError
 from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
+from rcdbg.machine.stop import Stop
 from rcdbg.machine.stub.client import StubClient
 from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
 from rcdbg.model.profile import Profile
 from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState, Place
+from rcdbg.trace.conditions import Condition, Exited
+from rcdbg.trace.deterministic import INSTRUCTION_CLOCK, Replaced, replace_wfi
 from rcdbg.trace.moment import TIMEBASE_HZ
-from rcdbg.trace.recorders.deterministic import INSTRUCTION_CLOCK, Replaced, replace_wfi
-from rcdbg.trace.story.conditions import Condition, Exited
 
 DEFAULT_SECONDS = 30.0
 """Deadline for one condition; a kernel of this kind needs well under one second."""
@@ -74,6 +75,38 @@ def boot_image(elf: Path) -> Path:
     return elf
 
 
+class Runner(Protocol):
+    """What lets a guest run and stops it: QEMU's stub, or a recording of a run.
+
+    Raises MachineError when the machine is gone, or when the guest is not in the state needed.
+    """
+
+    @property
+    def running(self) -> bool:
+        """Whether the guest was set going and its stop has not been seen yet."""
+
+    def insert_breakpoint(self, address: int, /) -> int:
+        """Stop before each execution of virtual `address`, in any address space; returns an id."""
+
+    def remove_breakpoint(self, number: int, /) -> None:
+        """Take out the breakpoint with this id."""
+
+    def has_breakpoint(self, address: int | None, /) -> bool:
+        """Whether one of these breakpoints is there."""
+
+    def resume(self) -> None:
+        """Let the guest run; a breakpoint at its pc does not hold it."""
+
+    def interrupt(self) -> None:
+        """Ask a running guest to stop; does nothing if it stands."""
+
+    def wait_stop(self, timeout: float, /) -> Stop:
+        """Why the guest stands, once it does; raises DeadlineError after `timeout` seconds."""
+
+    def ticks(self) -> int:
+        """The guest's time, in ticks of its timebase. The guest has to stand."""
+
+
 class Run:
     """A booted kernel, stopped before its first instruction; a context manager that ends it.
 
@@ -107,6 +140,11 @@ class Run:
             raise
 
     @property
+    def runner(self) -> Runner:
+        """Lets the kernel run and stops it."""
+        return self.stub
+
+    @property
     def console(self) -> str:
         """What the firmware and the kernel have printed so far."""
         return self.qemu.console.text
@@ -118,6 +156,14 @@ class Run:
     def state(self) -> KernelState:
         """Everything decoded, as it stands now."""
         return read_state(self.kernel())
+
+    def settle(self) -> None:
+        """Wait until all that was printed before the kernel stopped is in `console`."""
+        self.qemu.settle()
+
+    def end(self) -> int:
+        """The exit status of a machine that is shut down, once QEMU has ended."""
+        return self.qemu.wait(_EXIT_SECONDS)
 
     def until(self, condition: Condition, seconds: float = DEFAULT_SECONDS) -> Kernel | None:
         """Run to the next `condition`; the kernel stands there afterwards.
@@ -138,7 +184,7 @@ class Run:
                     inserted.clear()
                     self._ended(condition)
                     return None
-                self.qemu.settle()
+                self.settle()
                 if condition.happened(Kernel.now(self.image, self._quick, self.profile)):
                     return self.kernel()
         except DeadlineError as error:
@@ -148,7 +194,7 @@ class Run:
                 self.stub.remove_breakpoint(number)
 
     def _ended(self, condition: Condition) -> None:
-        status = self.qemu.wait(_EXIT_SECONDS)
+        status = self.end()
         if isinstance(condition, Exited) and condition.status in (None, status):
             return
         last = [line for line in self.console.splitlines() if line.strip()][-_CONSOLE_LINES:]

@@ -16,8 +16,8 @@ from rcdbg.machine.host.deadline import DeadlineError
 from rcdbg.machine.stop import Stop
 from rcdbg.model.read import read_state
 from rcdbg.model.state import Trap
+from rcdbg.trace.conditions import place
 from rcdbg.trace.run import Boot
-from rcdbg.trace.story.conditions import place
 from rcdbg.tui.rig import Rig
 from rcdbg.tui.session import Listener, Stopped
 from rcdbg.tui.widgets.listing import read_code

@@ -3,8 +3,8 @@
 import pytest
 
 from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.conditions import trap
 from rcdbg.trace.run import Run
-from rcdbg.trace.story.conditions import trap
 from tests.conftest import MEMORY
 from tests.support.frozen import Frozen
 from tests.support.in_gdb import GDBS, InGdb
@@ -16,7 +16,7 @@ def frozen(rcdbg_boot: BootKernel) -> Frozen:
     run = rcdbg_boot("sleepers", "interval=200000")
     for _ in range(2):
         run.until(trap("timer"))
-    return Frozen.of(run)
+    return Frozen.of(run.machine)
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def run(request: pytest.FixtureRequest, rcdbg_boot: BootKernel) -> Run:
     run = rcdbg_boot("preempt", "interval=20000", getattr(request, "param", MEMORY))
     for _ in range(3):
         run.until(trap("timer"))
-    return run
+    return run.machine
 
 
 @pytest.fixture(params=list(GDBS.values()), ids=list(GDBS))

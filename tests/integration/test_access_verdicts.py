@@ -13,8 +13,8 @@ import pytest
 from rcdbg.riscv import access as acc
 from rcdbg.riscv import sv39
 from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.conditions import trap
 from rcdbg.trace.run import Run
-from rcdbg.trace.story.conditions import trap
 
 ROUNDS = 400
 PAGE = 4096
@@ -92,7 +92,7 @@ class Bench:
 def bench(rcdbg_boot: BootKernel) -> Bench:
     run = rcdbg_boot("preempt", "interval=20000")
     run.until(trap("timer"))
-    return Bench(run)
+    return Bench(run.machine)
 
 
 def random_pte(bench: Bench, choose: random.Random, level: int) -> int:

@@ -19,8 +19,8 @@ from rcdbg.model.memory.page_table import Root
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv import sv39
 from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.conditions import Condition, reached, trap
 from rcdbg.trace.run import Run, machine_of
-from rcdbg.trace.story.conditions import Condition, reached, trap
 from tests.integration.test_cli import one_line, rcdbg
 
 pytestmark = pytest.mark.every_kernel
@@ -34,7 +34,7 @@ def stopped(rcdbg_boot: BootKernel) -> Run:
     run = rcdbg_boot("preempt", "interval=20000")
     for _ in range(2):
         run.until(trap("timer"))
-    return run
+    return run.machine
 
 
 def the_set(run: Run) -> MemorySet:
@@ -152,7 +152,7 @@ def test_the_boot_page_table_against_the_kernels_own(rcdbg_boot: BootKernel) -> 
         kernel = run.until(condition)
         assert kernel is not None
         roots.append(kernel.memory.satp)
-        with Monitor(run.qemu.qmp_socket) as monitor:
+        with Monitor(run.machine.qemu.qmp_socket) as monitor:
             listings.append(parse_info_mem(monitor.hmp("info mem")))
     kernel = run.kernel()
     # The boot page table is in .data or .bss and still there.
@@ -195,8 +195,8 @@ def test_two_snapshots_against_qemus_listings(rcdbg_boot: BootKernel, tmp_path: 
     conditions: list[Condition] = [reached("rust_main"), trap("timer")]
     for file, condition in zip(files, conditions, strict=True):
         run.until(condition)
-        write_snapshot(file, machine_of(run), run.target.read_phys)
-        with Monitor(run.qemu.qmp_socket) as monitor:
+        write_snapshot(file, machine_of(run.machine), run.machine.target.read_phys)
+        with Monitor(run.machine.qemu.qmp_socket) as monitor:
             listings.append(parse_info_mem(monitor.hmp("info mem")))
     done = rcdbg("show", "pagetable", "--snapshot", files[0], "--against", files[1], "--json")
     assert (done.returncode, done.stderr) == (0, "")

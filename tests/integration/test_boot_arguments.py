@@ -3,7 +3,7 @@
 import pytest
 
 from rcdbg.testing.plugin import BootKernel
-from rcdbg.trace.story.conditions import exited
+from rcdbg.trace.conditions import exited
 
 
 @pytest.mark.parametrize(

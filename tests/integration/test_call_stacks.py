@@ -22,8 +22,8 @@ from rcdbg.model.threads.call_stacks import read_call_stacks, read_hart_stack, r
 from rcdbg.model.threads.unwind import MAX_FRAMES, backtrace_now
 from rcdbg.riscv.registers import ABI_NAMES
 from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.conditions import reached, switch, trap
 from rcdbg.trace.run import Run
-from rcdbg.trace.story.conditions import reached, switch, trap
 from rcdbg.views.render import render_text
 from rcdbg.views.threads.backtrace import view_all
 from tests.support.frozen import Frozen, Seen
@@ -99,7 +99,7 @@ def sleepers_at_a_tick(boot: BootKernel) -> Run:
     run = boot("sleepers", "interval=200000")
     for _ in range(3):
         run.until(trap("timer"))
-    return run
+    return run.machine
 
 
 def load_context(context: Context) -> list[str]:
@@ -340,7 +340,7 @@ def test_every_instruction_of_a_trap_leads_to_the_same_interrupted_code(
         assert rest[0][0] == sepc
         interrupted = interrupted or rest
         assert rest == interrupted
-        run.stub.step()
+        run.machine.stub.step()
     assert len(depths) > 1, "it has to be looked at inside of calls, too"
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from rcdbg.model.memory.page_table import translate
 from rcdbg.testing.plugin import BootKernel
-from rcdbg.trace.story.conditions import trap
+from rcdbg.trace.conditions import trap
 
 pytestmark = pytest.mark.every_kernel
 

@@ -11,7 +11,7 @@ from rcdbg.model.memory.frame_owners import FrameOwners, read_frame_owners
 from rcdbg.model.memory.heap import read_heap
 from rcdbg.model.values.value import Value
 from rcdbg.testing.plugin import BootKernel
-from rcdbg.trace.story.conditions import reached, trap
+from rcdbg.trace.conditions import reached, trap
 from rcdbg.views.memory import frame_map, heap
 from rcdbg.views.render import render_text
 from tests.support.dump import parse_dump
@@ -27,7 +27,7 @@ def frozen(rcdbg_boot: BootKernel) -> Frozen:
     run = rcdbg_boot(*PREEMPT)
     for _ in range(3):
         run.until(trap("timer"))
-    return Frozen.of(run)
+    return Frozen.of(run.machine)
 
 
 def test_every_frame_has_an_owner_and_stacks_have_their_threads(rcdbg_boot: BootKernel) -> None:
@@ -36,10 +36,10 @@ def test_every_frame_has_an_owner_and_stacks_have_their_threads(rcdbg_boot: Boot
     for _ in range(tick):
         run.until(trap("timer"))
     owners = read_frame_owners(run.kernel())
-    with Monitor(run.qemu.qmp_socket) as monitor:
+    with Monitor(run.machine.qemu.qmp_socket) as monitor:
         mapped = parse_info_mem(monitor.hmp("info mem"))
-    run.stub.resume()
-    run.qemu.console.wait_for("[dump] end", 30)
+    run.machine.stub.resume()
+    run.machine.qemu.console.wait_for("[dump] end", 30)
     dump = parse_dump(run.console)
     assert not owners.problems
     assert not owners.conflicts

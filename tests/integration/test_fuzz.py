@@ -11,7 +11,10 @@ ROUNDS = 80
 
 
 def test_random_damage(rcdbg_boot: BootKernel) -> None:
-    victims = [Victim.at(rcdbg_boot(None, append, MEMORY), events()) for append, events in STATES]
+    victims = [
+        Victim.at(rcdbg_boot(None, append, MEMORY).machine, conditions())
+        for append, conditions in STATES
+    ]
     outcomes = [play(victims, seed) for seed in range(ROUNDS)]
     failures = [failure for outcome in outcomes for failure in outcome.failures]
     assert not failures, failures[0]

@@ -22,8 +22,8 @@ from rcdbg.model.threads.trap import kernel_stack
 from rcdbg.riscv.code import SRET
 from rcdbg.riscv.registers import ABI_NAMES
 from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.conditions import reached, trap
 from rcdbg.trace.run import Boot
-from rcdbg.trace.story.conditions import reached, trap
 from rcdbg.views.subjects import SUBJECTS
 from tests.support.dump import parse_dump
 from tests.support.in_gdb import SCRIPT, TIMEOUT, InGdb, batch, documents
@@ -46,7 +46,7 @@ def start(gdb: str, rcdbg_boot: BootKernel) -> Start:
         run = rcdbg_boot(scenario, append)
         for _ in range(ticks):
             run.until(trap("timer"))
-        return InGdb(gdb, run, last="detach")
+        return InGdb(gdb, run.machine, last="detach")
 
     return boot
 

@@ -10,12 +10,12 @@ import pytest
 from rcdbg.machine.qemu import timer
 from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.analysis.diff import compare
+from rcdbg.trace.conditions import reached
 from rcdbg.trace.kinds import parse_kinds
 from rcdbg.trace.recorders.recording import Wanted, record
 from rcdbg.trace.recorders.replay_recorder import ReplayRecorder
 from rcdbg.trace.run import Boot, Run
 from rcdbg.trace.sinks.files import read_trace
-from rcdbg.trace.story.conditions import reached
 from tests.support.in_gdb import InGdb, documents
 from tests.support.order import in_order
 
@@ -132,9 +132,9 @@ def test_a_breakpoint_of_the_user_ends_it(in_gdb: InGdb) -> None:
 def test_guest_time_passes_though_nothing_happens(gdb: str, rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("preempt", "interval=1000000000000")
     run.until(reached("spin_with_pattern"))
-    before = run.target.registers().csrs[timer.NAME]
-    clock = f"monitor {timer.dump_command(run.stub.clock.address or 0)}"
-    text = InGdb(gdb, run)("rc trace --events switch --until 20ms --json",
+    before = run.machine.target.registers().csrs[timer.NAME]
+    clock = f"monitor {timer.dump_command(run.machine.stub.clock.address or 0)}"
+    text = InGdb(gdb, run.machine)("rc trace --events switch --until 20ms --json",
                            "maint info breakpoints", clock)  # fmt: skip
     found = trace(text)
     assert (found["events"], found["end"]["why"]) == ([], "the time was over")
@@ -146,8 +146,8 @@ def test_guest_time_passes_though_nothing_happens(gdb: str, rcdbg_boot: BootKern
 
 def test_the_kernels_end_ends_it(gdb: str, rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("threads", "threads=2 interval=100000000")
-    done = InGdb(gdb, run).call("rc trace --events switch,thread_exit", "maint info breakpoints",
-                                "rc trace")  # fmt: skip
+    commands = ("rc trace --events switch,thread_exit", "maint info breakpoints", "rc trace")
+    done = InGdb(gdb, run.machine).call(*commands)
     assert "thread 2 (exit)" in done.stdout
     assert "the machine has ended" in done.stdout or "was shut down" in done.stdout
     assert NO_BREAKPOINT in done.stdout

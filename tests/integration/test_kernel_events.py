@@ -17,8 +17,8 @@ from elftools.elf.elffile import ELFFile
 from rcdbg.image.elf import Image
 from rcdbg.riscv.registers import ABI_NAMES
 from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.conditions import reached, trap
 from rcdbg.trace.run import Run
-from rcdbg.trace.story.conditions import reached, trap
 from tests.support.variants import KERNEL
 
 pytestmark = pytest.mark.every_kernel
@@ -109,13 +109,13 @@ def test_frames_and_pages_are_what_the_registers_say(rcdbg_boot: BootKernel) -> 
     run = rcdbg_boot("processes", "interval=100000")
     run.until(reached("mapping::set_root"))
     run.until(reached("FrameTracker::new", 2))
-    frame = argument(run, 0)
+    frame = argument(run.machine, 0)
     frames = run.state().frames
     assert not any(r.start <= frame < r.end for r in frames.free), "it was taken just now"
     run.until(reached("Processor::add_thread"))
-    thread = argument(run, 1)
+    thread = argument(run.machine, 1)
     run.until(reached("mapping::set_root"))
-    root = argument(run, 0)
+    root = argument(run.machine, 0)
     run.until(trap("timer"))
     state = run.state()
     assert state.page_table.root_ppn == root
@@ -127,7 +127,7 @@ def test_a_page_is_mapped_where_the_registers_say(rcdbg_boot: BootKernel) -> Non
     run = rcdbg_boot("mapping")
     run.until(reached("scenarios::run"))
     run.until(reached("Mapping::map_one"))
-    page, frame, flags = (argument(run, n) for n in (1, 2, 3))
+    page, frame, flags = (argument(run.machine, n) for n in (1, 2, 3))
     run.until(reached("Mapping::map_one"))
     (mapped,) = [r for r in run.state().page_table.ranges if r.va == page << 12]
     assert mapped.pa == frame << 12
@@ -141,9 +141,9 @@ def test_the_timer_is_set_to_the_time_in_the_register(rcdbg_boot: BootKernel) ->
     times = []
     for _ in range(4):
         run.until(reached("sbi::set_timer"))
-        times.append(argument(run, 0))
+        times.append(argument(run.machine, 0))
         run.until(reached("sbi::sbi_call"))
-        assert [argument(run, n) for n in (0, 1, 2)] == [0, 0, times[-1]]
+        assert [argument(run.machine, n) for n in (0, 1, 2)] == [0, 0, times[-1]]
         run.until(trap("timer"))
         time = run.kernel().csr("time")
         assert time is not None
@@ -155,7 +155,7 @@ def test_a_freed_frame_is_the_one_in_the_register(rcdbg_boot: BootKernel) -> Non
     run = rcdbg_boot("frames")
     run.until(reached("scenarios::run"))
     run.until(reached("FrameAllocator::dealloc"))
-    frame = argument(run, 1)
+    frame = argument(run.machine, 1)
 
     def is_free() -> bool:
         return any(r.start <= frame < r.end for r in run.state().frames.free)

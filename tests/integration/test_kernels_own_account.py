@@ -4,7 +4,7 @@ import pytest
 
 from rcdbg.model.state import KernelState, Thread
 from rcdbg.testing.plugin import BootKernel
-from rcdbg.trace.story.conditions import reached, trap
+from rcdbg.trace.conditions import reached, trap
 from rcdbg.views.subjects import subject
 from tests.support.dump import Dump, parse_dump
 
@@ -19,8 +19,8 @@ def state_and_dump(
     for _ in range(tick):
         run.until(trap("timer"))
     state = run.state()
-    run.stub.resume()
-    run.qemu.console.wait_for("[dump] end", 30)
+    run.machine.stub.resume()
+    run.machine.qemu.console.wait_for("[dump] end", 30)
     return state, parse_dump(run.console)
 
 
@@ -90,8 +90,8 @@ def test_the_json_says_it_too(rcdbg_boot: BootKernel) -> None:
     kernel = run.until(reached("handle_interrupt", 20))
     assert kernel is not None
     state = subject("all").answer(kernel).document["state"]
-    run.stub.resume()
-    run.qemu.console.wait_for("[dump] end", 30)
+    run.machine.stub.resume()
+    run.machine.qemu.console.wait_for("[dump] end", 30)
     dump = parse_dump(run.console)
     assert dump.current is not None
     assert dump.trap is not None

@@ -17,7 +17,7 @@ from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.machine.stub.client import StubClient
 from rcdbg.machine.stub.dialect import STEP_WITH_INTERRUPTS
 from rcdbg.riscv.code import instructions
-from rcdbg.trace.recorders.deterministic import replace_wfi, unstopped
+from rcdbg.trace.deterministic import replace_wfi, unstopped
 from rcdbg.trace.recorders.log_recorder import LogRecorder, Pace
 from rcdbg.trace.run import Boot
 from tests.support.busy_host import busy_host

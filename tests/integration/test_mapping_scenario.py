@@ -8,8 +8,8 @@ from rcdbg.model.memory import mappings
 from rcdbg.model.memory.memory_set import read_memory_sets
 from rcdbg.model.memory.page_table import translate
 from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.conditions import exited, reached
 from rcdbg.trace.run import Run
-from rcdbg.trace.story.conditions import exited, reached
 
 PLACE, ALIAS, PAGE, PAGES = 0x4000_0000, 0x5000_0000, 4096, 3
 
@@ -24,7 +24,7 @@ def run_to(boot: BootKernel, function: str) -> Run:
     if run.image.symbols.address_of(function) is None:
         pytest.skip(f"{function} was inlined")
     run.until(reached(function))
-    return run
+    return run.machine
 
 
 @pytest.fixture

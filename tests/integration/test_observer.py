@@ -162,10 +162,10 @@ def test_a_fault_inside_the_handler_is_of_the_thread_that_was_interrupted(
     nowhere = 0x10
     run = rcdbg_boot("preempt", "interval=100000")
     seen: list[TraceEvent] = []
-    for event in Tampered(run, "trap_enter", "hit", hits=("handle_interrupt",)):
+    for event in Tampered(run.machine, "trap_enter", "hit", hits=("handle_interrupt",)):
         seen.append(event)
         if event.kind == "hit" and seen[-2].fields["interrupt"]:
-            run.stub.write_register("pc", nowhere)
+            run.machine.stub.write_register("pc", nowhere)
         if event.kind == "trap_enter" and event.fields["depth"] == 2:
             break
     outer, hit, inner = seen[-3:]
@@ -190,7 +190,7 @@ def test_numbers_and_stacks_of_threads_that_are_gone_are_used_again(
 ) -> None:
     """On the second thread's stack there is one with another number; the third one gets its old."""
     run = rcdbg_boot("preempt", "interval=100000")
-    tampered = Tampered(run, "thread_add", "trap_enter")
+    tampered = Tampered(run.machine, "thread_add", "trap_enter")
     if "thread_add" in tampered.observer.unseen:
         pytest.skip("this kernel has no function there")
     stacks: dict[int, list[int]] = {}

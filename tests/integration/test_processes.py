@@ -15,8 +15,8 @@ from rcdbg.model.threads.call_stacks import read_call_stacks
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv import sv39
 from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.conditions import trap
 from rcdbg.trace.run import Run
-from rcdbg.trace.story.conditions import trap
 from tests.conftest import MEMORY
 from tests.integration.test_cli import rcdbg
 from tests.support.in_gdb import InGdb
@@ -42,8 +42,8 @@ def run_to_thread(run: Run, thread: int) -> None:
 @pytest.fixture
 def stopped(rcdbg_boot: BootKernel) -> Run:
     run = rcdbg_boot("processes", "interval=100000 ticks=100000")
-    run_to_thread(run, 1)
-    return run
+    run_to_thread(run.machine, 1)
+    return run.machine
 
 
 def set_of(run: Run, thread: int) -> MemorySet:

@@ -10,8 +10,8 @@ from rcdbg.riscv import sv39
 from rcdbg.riscv.csr import SPECS
 from rcdbg.riscv.registers import ABI_NAMES
 from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.conditions import reached, trap
 from rcdbg.trace.run import Run
-from rcdbg.trace.story.conditions import reached, trap
 
 pytestmark = pytest.mark.every_kernel
 
@@ -21,7 +21,7 @@ def stopped(request: pytest.FixtureRequest, rcdbg_boot: BootKernel) -> Run:
     """A kernel stopped with its own page table, or still with the boot page table."""
     run = rcdbg_boot("preempt", "interval=20000")
     run.until(reached(request.param))
-    return run
+    return run.machine
 
 
 @pytest.fixture

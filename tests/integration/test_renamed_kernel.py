@@ -12,8 +12,8 @@ from rcdbg.image.elf import load_image
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.profile import Profile, load_profile
 from rcdbg.model.read import read_state
+from rcdbg.trace.conditions import trap
 from rcdbg.trace.run import Boot, Run
-from rcdbg.trace.story.conditions import trap
 from tests.support.variants import KERNEL, TARGET
 
 OTHER_NAMES = {

@@ -11,13 +11,13 @@ from rcdbg.model.kernel import DEFAULT_PROFILE
 from rcdbg.model.memory.frames import read_frames
 from rcdbg.riscv import sv39
 from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.conditions import reached
 from rcdbg.trace.observers.observer import Observer
 from rcdbg.trace.observers.scan import scan
 from rcdbg.trace.record import TraceEvent
 from rcdbg.trace.recorders.recording import Until, Wanted, record
 from rcdbg.trace.recorders.stub_recorder import StubRecorder
 from rcdbg.trace.run import Boot, Run
-from rcdbg.trace.story.conditions import reached
 from tests.support.order import in_order
 from tests.support.tools import tool
 
@@ -84,7 +84,7 @@ def test_the_frames_are_those_that_the_books_lack(rcdbg_boot: BootKernel) -> Non
     run = rcdbg_boot("threads")
     taken = set()
     run.until(reached("rust_main"))
-    for event in follow(run, "frame_alloc", events=20):
+    for event in follow(run.machine, "frame_alloc", events=20):
         taken.add(event.fields["ppn"])
     free = {ppn for i in read_frames(run.kernel()).free for ppn in range(i.start, i.end)}
     assert len(taken) == 20
@@ -93,11 +93,11 @@ def test_the_frames_are_those_that_the_books_lack(rcdbg_boot: BootKernel) -> Non
 
 def test_mapped_pages_are_in_the_page_table_as_asked_for(rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("threads")
-    wanted = [event.fields for event in follow(run, "map", events=200)]
+    wanted = [event.fields for event in follow(run.machine, "map", events=200)]
     run.until(reached("scenarios::run"))
     kernel = run.kernel()
     for page in wanted:
-        walk = sv39.walk(run.target.read_phys, kernel.memory.root_ppn, page["va"])
+        walk = sv39.walk(run.machine.target.read_phys, kernel.memory.root_ppn, page["va"])
         assert walk.physical == page["pa"]
         assert walk.last_leaf is not None
         asked = {letter for letter in page["flags"] if letter in "rwxu"}
@@ -107,15 +107,15 @@ def test_mapped_pages_are_in_the_page_table_as_asked_for(rcdbg_boot: BootKernel)
 @pytest.mark.every_kernel
 def test_the_machine_stands_still_at_each_moment(rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("threads", FAST)
-    observer = Observer(run.image, DEFAULT_PROFILE, ("satp",), (), run.target)
+    observer = Observer(run.image, DEFAULT_PROFILE, ("satp",), (), run.machine.target)
     seen: list[TraceEvent] = []
-    with StubRecorder(run) as recorder:
+    with StubRecorder(run.machine) as recorder:
         recorder.watch(observer.addresses)
         for moment in recorder.moments():
             for event in observer.feed(moment):
-                satp = run.stub.regs.csrs(("satp",))["satp"]
+                satp = run.machine.stub.regs.csrs(("satp",))["satp"]
                 assert event.fields["root_ppn"] == satp & (1 << 44) - 1
-                assert run.stub.registers().pc == event.pc
+                assert run.machine.stub.registers().pc == event.pc
                 seen.append(event)
             if len(seen) == 2:
                 break
@@ -154,8 +154,8 @@ def test_looking_at_the_clock_hides_no_moment(
 @pytest.mark.every_kernel
 def test_a_deterministic_kernel_never_waits(rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("threads")
-    assert {one.address for one in run.replaced} == set(scan(run.image).waits)
-    assert rcdbg_boot("threads", deterministic=False).replaced == ()
+    assert {one.address for one in run.machine.replaced} == set(scan(run.image).waits)
+    assert rcdbg_boot("threads", deterministic=False).machine.replaced == ()
 
 
 @pytest.mark.every_kernel

@@ -10,10 +10,10 @@ from rcdbg.riscv.code import ECALL, instructions, size_of
 from rcdbg.riscv.compute import computed
 from rcdbg.riscv.registers import ABI_NAMES, MASK64
 from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.conditions import reached
 from rcdbg.trace.observers.scan import scan
 from rcdbg.trace.recorders.stub_recorder import StubRecorder
 from rcdbg.trace.run import Boot, Run
-from rcdbg.trace.story.conditions import reached
 
 SECONDS = 30
 ENOUGH = 400
@@ -41,16 +41,16 @@ def test_what_is_computed_is_what_the_hart_computes(
     # Different in each register, and with bit 31 and 63 set in some: signs show.
     names = ["fp" if name == "s0" else name for name in ABI_NAMES]
     for number in range(1, 32):
-        run.stub.write_register(names[number], number * 0x8765_4321_0FED_CBA9 & MASK64)
+        run.machine.stub.write_register(names[number], number * 0x8765_4321_0FED_CBA9 & MASK64)
     tried = 0
     for encoding, address in encodings(rcdbg_image).items():
-        run.stub.write_register("pc", address)
-        before = run.stub.registers()
+        run.machine.stub.write_register("pc", address)
+        before = run.machine.stub.registers()
         expected = after(encoding, before)
         if expected is None:
             continue
-        run.stub.step(SECONDS)
-        found = run.stub.registers()
+        run.machine.stub.step(SECONDS)
+        found = run.machine.stub.registers()
         assert (found.pc, found.x) == expected, f"{encoding:#x} at {address:#x}"
         tried += 1
         if tried == ENOUGH:

@@ -24,8 +24,8 @@ from rcdbg.machine.stub.client import StubClient
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.read import read_state
 from rcdbg.testing.plugin import BootKernel
+from rcdbg.trace.conditions import exited, trap
 from rcdbg.trace.run import Run, machine_of
-from rcdbg.trace.story.conditions import exited, trap
 from rcdbg.trace.story.live import running_guest, sample
 from rcdbg.views.render import render_text
 from rcdbg.views.subjects import SUBJECTS, subject, walk_answer
@@ -130,9 +130,9 @@ def test_the_monitors_registers_are_those_of_the_stub(rcdbg_boot: BootKernel) ->
     run = rcdbg_boot("preempt", "interval=20000")
     for _ in range(8):
         run.until(trap())
-        with QuickMonitor(run.qemu.quick_socket) as monitor:
-            by_stub = run.target.registers()
-            by_monitor = live.registers(monitor, run.stub.clock.address)
+        with QuickMonitor(run.machine.qemu.quick_socket) as monitor:
+            by_stub = run.machine.target.registers()
+            by_monitor = live.registers(monitor, run.machine.stub.clock.address)
         assert (by_monitor.pc, by_monitor.x) == (by_stub.pc, by_stub.x)
         assert len(by_monitor.csrs) >= 10
         assert "time" in by_monitor.csrs
@@ -143,25 +143,28 @@ def test_the_monitors_registers_are_those_of_the_stub(rcdbg_boot: BootKernel) ->
 def test_time_is_what_the_hart_itself_reads(rcdbg_boot: BootKernel) -> None:
     """Witness: the instruction `rdtime`, of which the kernel arms its timer."""
     run = rcdbg_boot("preempt", "interval=20000")
-    places = reads_of_time(run)
+    places = reads_of_time(run.machine)
     for address in places:
-        run.stub.insert_breakpoint(address)
+        run.machine.stub.insert_breakpoint(address)
     read = 0
     for _ in range(4):
-        run.stub.resume()
-        stop = run.stub.wait_stop(TIMEOUT)
+        run.machine.stub.resume()
+        stop = run.machine.stub.wait_stop(TIMEOUT)
         assert stop.pc in places
-        before = run.target.registers()
-        run.stub.step()
-        after = run.target.registers()
+        before = run.machine.target.registers()
+        run.machine.stub.step()
+        after = run.machine.target.registers()
         value = after.x[places[stop.pc]]
         assert 0 < before.csrs["time"] <= value <= after.csrs["time"]
         assert value > read
         read = value
     # By every other way, of the same moment: the clock stands while the guest does.
-    now = run.target.registers().csrs["time"]
+    now = run.machine.target.registers().csrs["time"]
     assert (
-        Snapshot(pack(machine_of(run), run.target.read_phys), "file").registers.csrs["time"] == now
+        Snapshot(
+            pack(machine_of(run.machine), run.machine.target.read_phys), "file"
+        ).registers.csrs["time"]
+        == now
     )
     kernel = run.kernel()
     assert kernel.csr("time") == now
@@ -200,9 +203,9 @@ def test_samples_of_a_busy_kernel_are_whole(rcdbg_boot: BootKernel) -> None:
         run.until(trap("timer"))
     before = run.state()
     assert before.processor.current is not None
-    let_go(run)
+    let_go(run.machine)
     for _ in range(25):
-        with running_guest(run.target, run.qemu.quick_socket) as guest:
+        with running_guest(run.machine.target, run.machine.qemu.quick_socket) as guest:
             found, _ = sample(run.image, guest, read_state)
         threads = [found.processor.current, *found.processor.ready, *found.processor.sleeping]
         # A switch takes the running thread off and puts another on: in between there is none.
@@ -213,7 +216,7 @@ def test_samples_of_a_busy_kernel_are_whole(rcdbg_boot: BootKernel) -> None:
         assert len(ids) >= len(others) - 1
         assert found.frames == before.frames
         assert found.page_table.problems == found.processor.problems == ()
-        assert is_running(run)
+        assert is_running(run.machine)
 
 
 def test_a_stop_is_measured_and_over(run: Run) -> None:
@@ -247,7 +250,7 @@ def test_a_kernel_that_has_ended_is_no_live_one(rcdbg_boot: BootKernel) -> None:
     run.until(exited())
     with (
         pytest.raises(MachineError),
-        running_guest(run.target, run.qemu.quick_socket) as guest,
+        running_guest(run.machine.target, run.machine.qemu.quick_socket) as guest,
     ):
         sample(run.image, guest, answers)
 

@@ -17,8 +17,8 @@ from rcdbg.model.kernel import Kernel
 from rcdbg.model.serial.values import node as as_json
 from rcdbg.model.values.inspect import Limits, Node
 from rcdbg.model.values.path import complete
+from rcdbg.trace.conditions import reached
 from rcdbg.trace.run import Boot, Run
-from rcdbg.trace.story.conditions import reached
 from rcdbg.views.printed import read_path
 from rcdbg.views.render import render_text
 from rcdbg.views.value import view

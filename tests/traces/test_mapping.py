@@ -33,7 +33,7 @@ def can_load(run: Story, address: int) -> bool:
     code = run.memory.read(pc, 4)
     run.memory.write(pc, LOAD.to_bytes(4, "little"))
     run.registers["t1"] = address
-    run.stub.step()
+    run.machine.stub.step()
     loaded = run.registers["pc"] == pc + 4
     run.memory.write(pc, code)
     for name, value in kept.items():

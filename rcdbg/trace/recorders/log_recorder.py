@@ -22,8 +22,8 @@ from rcdbg.machine.qemu import timer
 from rcdbg.machine.qemu.held_log import HeldLog
 from rcdbg.machine.qemu.log_pipe import LogPipe
 from rcdbg.machine.qemu.qemu import LogConfig, Qemu
+from rcdbg.trace.deterministic import replace_wfi, unstopped
 from rcdbg.trace.moment import TIME_OVER, Clock, Moment
-from rcdbg.trace.recorders.deterministic import replace_wfi, unstopped
 from rcdbg.trace.recorders.firmware import Firmware, digest, discover, firmware, kernel_start
 from rcdbg.trace.recorders.log_format import Item, LogParser, State, Stopped
 from rcdbg.trace.recorders.log_moments import MomentMaker, Watched

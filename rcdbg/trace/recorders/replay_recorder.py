@@ -14,8 +14,8 @@ from rcdbg.guest.protocol import Target
 from rcdbg.image.elf import Image, load_image
 from rcdbg.machine.host.deadline import DeadlineError
 from rcdbg.machine.qemu.qemu import Qemu
+from rcdbg.trace.deterministic import Tape, replace_wfi, unstopped
 from rcdbg.trace.moment import TIME_OVER, Clock, Moment
-from rcdbg.trace.recorders.deterministic import Tape, replace_wfi, unstopped
 from rcdbg.trace.recorders.stub_recorder import StubRecorder
 from rcdbg.trace.run import NANOSECONDS_PER_INSTRUCTION, NANOSECONDS_PER_TICK, Boot, Run
 

@@ -10,7 +10,7 @@ returning what is wrong: a text, Problems, or a list of them.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 from rcdbg.model.memory.frame_owners import read_frame_owners
 from rcdbg.model.memory.frames import read_frames
@@ -19,11 +19,9 @@ from rcdbg.model.threads.processor import read_processor
 from rcdbg.model.threads.rules import broken_invariants, parked_problems
 from rcdbg.trace.kinds import parse_kinds
 from rcdbg.trace.record import TraceEvent
+from rcdbg.trace.story.story import Story
 
-if TYPE_CHECKING:
-    from rcdbg.trace.story.story import Story
-
-Check = Callable[["Story"], Any]
+Check = Callable[[Story], Any]
 
 _MAX_TOLD = 4
 
@@ -36,7 +34,7 @@ class Invariant:
     check: Check
     kinds: tuple[str, ...] | None = None
 
-    def broken(self, run: "Story", event: TraceEvent) -> str | None:
+    def broken(self, run: Story, event: TraceEvent) -> str | None:
         """What is wrong now, in words; None if it holds, or is not to be looked at now."""
         if self.kinds is not None and event.kind not in self.kinds:
             return None
@@ -81,14 +79,14 @@ def _words(found: Any) -> str | None:
 
 
 @invariant
-def threads_are_consistent(run: "Story") -> Iterable[Problem]:
+def threads_are_consistent(run: Story) -> Iterable[Problem]:
     """Each thread is in one place, with a Context if it is to go on, and without if it runs."""
     kernel = run.kernel()
     return broken_invariants(kernel, read_processor(kernel))
 
 
 @invariant(at="threads")
-def parked_threads_can_go_on(run: "Story") -> Iterable[Problem]:
+def parked_threads_can_go_on(run: Story) -> Iterable[Problem]:
     """Parked Contexts have their sp in the thread's stack, and an sepc that is executable."""
     kernel = run.kernel()
     processor = read_processor(kernel)
@@ -99,7 +97,7 @@ def parked_threads_can_go_on(run: "Story") -> Iterable[Problem]:
 
 
 @invariant(at="threads,frames,paging")
-def no_frame_has_two_owners(run: "Story") -> Iterable[str]:
+def no_frame_has_two_owners(run: Story) -> Iterable[str]:
     """No frame is claimed twice, and none that is free is in use."""
     kernel = run.kernel()
     if read_frames(kernel).locked:

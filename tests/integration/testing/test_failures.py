@@ -142,7 +142,7 @@ from rcdbg.testing import switch
 
 def test_long(rcdbg_boot):
     run = rcdbg_boot("preempt", "interval=100000")
-    print("QEMU", run.qemu.pid, flush=True)
+    print("QEMU", run.machine.qemu.pid, flush=True)
     run.never(switch(to=9), ticks=10**12)
 """)
     with subprocess.Popen(
