@@ -24,12 +24,10 @@ from rcdbg.model.state import Context, Thread
 from rcdbg.model.threads.context import context_type, offset_of_sepc
 from rcdbg.model.threads.thread_memory import elsewhere
 from rcdbg.model.values.value import DecodeError
-from rcdbg.riscv.registers import ABI_NAMES
+from rcdbg.riscv.registers import GDB_NAMES
 
 _BELOW = 16
 _MOST_LENT = 1 << 20
-# gdb calls s0 by its other name.
-_GPRS = tuple("fp" if name == "s0" else name for name in ABI_NAMES)
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def parked(kernel: Kernel, thread: Thread, context: Context) -> Parked:
     entry = _trap_return_address(kernel)
     if entry is not None:
         return Parked(number, {"pc": entry, "sp": context.address}, hart + 2, hart, memory)
-    registers = dict(zip(_GPRS, context.x, strict=True))
+    registers = dict(zip(GDB_NAMES, context.x, strict=True))
     return Parked(number, {**registers, "pc": context.sepc.address}, hart + 1, hart, memory)
 
 

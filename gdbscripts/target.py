@@ -13,13 +13,11 @@ from gdbscripts.framework import demand_machine
 from rcdbg.errors import MachineError, MemoryReadError, TargetError
 from rcdbg.guest.protocol import Ram, Registers
 from rcdbg.machine.qemu import timer
-from rcdbg.riscv.registers import ABI_NAMES, SUPERVISOR_CSRS, unsigned
+from rcdbg.machine.stub.dialect import PHYSICAL, PRIVILEGE_REGISTER, READ_CHUNK, VIRTUAL
+from rcdbg.riscv.registers import GDB_NAMES, SUPERVISOR_CSRS, unsigned
 from rcdbg.riscv.sv39 import PAGE_SIZE
 
-_CHUNK = 2048  # QEMU's packets hold 4096 hexadecimal digits
 _PC = "pc"
-# gdb calls s0 by its other name.
-_GPRS = tuple("fp" if name == "s0" else name for name in ABI_NAMES)
 
 
 def refresh_registers() -> None:
@@ -34,7 +32,7 @@ def refresh_registers() -> None:
     try:
         raw = bytes.fromhex(bytes(connection.send_packet("g") or b"").decode("ascii"))
         frame = gdb.newest_frame()
-        remembered = [unsigned(int(frame.read_register(name))) for name in (*_GPRS, _PC)]
+        remembered = [unsigned(int(frame.read_register(name))) for name in (*GDB_NAMES, _PC)]
     except (gdb.error, ValueError):
         return  # another kind of stub: gdb knows best
     size = 8 * len(remembered)
@@ -89,15 +87,15 @@ class GdbTarget:
         return page
 
     def _read_page(self, address: int) -> bytes:
-        if self._packet("Qqemu.PhyMemMode:1") != b"OK":
+        if self._packet(PHYSICAL) != b"OK":
             raise TargetError("this gdb stub cannot read physical memory: it is not QEMU's")
         try:
             parts = [
-                self._packet(f"m{at:x},{_CHUNK:x}")
-                for at in range(address, address + PAGE_SIZE, _CHUNK)
+                self._packet(f"m{at:x},{READ_CHUNK:x}")
+                for at in range(address, address + PAGE_SIZE, READ_CHUNK)
             ]
         finally:
-            self._packet("Qqemu.PhyMemMode:0")
+            self._packet(VIRTUAL)
         try:
             page = bytes.fromhex(b"".join(parts).decode("ascii"))
         except ValueError as error:
@@ -115,12 +113,12 @@ class GdbTarget:
     def ticks(self) -> int | None:
         """The clock, in ticks of the timebase; None where it has not been found."""
         address = _timers.get(self._connection.num)
-        if address is None or self._packet("Qqemu.PhyMemMode:1") != b"OK":
+        if address is None or self._packet(PHYSICAL) != b"OK":
             return None
         try:
             answer = self._packet(f"m{address:x},{timer.SIZE:x}")
         finally:
-            self._packet("Qqemu.PhyMemMode:0")
+            self._packet(VIRTUAL)
         try:
             return int.from_bytes(bytes.fromhex(answer.decode("ascii")), "little")
         except ValueError:
@@ -133,7 +131,7 @@ class GdbTarget:
         """
         try:
             frame = gdb.newest_frame()
-            pc, *x = (unsigned(int(frame.read_register(name))) for name in (_PC, *_GPRS))
+            pc, *x = (unsigned(int(frame.read_register(name))) for name in (_PC, *GDB_NAMES))
             csrs = {name: unsigned(int(frame.read_register(name))) for name in names}
         except (gdb.error, ValueError) as error:
             raise TargetError(f"gdb cannot read the registers: {error}") from error
@@ -147,7 +145,7 @@ class GdbTarget:
             known = {r.name for r in architecture.registers()}
             if _PC not in known or "satp" not in known:
                 raise TargetError("this is no RISC-V machine in gdb's eyes: load the kernel's ELF")
-            x = tuple(unsigned(int(frame.read_register(name))) for name in _GPRS)
+            x = tuple(unsigned(int(frame.read_register(name))) for name in GDB_NAMES)
             csrs = {
                 name: unsigned(int(frame.read_register(name)))
                 for name in SUPERVISOR_CSRS
@@ -155,7 +153,11 @@ class GdbTarget:
             }
             if (ticks := self.ticks()) is not None:
                 csrs[timer.NAME] = ticks
-            privilege = int(frame.read_register("priv")) & 3 if "priv" in known else None
+            privilege = (
+                int(frame.read_register(PRIVILEGE_REGISTER)) & 3
+                if PRIVILEGE_REGISTER in known
+                else None
+            )
             return Registers(unsigned(int(frame.read_register(_PC))), x, csrs, privilege)
         except gdb.error as error:
             raise TargetError(f"gdb cannot read the registers: {error}") from error

@@ -15,10 +15,12 @@ import gdb
 
 from gdbscripts.framework import demand_machine
 from gdbscripts.interrupts import Interrupts, resume
+from gdbscripts.step_mode import set_step_mode, step_mode
 from gdbscripts.target import GdbTarget
 from rcdbg.cli.trace.record import BY_USER
 from rcdbg.errors import RcdbgError, TargetError
 from rcdbg.guest.protocol import Ram, Registers
+from rcdbg.machine.stub.dialect import STEP_ALONE
 from rcdbg.trace.moment import SHUT_DOWN, TIME_OVER, TIMEBASE_HZ, Moment
 from rcdbg.trace.observers.observer import Observer
 from rcdbg.trace.record import TraceEnd, TraceEvent
@@ -32,7 +34,6 @@ ENDED = "the machine has ended"
 """As far as gdb can tell: that somebody ended it, or that its connection broke."""
 
 _CYCLES = "mcycle"
-_STEP_ALONE = 0x7  # QEMU manual, "GDB usage": an interrupt must not take a step over a breakpoint
 _AGAIN_SECONDS = 0.5
 
 
@@ -240,20 +241,18 @@ def _settings() -> Iterator[None]:
     """
     connection = demand_machine()
     pages = bool(gdb.parameter("pagination"))
-    try:
-        mode = int(bytes(connection.send_packet("qqemu.sstep") or b"").decode("ascii"), 0)
-    except ValueError as error:
-        raise TargetError("this gdb stub has no qqemu.sstep: it is not QEMU's") from error
+    mode = step_mode(connection)
     gdb.execute("set pagination off")
-    connection.send_packet(f"Qqemu.sstep={_STEP_ALONE:x}")
+    # An interrupt must not take a step over a breakpoint.
+    set_step_mode(connection, STEP_ALONE)
     try:
         yield
     finally:
         if pages:
             gdb.execute("set pagination on")
         if gdb.selected_inferior().pid:
-            with suppress(gdb.error, ValueError):
-                connection.send_packet(f"Qqemu.sstep={mode:x}")
+            with suppress(gdb.error, ValueError, TargetError):
+                set_step_mode(connection, mode)
 
 
 class _Alarm:

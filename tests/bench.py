@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rcdbg.image.locate import default_kernel
-from rcdbg.machine.gdb.client import find_gdb
+from rcdbg.machine.gdb.program import find_gdb
 from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.trace.run import Boot
 from rcdbg.tui.live import LiveSession, SessionOptions

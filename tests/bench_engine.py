@@ -23,7 +23,7 @@ from rich.table import Table
 
 from rcdbg.image.locate import default_kernel
 from rcdbg.image.resolve import load_with_types
-from rcdbg.machine.gdb.client import find_gdb
+from rcdbg.machine.gdb.program import find_gdb
 from rcdbg.machine.oracles import parse_info_mem
 from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.model.kernel import Kernel

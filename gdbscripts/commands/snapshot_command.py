@@ -13,16 +13,13 @@ from rcdbg.errors import MemoryReadError, RcdbgError, TargetError, UsageError
 from rcdbg.guest.protocol import Ram, Target
 from rcdbg.guest.snapshot import Machine, ReadPhys, write_snapshot
 from rcdbg.machine.host.session import scratch
-from rcdbg.riscv import device_tree
+from rcdbg.machine.qemu.board import RAM_BASE, find_ram, parse_memory
 from rcdbg.riscv.registers import SUPERVISOR_CSRS, unsigned
 
 if TYPE_CHECKING:
     from rcdbg.model.kernel import Kernel
 
-_RAM_BASE = 0x8000_0000  # of QEMU's `virt` machine
-_SEARCHED = 4 << 30
 _MEMORY = "--memory"
-_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _COMPARED = 64
 
 
@@ -61,27 +58,18 @@ def _arguments(words: list[str]) -> tuple[Path, Ram | None]:
     ram = None
     if _MEMORY in words:
         at = words.index(_MEMORY)
-        ram = Ram(_RAM_BASE, _size("".join(words[at + 1 : at + 2])))
+        ram = Ram(RAM_BASE, parse_memory("".join(words[at + 1 : at + 2])))
         del words[at : at + 2]
     if len(words) != 1 or words[0].startswith("-"):
         raise UsageError("rc snapshot wants a file: rc snapshot hang.snap [--memory SIZE]")
     return Path(words[0]).expanduser(), ram
 
 
-def _size(text: str) -> int:
-    number, unit = (text[:-1], text[-1:].upper()) if text[-1:].isalpha() else (text, "M")
-    if not number.isdigit() or len(number) > 9 or unit not in _UNITS:
-        raise UsageError(f"{_MEMORY} {text}: write it as 128M or 1G")
-    return int(number) * _UNITS[unit]
-
-
 def _find_ram(target: Target) -> Ram:
-    found = device_tree.find_memory(
-        target.read_phys, range(_RAM_BASE, _RAM_BASE + _SEARCHED, device_tree.ALIGNMENT)
-    )
+    found = find_ram(target.read_phys)
     if found is None:
         raise TargetError(f"no device tree in RAM any more: say {_MEMORY} 128M, as to QEMU")
-    return Ram(*found)
+    return found
 
 
 def _others() -> dict[str, int]:

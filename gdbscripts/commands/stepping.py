@@ -18,16 +18,15 @@ import gdb
 from gdbscripts.framework import Command, demand_machine, say
 from gdbscripts.interrupts import Interrupts, resume
 from gdbscripts.kernel import fresh_kernel
+from gdbscripts.step_mode import set_step_mode, step_mode
 from rcdbg.errors import RcdbgError, TargetError, UsageError
+from rcdbg.machine.stub.dialect import STEP_ALONE, STEP_MASKS_INTERRUPTS, STEP_WITH_INTERRUPTS
 
 if TYPE_CHECKING:
     from rcdbg.model.kernel import Kernel
 
     Happened = Callable[[Kernel], bool]
 
-# QEMU manual, "GDB usage", "Advanced debugging options": 1 steps, 2 masks interrupts, 4 stops time.
-_STEP_ALONE, _STEP_WITH_INTERRUPTS = 0x7, 0x1
-_MASKS_INTERRUPTS = 0x2
 _MAX_CODE = 1 << 12
 """Bytes of the trap return that are looked through for its sret."""
 
@@ -269,15 +268,9 @@ class _StepIrq(Command):
             raise UsageError(f"rc step-irq wants on or off, not {' '.join(words)!r}")
         connection = demand_machine()
         if words:
-            mode = _STEP_WITH_INTERRUPTS if words[0] == "on" else _STEP_ALONE
-            if connection.send_packet(f"Qqemu.sstep={mode:x}") != b"OK":
-                raise TargetError("this gdb stub has no Qqemu.sstep: it is not QEMU's")
-        answer = bytes(connection.send_packet("qqemu.sstep") or b"")
-        try:
-            mode = int(answer.decode("ascii"), 0)
-        except ValueError as error:
-            raise TargetError("this gdb stub has no qqemu.sstep: it is not QEMU's") from error
-        taken = not mode & _MASKS_INTERRUPTS
+            set_step_mode(connection, STEP_WITH_INTERRUPTS if words[0] == "on" else STEP_ALONE)
+        mode = step_mode(connection)
+        taken = not mode & STEP_MASKS_INTERRUPTS
         if not as_json:
             say(f"rcdbg: stepi {'takes' if taken else 'masks'} interrupts")
         return serial.document("step_irq", {"taken": taken, "sstep": mode})

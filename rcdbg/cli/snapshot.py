@@ -61,8 +61,7 @@ def _machine(image: Image, now: Any, ram: Ram, others: dict[str, int], console: 
 
 @contextlib.contextmanager
 def _attached(arguments: argparse.Namespace) -> Iterator[tuple[Machine, ReadPhys]]:
-    from rcdbg.machine.qemu.qemu import parse_memory
-    from rcdbg.machine.qemu.ram import RAM_BASE
+    from rcdbg.machine.qemu.board import RAM_BASE, parse_memory
     from rcdbg.machine.stub.attach import attached
 
     image = load_image(arguments.kernel or default_kernel())

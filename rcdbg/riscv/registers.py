@@ -8,6 +8,9 @@ ABI_NAMES: tuple[str, ...] = (
 )
 """ABI name of x0..x31 (RISC-V calling convention)."""
 
+GDB_NAMES: tuple[str, ...] = tuple("fp" if name == "s0" else name for name in ABI_NAMES)
+"""The names of x0..x31 in gdb and in QEMU's stub, which call x8 by its other one."""
+
 PRIVILEGES: dict[int, str] = {0: "U", 1: "S", 3: "M"}
 """Privilege level encodings (privileged spec, table 1.1)."""
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from rcdbg.errors import MachineError, RcdbgError, UsageError
 from rcdbg.image.elf import load_image
 from rcdbg.image.resolve import resolve
-from rcdbg.machine.gdb.client import Breakpoint, Gdb
+from rcdbg.machine.gdb.client import Gdb
 from rcdbg.machine.gdb.mi import GdbError, Record
 from rcdbg.machine.gdb.program import commands_script
+from rcdbg.machine.gdb.records import Breakpoint
 from rcdbg.machine.host.deadline import DeadlineError
 from rcdbg.machine.stop import Stop
 from rcdbg.model.read import read_state
@@ -235,19 +236,19 @@ class LiveSession:
 
     def step_line(self) -> None:
         """Run to the next source line, into calls."""
-        self._gdb.step_line()
+        self._gdb.step("line")
 
     def next_line(self) -> None:
         """Run to the next source line of this function."""
-        self._gdb.next_line()
+        self._gdb.step("over_line")
 
     def step_instruction(self) -> None:
         """Execute one instruction."""
-        self._gdb.step_instruction()
+        self._gdb.step("instruction")
 
     def finish(self) -> None:
         """Run until the function returns."""
-        self._gdb.finish()
+        self._gdb.step("out")
 
     def until_next_trap(self) -> None:
         """Run until the kernel's trap handler is entered."""

@@ -431,7 +431,7 @@ def behind_mi(gdb: str, rcdbg_kernel: Path) -> Iterator[Gdb]:
 
 def test_behind_the_tui(behind_mi: Gdb) -> None:
     """gdb under MI with mi-async, as the TUI drives it: the same commands, also interrupted."""
-    handler = behind_mi.evaluate("&handle_interrupt")
+    handler = behind_mi.data.evaluate("&handle_interrupt")
     assert "timer interrupt at" in behind_mi.console_command("rc next-trap")
     assert f"{behind_mi.registers().pc:#x}" in handler
     assert "rcdbg: back at" in behind_mi.console_command("rc until-sret")

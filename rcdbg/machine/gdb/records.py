@@ -26,7 +26,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Instruction:
+class MiInstruction:
     """One disassembled instruction; `opcodes` are its bytes in memory order.
 
     `function` and `offset` (bytes) say where it is in the symbol table, `file` (absolute) and
@@ -108,11 +108,11 @@ def frame_of(row: dict[str, Any]) -> Frame:
     )
 
 
-def instructions_of(row: dict[str, Any]) -> list[Instruction]:
+def instructions_of(row: dict[str, Any]) -> list[MiInstruction]:
     """Those in a row of `-data-disassemble`: of one source line, or the one without source."""
     lines = row.get("line_asm_insn", [row] if "address" in row else [])
     return [
-        Instruction(
+        MiInstruction(
             address=int(line["address"], 16),
             opcodes=bytes.fromhex(line.get("opcodes", "")),
             text=line.get("inst", "").replace("\t", " "),

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import re
 import select
 import shutil
 import socket
@@ -20,6 +19,7 @@ from rcdbg.errors import MachineError
 from rcdbg.machine.host.deadline import Deadline, DeadlineError
 from rcdbg.machine.host.process import Process
 from rcdbg.machine.host.session import Session, open_session, sweep
+from rcdbg.machine.qemu.board import parse_memory
 from rcdbg.machine.qemu.console import Console
 from rcdbg.machine.qemu.held_log import log_socket
 from rcdbg.machine.qemu.ram import GuestRam, create_ram
@@ -29,29 +29,9 @@ if TYPE_CHECKING:
 
 PROGRAM = "qemu-system-riscv64"
 
-MIN_MEMORY = 8 << 20
-"""Bytes: the firmware takes the first 2 MiB of RAM, the kernel is loaded behind them."""
-
-_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _START_SECONDS = 20.0
 _SETTLE_SECONDS = 10.0
 _STDERR_LINES = 200
-
-
-def parse_memory(text: str) -> int:
-    """The bytes that `text` means to QEMU's `-m`: "128M", "1G", "65536K", or "128" for MiB.
-
-    Raises MachineError for anything else, and for less than `MIN_MEMORY`.
-    """
-    match = re.fullmatch(r"([0-9]{1,9})([KMG]?)", text.strip().upper())
-    if match is None:
-        raise MachineError(f"memory size {text!r} is not understood: write it as 128M or 1G")
-    size = int(match[1]) * _UNITS[match[2] or "M"]
-    if size < MIN_MEMORY:
-        raise MachineError(f"memory size {text!r} is too small: the machine needs 8M at least")
-    if size % 4096:
-        raise MachineError(f"memory size {text!r} is not a whole number of 4 KiB pages")
-    return size
 
 
 def find_qemu(path: str | None = None) -> str:

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 from rcdbg.errors import MachineError
 from rcdbg.guest.protocol import Ram
-
-RAM_BASE = 0x8000_0000
-"""Physical address of RAM on QEMU's `virt` machine (hw/riscv/virt.c, VIRT_DRAM)."""
+from rcdbg.machine.qemu.board import RAM_BASE
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,10 @@ from collections.abc import Iterator
 
 from rcdbg.errors import MachineError, MemoryReadError
 from rcdbg.machine.stub import packets
-from rcdbg.machine.stub.dialect import set_physical
+from rcdbg.machine.stub.dialect import PHYSICAL, READ_CHUNK, VIRTUAL
 from rcdbg.machine.stub.link import StubLink
 
-READ_CHUNK = 2048
-"""Bytes in a read or write: QEMU's packets hold 4 KiB, that is this many in hexadecimal."""
-
-_PHYSICAL = {wanted: set_physical(physical=wanted).encode() for wanted in (False, True)}
+_PHYSICAL = {True: PHYSICAL.encode(), False: VIRTUAL.encode()}
 _BURST = 16
 
 

@@ -8,12 +8,11 @@ from rcdbg.guest.protocol import Registers
 from rcdbg.machine.qemu import timer
 from rcdbg.machine.stub import packets
 from rcdbg.machine.stub.clock import StubClock
-from rcdbg.machine.stub.dialect import PRIVILEGE_REGISTER
+from rcdbg.machine.stub.dialect import PRIVILEGE_REGISTER, READ_CHUNK
 from rcdbg.machine.stub.link import StubLink
 from rcdbg.machine.stub.wire import StubError
 
 _PC = "pc"
-_DESCRIPTION_CHUNK = 2048
 
 
 class StubRegisters:
@@ -104,7 +103,7 @@ def _numbers(link: StubLink) -> dict[str, int]:
 def _transfer(link: StubLink, file: str) -> str:
     text = b""
     while True:
-        request = b"qXfer:features:read:%b:%x,%x" % (file.encode(), len(text), _DESCRIPTION_CHUNK)
+        request = b"qXfer:features:read:%b:%x,%x" % (file.encode(), len(text), READ_CHUNK)
         answer = link.exchange([request])[0]
         text += answer[1:]
         if answer[:1] == b"l":

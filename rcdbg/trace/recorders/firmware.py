@@ -13,8 +13,9 @@ from pathlib import Path
 from rcdbg.errors import MachineError
 from rcdbg.image import cache
 from rcdbg.image.elf import Image
+from rcdbg.machine.qemu.board import RAM_BASE
 from rcdbg.machine.qemu.qemu import Qemu, QemuConfig, find_qemu
-from rcdbg.machine.qemu.ram import RAM_BASE, GuestRam
+from rcdbg.machine.qemu.ram import GuestRam
 from rcdbg.machine.stub.client import StubClient
 
 _FORMAT = 1

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from rcdbg.guest.protocol import Registers
+from rcdbg.machine.qemu.board import RAM_BASE
 from rcdbg.machine.qemu.live import SSTATUS_MASK
-from rcdbg.machine.qemu.ram import RAM_BASE
 from rcdbg.riscv.registers import MASK64
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.recorders.firmware import Firmware

@@ -8,7 +8,7 @@ from rcdbg.machine.stub.client import StubClient
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.values import path
 from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Value
-from rcdbg.riscv.registers import ABI_NAMES, MASK64
+from rcdbg.riscv.registers import ABI_NAMES, GDB_NAMES, MASK64
 from rcdbg.riscv.sv39 import PAGE_SIZE
 
 Now = Callable[[], Kernel]
@@ -61,10 +61,11 @@ class RegisterFile:
 
 
 def _register(name: str) -> str:
+    """Its name in QEMU's stub."""
     number = name[1:]
-    if name.startswith("x") and number.isdigit() and int(number) < len(ABI_NAMES):
-        name = ABI_NAMES[int(number)]
-    return "fp" if name == "s0" else name  # as QEMU has it
+    if name.startswith("x") and number.isdigit() and int(number) < len(GDB_NAMES):
+        return GDB_NAMES[int(number)]
+    return dict(zip(ABI_NAMES, GDB_NAMES, strict=True)).get(name, name)
 
 
 def value_at(kernel: Kernel, text: str) -> int:

@@ -4,8 +4,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from rcdbg.image.lines import source_path
-from rcdbg.machine.gdb.client import Breakpoint, Gdb
+from rcdbg.machine.gdb.client import Gdb
 from rcdbg.machine.gdb.mi import GdbError
+from rcdbg.machine.gdb.records import Breakpoint
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.state import Place
 from rcdbg.views.code import Code, Instruction, Source, source_window
@@ -62,10 +63,10 @@ def _lines(path: Path, mtime_ns: int) -> tuple[str, ...]:
 
 def _instructions(gdb: Gdb, pc: Place) -> tuple[Instruction, ...]:
     back = pc.offset if pc.symbol is not None and pc.offset <= _BACK_BYTES else 0
-    found = gdb.disassemble(pc.address - back, back // 2 + _INSTRUCTIONS)
+    found = gdb.data.disassemble(pc.address - back, back // 2 + _INSTRUCTIONS)
     if all(item.address != pc.address for item in found):
         # The pc is inside of what looked like an instruction: begin there instead.
-        found = gdb.disassemble(pc.address, _INSTRUCTIONS)
+        found = gdb.data.disassemble(pc.address, _INSTRUCTIONS)
     return tuple(
         Instruction(item.address, item.text, item.function, item.offset or 0) for item in found
     )

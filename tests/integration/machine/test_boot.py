@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rcdbg.errors import MachineError
+from rcdbg.machine.qemu.board import RAM_BASE
 from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
-from rcdbg.machine.qemu.ram import RAM_BASE
 from rcdbg.machine.stub.client import StubClient
 from tests.unit.machine.processes import SECONDS, Watch
 

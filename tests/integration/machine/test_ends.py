@@ -35,7 +35,8 @@ with Qemu(QemuConfig(Path(sys.argv[1]))) as qemu, Gdb() as gdb:
         print(qemu.pid, qemu.warden_pid, gdb.pid, gdb_warden, qemu.directory, flush=True)
         gdb.wait_stop(1000)
     except KeyboardInterrupt:
-        print("interrupted", qemu.alive, gdb.evaluate("6 * 7") if not gdb.running else "running")
+        answer = gdb.data.evaluate("6 * 7") if not gdb.running else "running"
+        print("interrupted", qemu.alive, answer)
 """
 
 
@@ -147,7 +148,7 @@ def _entries(directory: str) -> int:
 
 TERMINAL = """
 import signal, sys
-from rcdbg.machine.gdb.client import run_in_terminal
+from rcdbg.machine.gdb.program import run_in_terminal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 print("status", run_in_terminal(sys.argv[1], ["-q", "-nx"]))
 """

@@ -9,11 +9,17 @@ from pathlib import Path
 import pytest
 
 from rcdbg.errors import MemoryReadError
-from rcdbg.machine.gdb.client import Gdb, find_gdb
+from rcdbg.machine.gdb.client import Gdb
 from rcdbg.machine.gdb.mi import GdbError
+from rcdbg.machine.gdb.program import find_gdb
 from rcdbg.machine.host.deadline import DeadlineError
 from rcdbg.machine.oracles import parse_info_registers
-from rcdbg.machine.stub.dialect import STEP_ALONE, STEP_WITH_INTERRUPTS
+from rcdbg.machine.stub.dialect import (
+    ASK_STEP_MODE,
+    STEP_ALONE,
+    STEP_WITH_INTERRUPTS,
+    set_step_mode,
+)
 from tests.unit.machine.processes import SECONDS
 
 from .conftest import ENTRY, BootGuest
@@ -35,38 +41,38 @@ def test_source_level_work_on_the_kernel(boot: BootGuest, gdb: Gdb, kernel: Path
     stop = gdb.wait_stop(SECONDS)
     assert (stop.reason, stop.breakpoint) == ("breakpoint", number)
 
-    frame = gdb.frames()[0]
+    frame = gdb.data.frames()[0]
     assert frame.pc == stop.pc
     assert frame.function is not None
     assert frame.function.endswith("rust_main")
     assert frame.file is not None
     assert frame.file.name == "main.rs"
 
-    instructions = gdb.disassemble(frame.pc, 8)
+    instructions = gdb.data.disassemble(frame.pc, 8)
     assert len(instructions) == 8
     assert instructions[0].address == frame.pc
     assert instructions[0].line == frame.line
     for before, after in pairwise(instructions):
         assert before.address + len(before.opcodes) == after.address
-    memory = gdb.read_memory(frame.pc, len(instructions[0].opcodes))
+    memory = gdb.data.read_memory(frame.pc, len(instructions[0].opcodes))
     assert memory == instructions[0].opcodes
 
-    gdb.next_line()
+    gdb.step("over_line")
     assert gdb.wait_stop(SECONDS).reason == "step"
-    moved = gdb.frames(1)[0]
+    moved = gdb.data.frames(1)[0]
     assert moved.line != frame.line
     assert moved.function == frame.function
-    depth = len(gdb.frames())
-    gdb.step_line()
+    depth = len(gdb.data.frames())
+    gdb.step("line")
     assert gdb.wait_stop(SECONDS).reason == "step"
-    assert len(gdb.frames()) == depth + 1
-    gdb.finish()
+    assert len(gdb.data.frames()) == depth + 1
+    gdb.step("out")
     assert gdb.wait_stop(SECONDS).reason == "step"
-    assert gdb.frames()[0].function == frame.function
-    gdb.next_instruction()
+    assert gdb.data.frames()[0].function == frame.function
+    gdb.step("over_call")
     assert gdb.wait_stop(SECONDS).reason == "step"
     assert "rust_main" in gdb.console_command("bt")
-    assert gdb.evaluate("1 + 1") == "2"
+    assert gdb.data.evaluate("1 + 1") == "2"
 
 
 def test_registers_are_those_of_the_monitor(boot: BootGuest, gdb: Gdb, kernel: Path) -> None:
@@ -96,7 +102,7 @@ def test_each_hit_of_a_breakpoint_is_one_round(boot: BootGuest, gdb: Gdb) -> Non
         stop = gdb.wait_stop(SECONDS)
         assert (stop.reason, stop.pc, stop.breakpoint) == ("breakpoint", ENTRY, number)
         assert gdb.registers().x[A0] == first + rounds
-    gdb.step_instruction()
+    gdb.step("instruction")
     stop = gdb.wait_stop(SECONDS)
     assert (stop.reason, stop.pc) == ("step", ENTRY + 4)
 
@@ -128,7 +134,7 @@ def test_a_watchpoint_is_a_breakpoint_that_was_hit(boot: BootGuest, gdb: Gdb) ->
     gdb.resume()
     stop = gdb.wait_stop(SECONDS)
     assert (stop.reason, stop.breakpoint) == ("breakpoint", watchpoint.number)
-    assert gdb.read_memory(STORED_AT, 4) == b"\1\0\0\0"
+    assert gdb.data.read_memory(STORED_AT, 4) == b"\1\0\0\0"
 
 
 def test_a_running_guest_is_stopped_on_request(boot: BootGuest, gdb: Gdb) -> None:
@@ -139,14 +145,15 @@ def test_a_running_guest_is_stopped_on_request(boot: BootGuest, gdb: Gdb) -> Non
     machine.console.wait_for("MEDELEG", SECONDS)
     with pytest.raises(DeadlineError):
         gdb.wait_stop(0.01)
-    for question in (gdb.registers, gdb.resume, gdb.step_line, lambda: gdb.read_memory(ENTRY, 4)):
+    read, step = lambda: gdb.data.read_memory(ENTRY, 4), lambda: gdb.step("line")
+    for question in (gdb.registers, gdb.resume, step, read):
         with pytest.raises(GdbError, match="running"):
             question()
     assert gdb.running
     gdb.interrupt()
     assert gdb.wait_stop(SECONDS).reason == "interrupt"
     gdb.interrupt()
-    assert gdb.read_memory(ENTRY, 4) == SPIN[0].to_bytes(4, "little")
+    assert gdb.data.read_memory(ENTRY, 4) == SPIN[0].to_bytes(4, "little")
 
 
 @pytest.mark.parametrize("command", ["continue", "python gdb.execute('continue')"])
@@ -232,16 +239,16 @@ def test_a_kernel_in_a_directory_with_a_space(
 
 def test_the_step_mode_is_taken(boot: BootGuest, gdb: Gdb) -> None:
     gdb.connect(boot(SPIN))
-    gdb.set_step_mode(STEP_WITH_INTERRUPTS)
-    assert '"0x1"' in gdb.console_command("maintenance packet qqemu.sstep")
-    gdb.set_step_mode(STEP_ALONE)
-    assert '"0x7"' in gdb.console_command("maintenance packet qqemu.sstep")
+    gdb.console_command(f"maintenance packet {set_step_mode(STEP_WITH_INTERRUPTS)}")
+    assert '"0x1"' in gdb.console_command(f"maintenance packet {ASK_STEP_MODE}")
+    gdb.console_command(f"maintenance packet {set_step_mode(STEP_ALONE)}")
+    assert '"0x7"' in gdb.console_command(f"maintenance packet {ASK_STEP_MODE}")
 
 
 def test_unmapped_memory_is_an_error_with_its_address(boot: BootGuest, gdb: Gdb) -> None:
     gdb.connect(boot(SPIN))
     with pytest.raises(MemoryReadError) as caught:
-        gdb.read_memory(0, 8)
+        gdb.data.read_memory(0, 8)
     assert caught.value.address == 0
 
 
@@ -266,7 +273,7 @@ def test_qemu_killed(boot: BootGuest, gdb: Gdb, running: bool) -> None:
     if running:
         assert gdb.wait_stop(SECONDS).reason == "exited"
     with pytest.raises(GdbError):
-        gdb.read_memory(ENTRY, 4)
+        gdb.data.read_memory(ENTRY, 4)
 
 
 def test_gdb_killed(boot: BootGuest, gdb: Gdb) -> None:

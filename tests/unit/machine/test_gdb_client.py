@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from rcdbg.errors import MachineError, MemoryReadError
-from rcdbg.machine.gdb.client import Gdb, find_gdb
+from rcdbg.machine.gdb.client import Gdb
 from rcdbg.machine.gdb.mi import GdbError, Record, quote
+from rcdbg.machine.gdb.program import find_gdb
 from rcdbg.machine.host.deadline import DeadlineError
 from rcdbg.machine.stop import Stop
 
@@ -102,7 +103,7 @@ def test_results_go_to_who_asked(fake_gdb: GdbFactory) -> None:
     with Gdb(fake_gdb(OBEDIENT)) as gdb:
         answers: list[bytes] = []
         askers = [
-            threading.Thread(target=lambda: answers.append(gdb.read_memory(0x10, 2)))
+            threading.Thread(target=lambda: answers.append(gdb.data.read_memory(0x10, 2)))
             for _ in range(8)
         ]
         for asker in askers:
@@ -111,7 +112,7 @@ def test_results_go_to_who_asked(fake_gdb: GdbFactory) -> None:
             asker.join(10)
         assert answers == [b"\xbe\xef"] * 8
         with pytest.raises(MemoryReadError, match="Unable to read memory"):
-            gdb.read_memory(0, 8)
+            gdb.data.read_memory(0, 8)
 
 
 def test_garbage_between_records_is_passed_over(fake_gdb: GdbFactory) -> None:
@@ -169,12 +170,12 @@ def test_running_and_stopping(fake_gdb: GdbFactory) -> None:
             gdb.wait_stop(0.01)
         gdb.interrupt()
         assert gdb.wait_stop(10) == Stop("interrupt", pc, signal=2)
-        gdb.step_instruction()
+        gdb.step("instruction")
         assert gdb.wait_stop(10) == Stop("step", pc, signal=5)
         with pytest.raises(GdbError, match="outermost frame"):
-            gdb.finish()
+            gdb.step("out")
         assert gdb.wait_stop(0).reason == "step"
-        gdb.next_line()
+        gdb.step("over_line")
         assert gdb.wait_stop(10) == Stop("exited", exit_status=5)
 
 

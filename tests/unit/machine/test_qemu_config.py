@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from rcdbg.errors import MachineError
-from rcdbg.machine.qemu.qemu import Qemu, QemuConfig, find_qemu, parse_memory
+from rcdbg.machine.qemu.board import parse_memory
+from rcdbg.machine.qemu.qemu import Qemu, QemuConfig, find_qemu
 
 
 @pytest.mark.parametrize(

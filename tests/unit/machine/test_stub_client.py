@@ -9,7 +9,7 @@ import pytest
 from rcdbg.errors import MachineError, MemoryReadError
 from rcdbg.machine.host.deadline import DeadlineError
 from rcdbg.machine.stop import Stop
-from rcdbg.machine.stub import memory, rsp, wire
+from rcdbg.machine.stub import dialect, rsp, wire
 from rcdbg.machine.stub.client import StubClient
 from rcdbg.machine.stub.wire import StubError
 
@@ -99,7 +99,7 @@ def test_memory_is_read_and_written_in_pieces(fake_stub: StubFactory) -> None:
         data = client.read_memory(0x1001, 0x4000)
         assert data == bytes(hart.memory[1:0x4001])
         reads = [packet for packet in hart.packets if packet.startswith(b"m")]
-        assert len(reads) == 0x4000 // memory.READ_CHUNK
+        assert len(reads) == 0x4000 // dialect.READ_CHUNK
         client.memory.write(0x1000, b"$#}*" * 1000)
         assert client.read_memory(0x1000, 4000) == b"$#}*" * 1000
 
