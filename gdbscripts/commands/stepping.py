@@ -267,9 +267,11 @@ class _StepIrq(Command):
         if len(words) > 1 or any(word not in self.words for word in words):
             raise UsageError(f"rc step-irq wants on or off, not {' '.join(words)!r}")
         connection = demand_machine()
-        if words:
-            set_step_mode(connection, STEP_WITH_INTERRUPTS if words[0] == "on" else STEP_ALONE)
         mode = step_mode(connection)
+        if words:
+            mode = STEP_WITH_INTERRUPTS if words[0] == "on" else STEP_ALONE
+            if not set_step_mode(connection, mode):
+                raise TargetError(f"QEMU refuses to have {' '.join(words)} here: is it a replay?")
         taken = not mode & STEP_MASKS_INTERRUPTS
         if not as_json:
             say(f"rcdbg: stepi {'takes' if taken else 'masks'} interrupts")
