@@ -71,17 +71,18 @@ class _Va(_Function):
     example = "x/4i $rc_va(0x80200000)"
 
     def answer(self, *arguments: gdb.Value) -> gdb.Value:
-        from rcdbg.riscv import sv39
+        from rcdbg.model.memory.table_walks import listing
 
         kernel = fresh_kernel()
         pa = _number(arguments[0], self.usage)
-        if kernel.memory.mode == sv39.MODE_BARE:
+        satp = kernel.memory.satp
+        if satp.scheme is None:
+            raise UsageError(f"satp names translation mode {satp.mode}, which rcdbg does not know")
+        if not satp.translates:
             return values.unsigned_64(pa)
-        if kernel.memory.mode != sv39.MODE_SV39:
-            raise UsageError("rcdbg walks Sv39 only")
         # The lower half comes first, so the first is the lowest.
-        for run in sv39.runs(kernel.target.read_phys, kernel.memory.root_ppn):
-            if isinstance(run, sv39.Run) and run.pa <= pa < run.pa + run.size:
+        for run in listing(kernel, satp):
+            if run.pa <= pa < run.pa + run.size:
                 return values.unsigned_64(run.va + pa - run.pa)
         raise UsageError(f"no virtual address leads to physical {pa:#x}")
 

@@ -108,7 +108,7 @@ def _flags(value: gdb.Value) -> _Text:
 
 def _entry(value: gdb.Value) -> _Text:
     def text() -> str:
-        from rcdbg.riscv.sv39 import Pte
+        from rcdbg.riscv.pte import Pte
 
         pte = Pte(_number(value))
         if not pte.valid:

@@ -14,8 +14,8 @@ from rcdbg.errors import MachineError, MemoryReadError, TargetError
 from rcdbg.guest.protocol import Ram, Registers
 from rcdbg.machine.qemu import timer
 from rcdbg.machine.stub.dialect import PHYSICAL, PRIVILEGE_REGISTER, READ_CHUNK, VIRTUAL
+from rcdbg.riscv.pages import PAGE_SIZE
 from rcdbg.riscv.registers import GDB_NAMES, SUPERVISOR_CSRS, unsigned
-from rcdbg.riscv.sv39 import PAGE_SIZE
 
 _PC = "pc"
 

@@ -33,7 +33,8 @@ from rcdbg.model.memory.heap import read_heap
 from rcdbg.model.memory.page_table import merge, read_page_table
 from rcdbg.model.values.containers import find_struct, lazy, mutex, option, pointer_in, pools
 from rcdbg.model.values.value import Value
-from rcdbg.riscv import sv39
+from rcdbg.riscv import pte
+from rcdbg.riscv.table_listing import Listing
 from rcdbg.trace.conditions import trap
 from rcdbg.trace.run import Boot, Run
 from tests.support.frozen import Frozen
@@ -252,14 +253,14 @@ class Growing:
     def pages(self, count: int, *, scattered: bool) -> None:
         """Map so many pages in a part of the address space that nobody uses."""
         chance = random.Random(count)
-        flags = sv39.V | sv39.R | sv39.A
+        flags = pte.V | pte.R | pte.A
         self._next = (self._next + 4095) & ~4095
-        root = self.kernel.memory.root_ppn << 12
+        root = self.kernel.memory.satp.ppn << 12
         middle = self.room(4096)
-        self.put(root + 8 * 100, middle >> 12 << 10 | sv39.V)
+        self.put(root + 8 * 100, middle >> 12 << 10 | pte.V)
         for table in range(-(-count // 512)):
             bottom = self.room(4096)
-            self.put(middle + 8 * table, bottom >> 12 << 10 | sv39.V)
+            self.put(middle + 8 * table, bottom >> 12 << 10 | pte.V)
             entries = min(512, count - 512 * table)
             frames = [
                 2 * chance.randrange(1 << 30) if scattered else 512 * table + slot
@@ -308,8 +309,7 @@ def whole(growing: Growing) -> Callable[[], object]:
 
     def listing() -> int:
         kernel = growing.frozen.kernel()
-        found = sv39.runs(kernel.target.read_phys, kernel.memory.root_ppn)
-        return sum(1 for _ in merge(item for item in found if isinstance(item, sv39.Run)))
+        return sum(1 for _ in merge(Listing(kernel.target.read_phys, kernel.memory.satp)))
 
     return listing
 

@@ -30,7 +30,7 @@ from rcdbg.guest.snapshot import Machine, Snapshot, pack, read_snapshot
 from rcdbg.image.locate import default_kernel
 from rcdbg.image.resolve import load_with_types
 from rcdbg.model.kernel import Kernel
-from rcdbg.riscv import sv39
+from rcdbg.riscv.table_listing import Listing
 from rcdbg.trace.conditions import Condition, reached, trap
 from rcdbg.trace.run import Boot, Run
 from rcdbg.views.render import render_text
@@ -124,10 +124,8 @@ class Victim:
         kernel = frozen.kernel()
         ram = kernel.target.ram
         assert ram is not None
-        listed: list[sv39.Table] = []
-        for _ in sv39.runs(kernel.target.read_phys, kernel.memory.root_ppn, listed):
-            pass
-        self.tables = sorted({t.address for t in listed if t.address in ram})
+        listed = Listing(kernel.target.read_phys, kernel.memory.satp).finish()
+        self.tables = sorted({t.address for t in listed.tables if t.address in ram})
         self.words: list[Words] = []
         for name, answer in asked():
             reads = _Reads(self.frozen)

@@ -177,6 +177,7 @@ def root(
     from rcdbg.model.memory.memory_set import process_root
     from rcdbg.model.memory.page_table import Root
     from rcdbg.model.values.value import DecodeError
+    from rcdbg.riscv.pages import FRAMES
 
     given = {n: v for n in _ROOTS if (v := getattr(arguments, prefix + n, None)) is not None}
     if len(given) > 1:
@@ -187,9 +188,9 @@ def root(
         if name == "satp":
             return Root.of_satp(value)
         if name == "root":
-            if value >= 1 << 44:
+            if value >= FRAMES:
                 raise UsageError(f"{text} is no frame number: it would be an address / 4096")
-            return Root.of_frame(value)
+            return Root.of_frame(value, kernel.memory.satp)
         try:
             return process_root(kernel, value)
         except DecodeError as error:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from rcdbg.errors import MemoryReadError
 from rcdbg.guest.protocol import Ram, Registers, Target
-from rcdbg.riscv.sv39 import PAGE_SIZE
+from rcdbg.riscv.pages import PAGE_SIZE
 
 
 class RecordingTarget:

@@ -29,8 +29,8 @@ from typing import Any, Final
 
 from rcdbg.errors import MemoryReadError, TargetError
 from rcdbg.guest.protocol import Ram, Registers
+from rcdbg.riscv.pages import PAGE_SIZE
 from rcdbg.riscv.registers import MASK64
-from rcdbg.riscv.sv39 import PAGE_SIZE
 
 VERSION: Final = 1
 """Goes up when an older rcdbg could not read the file correctly."""

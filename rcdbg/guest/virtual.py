@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from rcdbg.errors import MemoryReadError
 from rcdbg.guest.protocol import Target
-from rcdbg.riscv import sv39
+from rcdbg.riscv.pages import PAGE_SHIFT, PAGE_SIZE
+from rcdbg.riscv.paging import Satp, walk
 
 MAX_READ = 1 << 24
 """Bytes of one read at the most: no object of a kernel is larger than 16 MiB."""
@@ -19,61 +20,49 @@ LoadAddress = Callable[[int], int | None]
 
 
 class VirtualMemory:
-    """One moment's view of virtual memory; translations are kept for its lifetime."""
+    """One moment's view of virtual memory; translations are kept for its lifetime.
+
+    `satp` is the CSR's unsigned value.
+    """
 
     def __init__(self, target: Target, satp: int, load_address: LoadAddress | None = None) -> None:
         self._read_phys = target.read_phys
-        self.satp = satp
+        self.satp = Satp(satp)
         self._load_address = load_address
         self._pages: dict[int, int] = {}
 
-    @property
-    def mode(self) -> int:
-        """satp.MODE: 0 bare, 8 Sv39."""
-        return self.satp >> 60
-
-    @property
-    def root_ppn(self) -> int:
-        """satp.PPN: the frame number of the root page table."""
-        return self.satp & ((1 << 44) - 1)
-
     def physical(self, va: int) -> int:
         """The physical address of `va`; raises MemoryReadError where there is none."""
-        page = va >> sv39.PAGE_SHIFT
+        page = va >> PAGE_SHIFT
         base = self._pages.get(page)
         if base is None:
-            base = self._translate(page << sv39.PAGE_SHIFT)
+            base = self._translate(page << PAGE_SHIFT)
             self._pages[page] = base
-        return base | va & (sv39.PAGE_SIZE - 1)
+        return base | va & (PAGE_SIZE - 1)
 
     def _translate(self, va: int) -> int:
         if not 0 <= va < 1 << 64:
             raise MemoryReadError(va, 1, "not a 64-bit address")
-        why = "translation is off"
-        if self.mode == sv39.MODE_SV39:
-            found = sv39.walk(self._read_phys, self.root_ppn, va)
-            if found.physical is not None:
-                return found.physical
-            why = found.fault or "not mapped"
-        elif self.mode != sv39.MODE_BARE:
-            why = f"satp names translation mode {self.mode}, which rcdbg does not know"
+        found = walk(self._read_phys, self.satp, va)
+        if found.physical is not None and self.satp.translates:
+            return found.physical
         loaded = self._load_address(va) if self._load_address else None
         if loaded is not None:
-            return loaded & ~(sv39.PAGE_SIZE - 1)
-        if self.mode == sv39.MODE_BARE:
-            return va
-        raise MemoryReadError(va, 1, why)
+            return loaded & ~(PAGE_SIZE - 1)
+        if found.physical is None:
+            raise MemoryReadError(va, 1, found.fault or "not mapped")
+        return found.physical
 
     def read(self, va: int, size: int) -> bytes:
         """`size` bytes at `va`; raises MemoryReadError unless every one can be read."""
-        offset = va & (sv39.PAGE_SIZE - 1)
-        if offset + size <= sv39.PAGE_SIZE:
+        offset = va & (PAGE_SIZE - 1)
+        if offset + size <= PAGE_SIZE:
             return self._read_phys(self.physical(va), size)
         if not 0 <= size <= MAX_READ:
             raise MemoryReadError(va, size, "no object is that large")
         parts = []
         while size > 0:
-            length = min(size, sv39.PAGE_SIZE - (va & (sv39.PAGE_SIZE - 1)))
+            length = min(size, PAGE_SIZE - (va & (PAGE_SIZE - 1)))
             parts.append(self._read_phys(self.physical(va), length))
             va, size = va + length, size - length
         return b"".join(parts)

@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 
 from rcdbg.riscv.access import Verdict
 from rcdbg.riscv.csr import Csr
-from rcdbg.riscv.sv39 import PAGE_SIZE, Walk
+from rcdbg.riscv.pages import PAGE_SIZE
+from rcdbg.riscv.paging import Walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class MappedRange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PageTable:
-    """A whole Sv39 table as merged ranges, ascending by virtual address."""
+    """A whole page table as merged ranges, ascending by virtual address."""
 
     mode: str
     """"bare", "Sv39", or what else satp names."""

@@ -1,14 +1,14 @@
 """What an access through a page table entry may do, and which rule says no.
 
 Privileged spec section 4.3.2 (the algorithm, steps 5 to 7), 4.1.1.2 (MXR, SUM) and 4.3.1 (A, D).
-The steps before those are `rcdbg.riscv.sv39.walk`; physical memory protection is not looked at.
+The steps before those are `rcdbg.riscv.paging.walk`; physical memory protection is not looked at.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-from rcdbg.riscv import sv39
-from rcdbg.riscv.sv39 import Walk
+from rcdbg.riscv import pte
+from rcdbg.riscv.paging import Walk
 
 Access = Literal["read", "write", "fetch"]
 Privilege = Literal["S", "U"]
@@ -80,19 +80,19 @@ def verdicts(walk: Walk, sstatus: int) -> tuple[Verdict, ...]:
 
 
 def _rights(bits: int, access: Access, mxr: bool) -> tuple[Rule, ...]:
-    if access == "read" and not bits & sv39.R and not (mxr and bits & sv39.X):
+    if access == "read" and not bits & pte.R and not (mxr and bits & pte.X):
         return (Rule("R", "R is clear, and MXR, under which X would do, is off"),)
-    if access == "write" and not bits & sv39.W:
+    if access == "write" and not bits & pte.W:
         return (Rule("W", "W is clear"),)
-    if access == "fetch" and not bits & sv39.X:
+    if access == "fetch" and not bits & pte.X:
         return (Rule("X", "X is clear"),)
     return ()
 
 
 def _privilege(bits: int, access: Access, privilege: Privilege, sum_: bool) -> tuple[Rule, ...]:
     if privilege == "U":
-        return () if bits & sv39.U else (Rule("U", "U is clear: not for U-mode"),)
-    if not bits & sv39.U:
+        return () if bits & pte.U else (Rule("U", "U is clear: not for U-mode"),)
+    if not bits & pte.U:
         return ()
     if access == "fetch":
         return (Rule("U-fetch", "U is set: S-mode never fetches from a user page"),)
@@ -100,7 +100,7 @@ def _privilege(bits: int, access: Access, privilege: Privilege, sum_: bool) -> t
 
 
 def _accessed(bits: int, access: Access) -> tuple[Rule, ...]:
-    missing = [name for name, bit in (("A", sv39.A), ("D", sv39.D)) if not bits & bit]
+    missing = [name for name, bit in (("A", pte.A), ("D", pte.D)) if not bits & bit]
     if access != "write" and "D" in missing:
         missing.remove("D")
     how = "is clear: the hart sets it, or faults where it does not (Svade)"

@@ -7,7 +7,7 @@ sscratch 4.1.6, sepc 4.1.7, scause 4.1.8, stval 4.1.9, satp 4.1.11.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from rcdbg.riscv import causes
+from rcdbg.riscv import causes, paging
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +109,9 @@ _STVEC = (
     FieldSpec("BASE", 2, 62, "address of the trap vector, divided by 4"),
 )
 _SATP = (
-    FieldSpec(
-        "MODE",
-        60,
-        4,
-        "translation scheme",
-        {0: "bare", 8: "Sv39", 9: "Sv48", 10: "Sv57", 11: "Sv64"},
-        True,
-    ),
-    FieldSpec("ASID", 44, 16, "address space identifier"),
-    FieldSpec("PPN", 0, 44, "physical page number of the root page table"),
+    FieldSpec("MODE", *paging.MODE, "translation scheme", paging.MODE_NAMES, True),
+    FieldSpec("ASID", *paging.ASID, "address space identifier"),
+    FieldSpec("PPN", *paging.PPN, "physical page number of the root page table"),
 )
 _SCAUSE = (
     _flag("Interrupt", 63, "an interrupt, not an exception"),
@@ -211,7 +204,7 @@ def decode(name: str, value: int) -> Csr:
         reserved += (f"bits {value & ~spec.known_mask:#x} are reserved",)
     if name == "scause" and causes.describe(value).startswith("reserved"):
         reserved += (f"{causes.describe(value)}",)
-    if name == "satp" and not value >> 60 and value:
+    if name == "satp" and value and not paging.Satp(value).mode:
         reserved += ("in bare mode ASID and PPN must be 0",)
     if name == "sepc" and value & 1:
         reserved += ("bit 0 is always 0: an odd address is no instruction",)

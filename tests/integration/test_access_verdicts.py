@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import pytest
 
 from rcdbg.riscv import access as acc
-from rcdbg.riscv import sv39
+from rcdbg.riscv import pages, paging
+from rcdbg.riscv.pte import A, R, U, V, X
 from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.conditions import trap
 from rcdbg.trace.run import Run
@@ -42,11 +43,11 @@ class Bench:
             self.write(address, bytes(PAGE))
         self.write(self.page["code"], struct.pack("<II", LOAD, STORE))
         self.write(self.page["data"], struct.pack("<I", NOP) * (PAGE // 4))
-        self.entry("root", 1, self.page["code1"], sv39.V)
-        self.entry("code1", 0, self.page["code0"], sv39.V)
-        flags = sv39.V | sv39.R | sv39.X | sv39.A
+        self.entry("root", 1, self.page["code1"], V)
+        self.entry("code1", 0, self.page["code0"], V)
+        flags = V | R | X | A
         self.entry("code0", 0, self.page["code"], flags)
-        self.entry("code0", 1, self.page["code"], flags | sv39.U)
+        self.entry("code0", 1, self.page["code"], flags | U)
         self.stvec = self.run.stub.registers().csrs["stvec"] & ~3
 
     def write(self, physical: int, data: bytes) -> None:
@@ -59,19 +60,19 @@ class Bench:
 
     def target(self, level: int, pte: int) -> int:
         """Make `pte` the level's entry for TARGET_VA; returns an address at which data would be."""
-        offset = self.page["data"] & sv39.page_size(level) - 1
+        offset = self.page["data"] & pages.page_size(level) - 1
         va = TARGET_VA | offset
-        self.entry("root", 5, self.page["middle"], sv39.V)
-        self.entry("middle", sv39.index(va, 1), self.page["leaf"], sv39.V)
+        self.entry("root", 5, self.page["middle"], V)
+        self.entry("middle", pages.index(va, 1), self.page["leaf"], V)
         table = {2: "root", 1: "middle", 0: "leaf"}[level]
-        self.write(self.page[table] + sv39.index(va, level) * 8, struct.pack("<Q", pte))
+        self.write(self.page[table] + pages.index(va, level) * 8, struct.pack("<Q", pte))
         return va
 
     def execute(self, access: str, privilege: str, va: int, sstatus: int) -> int | None:
         """Run the one instruction; returns scause if it trapped, None if it did not."""
         stub = self.run.stub
         self.asid ^= 1  # a satp with another ASID makes QEMU forget its translations
-        satp = sv39.MODE_SV39 << 60 | self.asid << 44 | self.page["root"] >> 12
+        satp = paging.Satp.of(paging.SV39, self.page["root"] >> 12, self.asid).value
         stub.write_register("satp", satp)
         stub.write_register("sstatus", sstatus)
         stub.write_register("priv", PRIVILEGES[privilege])
@@ -97,8 +98,8 @@ def bench(rcdbg_boot: BootKernel) -> Bench:
 
 def random_pte(bench: Bench, choose: random.Random, level: int) -> int:
     """Mostly a good leaf for the data, with one thing or another wrong with it."""
-    page = bench.page["data"] & ~(sv39.page_size(level) - 1)
-    flags = choose.choice([choose.randrange(256), choose.randrange(256) | sv39.V, 0xDF, 0xCF])
+    page = bench.page["data"] & ~(pages.page_size(level) - 1)
+    flags = choose.choice([choose.randrange(256), choose.randrange(256) | V, 0xDF, 0xCF])
     pte = page >> 12 << 10 | flags | choose.randrange(4) << 8
     if choose.random() < 0.1:
         pte |= 1 << choose.randrange(54, 64)
@@ -121,7 +122,7 @@ def test_every_verdict_is_what_the_hart_does(bench: Bench) -> None:
         access = choose.choice(acc.ACCESSES)
         privilege = choose.choice(acc.PRIVILEGES)
         read = bench.run.target.read_phys
-        walk = sv39.walk(read, bench.page["root"] >> 12, va)
+        walk = paging.walk(read, paging.Satp.of(paging.SV39, bench.page["root"] >> 12), va)
         (expected,) = (
             v for v in acc.verdicts(walk, sstatus) if (v.access, v.privilege) == (access, privilege)
         )

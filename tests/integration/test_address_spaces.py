@@ -17,7 +17,8 @@ from rcdbg.model.memory import mappings
 from rcdbg.model.memory.memory_set import MemorySet, process_root, read_memory_sets
 from rcdbg.model.memory.page_table import Root
 from rcdbg.model.values.value import DecodeError
-from rcdbg.riscv import sv39
+from rcdbg.riscv import paging
+from rcdbg.riscv.pte import R, U, V, W
 from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.conditions import Condition, reached, trap
 from rcdbg.trace.run import Run, machine_of
@@ -47,7 +48,7 @@ def the_set(run: Run) -> MemorySet:
 def patch(run: Run, va: int, change: int) -> int:
     """Turn bits of the leaf entry of `va` in the guest's RAM; returns the entry as it was."""
     kernel = run.kernel()
-    leaf = sv39.walk(kernel.target.read_phys, kernel.memory.root_ppn, va).leaf
+    leaf = paging.walk(kernel.target.read_phys, kernel.memory.satp, va).leaf
     assert leaf is not None
     ram = run.qemu.ram
     at = leaf.pte_address - ram.base
@@ -88,10 +89,10 @@ def test_damage_to_the_page_table_is_named(stopped: Run) -> None:
     framed = [s for s in whole.segments if s.map_type == "Framed"]
     text = next(s for s in whole.segments if "x" in s.rights)
     first, second, third = (framed[0].start + number * PAGE for number in range(3))
-    patch(stopped, first, sv39.V)
-    patch(stopped, second, sv39.U)
+    patch(stopped, first, V)
+    patch(stopped, second, U)
     patch(stopped, third, 1 << 10)
-    patch(stopped, text.start, sv39.W)
+    patch(stopped, text.start, W)
     found = the_set(stopped)
     damaged = {s.start: s.differences for s in found.segments if s.differences}
     assert damaged.keys() == {framed[0].start, text.start}
@@ -107,11 +108,11 @@ def test_a_page_that_no_segment_explains(stopped: Run) -> None:
     stack = next(s for s in the_set(stopped).segments if s.map_type == "Framed")
     kernel = stopped.kernel()
     # The page above a stack is the guard page of the next one.
-    guard = sv39.walk(kernel.target.read_phys, kernel.memory.root_ppn, stack.end).steps[-1]
+    guard = paging.walk(kernel.target.read_phys, kernel.memory.satp, stack.end).steps[-1]
     assert (guard.level, guard.pte.valid) == (0, False)
     ram = stopped.qemu.ram
     at = guard.pte_address - ram.base
-    ram.memory[at : at + 8] = struct.pack("<Q", 0x80200 << 10 | sv39.V | sv39.R)
+    ram.memory[at : at + 8] = struct.pack("<Q", 0x80200 << 10 | V | R)
     found = the_set(stopped)
     (stray,) = found.unexplained
     assert (stray.va, stray.pa, stray.size) == (stack.end, 0x8020_0000, PAGE)
@@ -135,10 +136,10 @@ def test_lint_knows_the_free_frames(stopped: Run) -> None:
     assert lint.findings == ()
     assert lint.skipped == ()
     free = stopped.state().frames.free[-1]
-    root = kernel.memory.root_ppn << 12
+    root = kernel.memory.satp.ppn << 12
     ram = stopped.qemu.ram
     at = root - ram.base + 100 * 8
-    ram.memory[at : at + 8] = struct.pack("<Q", free.start << 10 | sv39.V)
+    ram.memory[at : at + 8] = struct.pack("<Q", free.start << 10 | V)
     findings = mappings.lint(stopped.kernel()).findings
     assert [(f.rule, f.va) for f in findings] == [("table-in-free-frame", 100 << 30)]
 
@@ -151,7 +152,7 @@ def test_the_boot_page_table_against_the_kernels_own(rcdbg_boot: BootKernel) -> 
     for condition in (reached("rust_main"), trap("timer")):
         kernel = run.until(condition)
         assert kernel is not None
-        roots.append(kernel.memory.satp)
+        roots.append(kernel.memory.satp.value)
         with Monitor(run.machine.qemu.qmp_socket) as monitor:
             listings.append(parse_info_mem(monitor.hmp("info mem")))
     kernel = run.kernel()
@@ -207,7 +208,7 @@ def test_two_snapshots_against_qemus_listings(rcdbg_boot: BootKernel, tmp_path: 
     assert {kind for kind, *_ in told} > {"added", "removed"}
     check_against_qemu(told, listings[0], listings[1])
     # Of one moment there is nothing to tell, also by the number of a process or by a root.
-    root = str(run.kernel().memory.root_ppn)
+    root = str(run.kernel().memory.satp.ppn)
     for words in ([], ["--process", "0"], ["--root", root, "--diff-process", "0"]):
         same = ["--snapshot", str(files[1]), "--against", str(files[1]), *words]
         assert ": the same" in rcdbg("show", "pagetable", *same).stdout.replace("\n", " "), words
@@ -241,7 +242,7 @@ def test_processes_by_number_and_address(stopped: Run) -> None:
     kernel = stopped.kernel()
     only = the_set(stopped)
     for number in (0, only.process):
-        assert process_root(kernel, number).ppn == kernel.memory.root_ppn
+        assert process_root(kernel, number).ppn == kernel.memory.satp.ppn
     with pytest.raises(DecodeError, match="process 1"):
         process_root(kernel, 1)
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from rcdbg.model.kernel import Kernel
-from rcdbg.riscv import sv39
+from rcdbg.riscv.table_listing import Listing
 from rcdbg.views.render import render_text
 from rcdbg.views.subjects import subject, walk_answer
 from tests.support.frozen import Frozen, Seen
@@ -28,11 +28,8 @@ QUESTIONS = (
 def entries(frozen: Frozen) -> list[int]:
     """Physical addresses of the valid entries of the page table, those of leaves thinned out."""
     kernel = Kernel.now(frozen.image, frozen.target())
-    tables: list[sv39.Table] = []
-    for _ in sv39.runs(kernel.target.read_phys, kernel.memory.root_ppn, tables):
-        pass
     found = []
-    for table in tables:
+    for table in Listing(kernel.target.read_phys, kernel.memory.satp).finish().tables:
         for slot in range(0, 512, 16 if table.level == 0 else 1):
             at = table.address + slot * 8
             if kernel.target.read_phys(at, 8) != bytes(8):

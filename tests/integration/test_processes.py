@@ -13,7 +13,8 @@ from rcdbg.model.memory.memory_set import MemorySet, process_root, read_memory_s
 from rcdbg.model.memory.page_table import read_page_table, translate
 from rcdbg.model.threads.call_stacks import read_call_stacks
 from rcdbg.model.values.value import DecodeError
-from rcdbg.riscv import sv39
+from rcdbg.riscv import paging
+from rcdbg.riscv.pte import R, U, V, W, X
 from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.conditions import trap
 from rcdbg.trace.run import Run
@@ -146,10 +147,10 @@ def test_the_parked_context_in_u_mode(stopped: Run) -> None:
     assert user.context.x[8] == PLACE
     kernel = stopped.kernel()
     root = process_root(kernel, set_of(stopped, USER).process)
-    leaf = sv39.walk(kernel.target.read_phys, root.ppn, user.context.sepc.address).leaf
+    leaf = paging.walk(kernel.target.read_phys, root.satp, user.context.sepc.address).leaf
     assert leaf is not None
-    wanted = sv39.V | sv39.R | sv39.X | sv39.U
-    assert leaf.pte.bits & (wanted | sv39.W) == wanted
+    wanted = V | R | X | U
+    assert leaf.pte.bits & (wanted | W) == wanted
 
 
 @pytest.mark.parametrize("current", THREADS)

@@ -6,9 +6,10 @@ import pytest
 
 from rcdbg.machine.oracles import parse_gva2gpa, parse_info_mem, parse_info_registers
 from rcdbg.machine.qemu.monitor import Monitor
-from rcdbg.riscv import sv39
+from rcdbg.riscv import paging, pte
 from rcdbg.riscv.csr import SPECS
 from rcdbg.riscv.registers import ABI_NAMES
+from rcdbg.riscv.table_listing import Listing
 from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.conditions import reached, trap
 from rcdbg.trace.run import Run
@@ -48,9 +49,9 @@ def test_page_table(stopped: Run, monitor: Monitor) -> None:
     """Every byte that QEMU says is mapped is listed with the same frame and flags; no other."""
     kernel = stopped.kernel()
     listed: list[tuple[int, int, int, str]] = []
-    for run in sv39.runs(kernel.target.read_phys, kernel.memory.root_ppn):
-        assert isinstance(run, sv39.Run)
-        flags = sv39.flags_text(run.bits)
+    found = Listing(kernel.target.read_phys, kernel.memory.satp)
+    for run in found:
+        flags = pte.flags_text(run.bits)
         previous = listed[-1] if listed else None
         if (
             previous
@@ -61,6 +62,7 @@ def test_page_table(stopped: Run, monitor: Monitor) -> None:
             listed[-1] = (previous[0], previous[1], previous[2] + run.size, flags)
         else:
             listed.append((run.va, run.pa, run.size, flags))
+    assert not found.bad
     theirs = [(m.va, m.pa, m.size, m.attributes) for m in parse_info_mem(monitor.hmp("info mem"))]
     assert listed == theirs
 
@@ -72,7 +74,7 @@ def test_walk(stopped: Run, monitor: Monitor) -> None:
     for found in state.page_table.ranges:
         addresses |= {found.va, found.va + found.size - 1, found.va + found.size, found.va - 1}
     for va in sorted(a & (1 << 64) - 1 for a in addresses):
-        walk = sv39.walk(kernel.target.read_phys, kernel.memory.root_ppn, va)
+        walk = paging.walk(kernel.target.read_phys, kernel.memory.satp, va)
         assert walk.physical == parse_gva2gpa(monitor.hmp(f"gva2gpa {va:#x}")), hex(va)
 
 

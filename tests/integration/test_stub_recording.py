@@ -9,7 +9,7 @@ import pytest
 from rcdbg.image.elf import Image
 from rcdbg.model.kernel import DEFAULT_PROFILE
 from rcdbg.model.memory.frames import read_frames
-from rcdbg.riscv import sv39
+from rcdbg.riscv import paging
 from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.conditions import reached
 from rcdbg.trace.observers.observer import Observer
@@ -97,7 +97,7 @@ def test_mapped_pages_are_in_the_page_table_as_asked_for(rcdbg_boot: BootKernel)
     run.until(reached("scenarios::run"))
     kernel = run.kernel()
     for page in wanted:
-        walk = sv39.walk(run.machine.target.read_phys, kernel.memory.root_ppn, page["va"])
+        walk = paging.walk(run.machine.target.read_phys, kernel.memory.satp, page["va"])
         assert walk.physical == page["pa"]
         assert walk.last_leaf is not None
         asked = {letter for letter in page["flags"] if letter in "rwxu"}

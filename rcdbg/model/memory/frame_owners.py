@@ -14,13 +14,14 @@ from typing import Literal
 
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import read_frames
-from rcdbg.model.memory.table_walks import walk_of
+from rcdbg.model.memory.table_walks import listing
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import FrameAllocator, Interval, Problem, Stack
 from rcdbg.model.values.containers import arc, base_name, dig
 from rcdbg.model.values.reach import Found, Reached, reach
 from rcdbg.model.values.value import DecodeError, Value
-from rcdbg.riscv import sv39
+from rcdbg.riscv.pages import FRAMES, PAGE_SHIFT, PAGE_SIZE
+from rcdbg.riscv.table_listing import Run
 
 MAX_FRAMES = 1 << 20
 """Frames whose owners are noted one by one: 4 GiB."""
@@ -171,7 +172,7 @@ def _image_frames(kernel: Kernel) -> Interval | None:
                 ends += [first, first + section.size]
     if not ends:
         return None
-    return Interval(min(ends) >> sv39.PAGE_SHIFT, -(-max(ends) // sv39.PAGE_SIZE))
+    return Interval(min(ends) >> PAGE_SHIFT, -(-max(ends) // PAGE_SIZE))
 
 
 def _linear_offsets(kernel: Kernel) -> set[int]:
@@ -196,7 +197,7 @@ def _read_spaces(kernel: Kernel, reached: Reached, books: "_Books") -> tuple[Add
             roots.append((_root_of(value), value.address, path, user))
         except DecodeError as error:
             books.problems.append(error.problem)
-    active = kernel.memory.root_ppn if kernel.memory.mode == sv39.MODE_SV39 else None
+    active = kernel.memory.satp.root
     if active is not None and all(root != active for root, *_ in roots):
         roots.append((active, None, "satp", None))
     linear = _linear_offsets(kernel)
@@ -209,7 +210,11 @@ def _read_spaces(kernel: Kernel, reached: Reached, books: "_Books") -> tuple[Add
 
 def _root_of(process: Value) -> int:
     """The `root_ppn` somewhere inside a Process."""
-    return dig(process, "root_ppn").scalar()
+    value = dig(process, "root_ppn")
+    ppn = value.scalar()
+    if not 0 <= ppn < FRAMES:
+        raise DecodeError(value.path, f"{ppn:#x} is no frame")
+    return ppn
 
 
 def _stacks(kernel: Kernel, reached: Reached) -> dict[str, list[tuple[Stack, int]]]:
@@ -291,8 +296,8 @@ class _Books:
     def add_root(self, kernel: Kernel, root: int, space: str, linear: set[int]) -> tuple[int, int]:
         """Note the tables below a root, and what it maps; returns how many of each there are."""
         tables = pages = 0
-        walk = walk_of(kernel, root)
-        for frame, level in {(t.address >> sv39.PAGE_SHIFT, t.level): None for t in walk.tables}:
+        found = listing(kernel, kernel.memory.satp.other(root)).finish()
+        for frame, level in {(t.address >> PAGE_SHIFT, t.level): None for t in found.tables}:
             if frame not in self.managed_range:
                 continue
             tables += 1
@@ -300,8 +305,8 @@ class _Books:
                 self.second_tables.setdefault(frame, _Table(space, level))
             else:
                 self.tables[frame] = _Table(space, level)
-        for run in walk:
-            if isinstance(run, sv39.Run) and run.va - run.pa not in linear:
+        for run in found:
+            if run.va - run.pa not in linear:
                 pages += self._add_pages(run, space)
         return tables, pages
 
@@ -310,10 +315,10 @@ class _Books:
         """The managed frames."""
         return range(self.managed.start, self.managed.end)
 
-    def _add_pages(self, run: sv39.Run, space: str) -> int:
-        first = run.pa >> sv39.PAGE_SHIFT
+    def _add_pages(self, run: Run, space: str) -> int:
+        first = run.pa >> PAGE_SHIFT
         start = max(first, self.managed.start)
-        end = min(first + (run.size >> sv39.PAGE_SHIFT), self.managed.end)
+        end = min(first + (run.size >> PAGE_SHIFT), self.managed.end)
         if end <= start:
             return 0
         self._noted += end - start
@@ -323,10 +328,10 @@ class _Books:
                 self.problems.append(Problem(space, why))
             self.left_out = True
             return 0
-        va = run.va + (start - first << sv39.PAGE_SHIFT)
+        va = run.va + (start - first << PAGE_SHIFT)
         for frame in range(start, end):
             self.pages.setdefault(frame, (space, va))
-            va += sv39.PAGE_SIZE
+            va += PAGE_SIZE
         return end - start
 
     def conflicts(self, free: _Intervals) -> Iterator[Conflict]:
@@ -379,7 +384,7 @@ def _holdings(
         if (page := books.pages.get(frame)) is not None:
             space, va = page
             thread = _thread_at(stacks.get(space, []), va)
-            return "page", space, va - (frame << sv39.PAGE_SHIFT), thread, tracker is not None
+            return "page", space, va - (frame << PAGE_SHIFT), thread, tracker is not None
         return "held", tracker.path if tracker else None, None, None, True
 
     def key(item: tuple[int, int]) -> tuple[int, _Label]:
@@ -395,7 +400,7 @@ def _holdings(
         tracker = books.trackers.get(first)
         path = tracker.full_path if tracker else None
         if kind == "page":
-            va = (number or 0) + (first << sv39.PAGE_SHIFT)
+            va = (number or 0) + (first << PAGE_SHIFT)
             yield Holding(first, end, kind, space, None, va, thread, path, tracked=tracked)
         elif kind == "table":
             yield Holding(first, end, kind, space, number, path=path, tracked=tracked)

@@ -11,10 +11,10 @@ from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import FrameAllocator, Interval, Problem
 from rcdbg.model.values.containers import base_name, byte_string, elements, find_struct, lazy, mutex
 from rcdbg.model.values.value import DecodeError, Value
+from rcdbg.riscv.pages import FRAMES
 
 NOT_YET = "not initialised yet: the kernel has not touched it"
 LOCKED = "the lock is held: the kernel may be in the middle of changing this"
-_MAX_PPN = 1 << 44
 
 
 @once_a_moment
@@ -38,7 +38,7 @@ def _read(owner: Value, locked: bool | None) -> FrameAllocator:
     managed = None
     try:
         size = _total(owner, books)
-        if not 0 <= start <= start + size <= _MAX_PPN:
+        if not 0 <= start <= start + size <= FRAMES:
             raise DecodeError(owner.path, f"{size:#x} frames from {start:#x} are not memory")
         managed = Interval(start, start + size)
     except DecodeError as error:
@@ -92,7 +92,7 @@ def _free_in_list(field: Value, capacity: int | None, problems: list[Problem]) -
         if len(numbers) != 2:
             raise DecodeError(pair.path, f"{pair.type.name} is not an interval")
         start, end = numbers
-        if not 0 <= start < end <= (_MAX_PPN if capacity is None else capacity):
+        if not 0 <= start < end <= (FRAMES if capacity is None else capacity):
             problems.append(
                 Problem(pair.path, f"{start:#x}..{end:#x} is not an interval of frames")
             )

@@ -11,10 +11,17 @@ from typing import Literal
 from rcdbg.guest.protocol import Ram
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import read_frames
-from rcdbg.model.memory.page_table import Root, merge, read_page_table, satp_root, translation_mode
-from rcdbg.model.memory.table_walks import walk_of
+from rcdbg.model.memory.page_table import (
+    Root,
+    merge,
+    read_page_table,
+    root_in_satp,
+    translation_mode,
+)
+from rcdbg.model.memory.table_walks import listing
 from rcdbg.model.state import PAGE_SIZE, FrameAllocator, MappedRange, PageTable, Problem
-from rcdbg.riscv import sv39
+from rcdbg.riscv import pte
+from rcdbg.riscv.table_listing import Table
 
 ALL_RANGES = 1 << 18
 """Ranges of one table that are looked at by what needs them all."""
@@ -211,24 +218,20 @@ class Lint:
 
 def lint(kernel: Kernel, root: Root | None = None) -> Lint:
     """Every oddity of a page table, by rule; never fails."""
-    where = root or satp_root(kernel)
+    where = root or root_in_satp(kernel)
     _, note = translation_mode(kernel, root)
     if note:
         return Lint((), 0, where.origin, note)
-    walk = walk_of(kernel, where.ppn)
-    tables = walk.tables
-    suspects: list[sv39.Run] = []
+    listed = listing(kernel, where.satp)
+    tables = listed.finish().tables
     findings = _Findings()
     unreadable: set[tuple[int, int]] = set()
-    for item in walk:
-        if isinstance(item, sv39.Run):
-            if item.bits & _WX == _WX:
-                suspects.append(item)
-        elif item.kind == "unreadable":  # those tables are told of below
+    for item in listed.bad:
+        if item.kind == "unreadable":  # those tables are told of below
             unreadable.add((item.va, item.level))
         else:
             findings.add(item.kind, item.va, item.why)
-    for found in merge(suspects):
+    for found in merge(run for run in listed if run.bits & _WX == _WX):
         why = "writable and executable: what is written there can be run"
         findings.add("W+X", found.va, why, found.size)
     _tables(tables, unreadable, kernel.target.ram, findings)
@@ -246,7 +249,7 @@ def lint(kernel: Kernel, root: Root | None = None) -> Lint:
     return Lint(findings.all(), len(tables), where.origin, "", tuple(skipped))
 
 
-_WX = sv39.W | sv39.X
+_WX = pte.W | pte.X
 
 
 @dataclass(slots=True)
@@ -277,12 +280,12 @@ class _Findings:
 
 
 def _tables(
-    tables: Sequence[sv39.Table],
+    tables: Sequence[Table],
     unreadable: set[tuple[int, int]],
     ram: Ram | None,
     findings: _Findings,
 ) -> None:
-    first: dict[int, sv39.Table] = {}
+    first: dict[int, Table] = {}
     for table in tables:
         earlier = first.setdefault(table.address, table)
         if earlier is not table:
@@ -298,9 +301,7 @@ def _tables(
             findings.add("table-outside-ram", table.va, why)
 
 
-def _in_free_frames(
-    tables: Sequence[sv39.Table], frames: FrameAllocator, findings: _Findings
-) -> None:
+def _in_free_frames(tables: Sequence[Table], frames: FrameAllocator, findings: _Findings) -> None:
     starts = [interval.start for interval in frames.free]
     for address, table in {t.address: t for t in reversed(tables)}.items():
         ppn = address // PAGE_SIZE

@@ -19,7 +19,7 @@ from rcdbg.model.kernel import Kernel, types_inside
 from rcdbg.model.memory.frames import LOCKED, NOT_YET
 from rcdbg.model.memory.mappings import ALL_RANGES
 from rcdbg.model.memory.page_table import Root, read_page_table
-from rcdbg.model.memory.table_walks import walk_of
+from rcdbg.model.memory.table_walks import listing
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import PAGE_SIZE, MappedRange, Problem
 from rcdbg.model.threads.processor import read_processor
@@ -34,7 +34,9 @@ from rcdbg.model.values.containers import (
     vec_deque,
 )
 from rcdbg.model.values.value import DecodeError, Value
-from rcdbg.riscv import sv39
+from rcdbg.riscv.pages import FRAMES, PAGE_SHIFT
+from rcdbg.riscv.pte import flags_text
+from rcdbg.riscv.table_listing import Table
 
 MAX_PROCESSES = 256
 MAX_SEGMENTS = 4096
@@ -265,7 +267,7 @@ def process_root(kernel: Kernel, number: int) -> Root:
         if number in (own, item.value.address):
             memory_set, _ = _memory_set(kernel, item.value)
             ppn = _root(memory_set)
-            return Root(sv39.MODE_SV39, ppn, f"of process {own} ({item.name})")
+            return Root(kernel.memory.satp.other(ppn), f"of process {own} ({item.name})")
     reason = note or "; ".join(f"{p.where}: {p.why}" for p in problems)
     numbers = ", ".join(str(own) for own, _ in numbered[:_MAX_NAMED])
     numbers += ", ..." * (len(numbered) > _MAX_NAMED)
@@ -295,7 +297,7 @@ def _memory_set(kernel: Kernel, process: Value) -> tuple[Value, bool | None]:
 
 def _root(memory_set: Value) -> int:
     ppn = dig(memory_set, "root_ppn").scalar()
-    if not 0 <= ppn < 1 << 44:
+    if not 0 <= ppn < FRAMES:
         raise DecodeError(f"{memory_set.path}.root_ppn", f"{ppn:#x} is no frame")
     return ppn
 
@@ -324,25 +326,25 @@ def _read(kernel: Kernel, found: _Found, number: int) -> MemorySet:
     pairs = attempt(lambda: _pairs(memory_set))
     ranges: tuple[MappedRange, ...] = ()
     whole = True
-    if ppn is not None:
-        root = Root(sv39.MODE_SV39, ppn, "")
+    root = None if ppn is None else Root(kernel.memory.satp.other(ppn), "")
+    if root is not None:
         table = read_page_table(kernel, root, limit=ALL_RANGES)
         ranges, whole = table.ranges, table.complete
         problems += table.problems
     compared = segments
     unexplained: tuple[MappedRange, ...] = ()
     books: list[Difference] = []
-    if ppn is not None and whole:
+    if root is not None and whole:
         offset = _linear_offset(kernel, segments, ranges)
         compared = _compare(segments, ranges, pairs, offset)
         if complete:
             unexplained = tuple(_unexplained(segments, ranges, problems))
             books += _strays(segments, pairs or {})
-        books += _table_books(memory_set, walk_of(kernel, ppn).tables, problems)
+        books += _table_books(memory_set, listing(kernel, root.satp).finish().tables, problems)
     note = LOCKED if locked else ""
     if not whole:
         note = "the page table is too large to compare"
-    active = kernel.memory.mode == sv39.MODE_SV39 and kernel.memory.root_ppn == ppn
+    active = ppn is not None and kernel.memory.satp.root == ppn
     return MemorySet(
         found.name,
         address,
@@ -379,7 +381,7 @@ def _segments(memory_set: Value, problems: list[Problem]) -> tuple[tuple[Segment
 def _segment(item: Value) -> Segment:
     start = item["range"]["start"].scalar()
     end = item["range"]["end"].scalar()
-    rights = sv39.flags_text(item["flags"].scalar())[:4]
+    rights = flags_text(item["flags"].scalar())[:4]
     return Segment(start, end, _variant(item["map_type"]), rights)
 
 
@@ -405,7 +407,7 @@ def _pairs(memory_set: Value) -> dict[int, int]:
         numbers = [field.scalar() for field in pair.fields()]
         if len(numbers) != _PAIR_FIELDS:
             raise DecodeError(pair.path, f"{pair.type.name} is no pair of page and frame")
-        found[numbers[0] << sv39.PAGE_SHIFT & (1 << 64) - 1] = numbers[1]
+        found[numbers[0] << PAGE_SHIFT & (1 << 64) - 1] = numbers[1]
     return found
 
 
@@ -538,7 +540,7 @@ def _compare_frames(
     for va in range(start, end, PAGE_SIZE):
         if found.more:
             return
-        frame = item.pa + va - item.va >> sv39.PAGE_SHIFT
+        frame = item.pa + va - item.va >> PAGE_SHIFT
         owned = pairs.get(va)
         if owned is None:
             why = "the mapping owns no frame for it"
@@ -611,7 +613,7 @@ def _strays(segments: Iterable[Segment], pairs: dict[int, int]) -> Iterator[Diff
 
 
 def _table_books(
-    memory_set: Value, tables: Sequence[sv39.Table], problems: list[Problem]
+    memory_set: Value, tables: Sequence[Table], problems: list[Problem]
 ) -> Iterator[Difference]:
     """Page tables that the mapping does not own, and tables that it owns and nobody reaches."""
     try:
@@ -619,7 +621,7 @@ def _table_books(
     except DecodeError as error:
         problems.append(error.problem)
         return
-    reached = {table.address >> sv39.PAGE_SHIFT: table for table in tables}
+    reached = {table.address >> PAGE_SHIFT: table for table in tables}
     foreign, lost = sorted(reached.keys() - owned), sorted(owned - reached.keys())
     for ppn in foreign[:MAX_DIFFERENCES]:
         table = reached[ppn]

@@ -3,28 +3,32 @@
 The table is the one in satp unless a `Root` names another one.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rcdbg.errors import MemoryReadError
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.memory.table_walks import walk_of
+from rcdbg.model.memory.table_walks import listing
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import MappedRange, PageTable, Problem, Translation
-from rcdbg.riscv import access, csr, sv39
+from rcdbg.riscv import access, pte
+from rcdbg.riscv.pages import INDEX_BITS, PAGE_SIZE
+from rcdbg.riscv.paging import SCHEMES, Satp, walk
 from rcdbg.riscv.registers import unsigned
+from rcdbg.riscv.table_listing import LIMIT, Bad, Run
 
 MAX_PROBLEMS = 16
 """Problems of one table that are listed; more say nothing new."""
 MAX_RANGES = 4096
 """Ranges of one table that are listed: a healthy kernel has dozens."""
 _CONTENT_BYTES = 32
+_SCHEMES = ", ".join(scheme.name for scheme in SCHEMES if scheme.translates)
 _new = tuple.__new__
 """Makes a NamedTuple in half the time of its own constructor."""
-_RIGHTS = tuple(sv39.flags_text(bits)[:5] for bits in range(sv39.RIGHTS + 1))
+_RIGHTS = tuple(pte.flags_text(bits)[:5] for bits in range(pte.RIGHTS + 1))
 
 
-def merge(runs: Iterable[sv39.Run]) -> Iterator[MappedRange]:
+def merge(runs: Iterable[Run]) -> Iterator[MappedRange]:
     """Runs that follow each other with equal rights and page size, as one range each.
 
     A and D are counted and do not split a range: hardware sets them page by page.
@@ -32,18 +36,18 @@ def merge(runs: Iterable[sv39.Run]) -> Iterator[MappedRange]:
     first_va = first_pa = pages = accessed = dirty = size = 0
     end = physical_end = rights = level_now = -1
     for va, pa, count, level, bits in runs:
-        if va != end or pa != physical_end or level != level_now or bits & sv39.RIGHTS != rights:
+        if va != end or pa != physical_end or level != level_now or bits & pte.RIGHTS != rights:
             if pages:
                 found = first_va, first_pa, pages, size, _RIGHTS[rights], accessed, dirty, None
                 yield _new(MappedRange, found)
-            first_va, first_pa, level_now, rights = va, pa, level, bits & sv39.RIGHTS
-            size = sv39.PAGE_SIZE << 9 * level
+            first_va, first_pa, level_now, rights = va, pa, level, bits & pte.RIGHTS
+            size = PAGE_SIZE << INDEX_BITS * level
             pages = accessed = dirty = 0
         pages += count
         end, physical_end = va + count * size, pa + count * size
-        if bits & sv39.A:
+        if bits & pte.A:
             accessed += count
-        if bits & sv39.D:
+        if bits & pte.D:
             dirty += count
     if pages:
         yield MappedRange(first_va, first_pa, pages, size, _RIGHTS[rights], accessed, dirty)
@@ -51,41 +55,44 @@ def merge(runs: Iterable[sv39.Run]) -> Iterator[MappedRange]:
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A page table other than the one in satp: its mode and frame, and in words whose it is."""
+    """A page table other than the one in satp: the satp that names it, and in words whose it is."""
 
-    mode: int
-    ppn: int
+    satp: Satp
     origin: str
+
+    @property
+    def ppn(self) -> int:
+        """Its frame."""
+        return self.satp.ppn
 
     @classmethod
     def of_satp(cls, value: int) -> "Root":
         """The table that satp would name with that value."""
         value = unsigned(value)
-        return cls(value >> 60, value & ((1 << 44) - 1), f"of satp {value:#x}")
+        return cls(Satp(value), f"of satp {value:#x}")
 
     @classmethod
-    def of_frame(cls, ppn: int) -> "Root":
-        """The Sv39 table in that frame."""
-        return cls(sv39.MODE_SV39, ppn, f"in frame {ppn:#x}")
+    def of_frame(cls, ppn: int, beside: Satp) -> "Root":
+        """The table in that frame, in the scheme of another satp; raises ValueError."""
+        return cls(beside.other(ppn), f"in frame {ppn:#x}")
 
 
-def satp_root(kernel: Kernel) -> Root:
+def root_in_satp(kernel: Kernel) -> Root:
     """The table in satp."""
-    return Root(kernel.memory.mode, kernel.memory.root_ppn, "")
+    return Root(kernel.memory.satp, "")
 
 
 def translation_mode(kernel: Kernel, root: Root | None) -> tuple[str, str]:
     """The name of the translation mode, and a note where there is nothing to walk."""
     if root is None and kernel.csr("satp") is None:
         return "unknown", "the target does not give satp"
-    number = kernel.memory.mode if root is None else root.mode
-    mode = csr.decode("satp", number << 60).fields[0].text
-    if number == sv39.MODE_BARE:
+    satp = kernel.memory.satp if root is None else root.satp
+    if satp.scheme is None:
+        return satp.name, f"rcdbg walks {_SCHEMES}, not {satp.name} (mode {satp.mode})"
+    if not satp.translates:
         where = "satp" if root is None else "that"
-        return mode, f"paging is off ({where} is bare): addresses are physical"
-    if number != sv39.MODE_SV39:
-        return mode, f"rcdbg walks Sv39, not {mode}"
-    return mode, ""
+        return satp.name, f"paging is off ({where} is bare): addresses are physical"
+    return satp.name, ""
 
 
 @once_a_moment
@@ -116,65 +123,54 @@ def read_page_table(
 ) -> PageTable:
     """The table in satp, or that at `root`; of its ranges those that `keep` wants; never fails."""
     mode, note = translation_mode(kernel, root)
-    ppn = kernel.memory.root_ppn if root is None else root.ppn
-    origin = root.origin if root is not None else ""
+    where = root or root_in_satp(kernel)
     if note:
-        return PageTable(mode, ppn, (), note, (), origin)
-    problems: list[Problem] = []
-    bad = told = 0
-    complete = True
-
-    def good() -> Iterator[sv39.Run]:
-        nonlocal bad, told, complete
-        for item in walk_of(kernel, ppn):
-            if isinstance(item, sv39.Run):
-                yield item
-                continue
-            bad += 1
-            first_cut = complete and item.kind == "limit"
-            complete = complete and not first_cut
-            if told < MAX_PROBLEMS or first_cut:
-                told += 1
-                problems.append(Problem(f"{item.va:#x}, level {item.level}", item.why))
-
+        return PageTable(mode, where.ppn, (), note, (), where.origin)
+    found = listing(kernel, where.satp)
     ranges: list[MappedRange] = []
+    left_out: Problem | None = None
     purpose = _purposes(kernel)
-    for found in merge(good()):
-        if keep is not None and not keep(found):
+    for item in merge(found):
+        if keep is not None and not keep(item):
             continue
         if len(ranges) == limit:
-            problems.append(Problem(f"{found.va:#x}", "more ranges than can be shown"))
-            complete = False
+            left_out = Problem(f"{item.va:#x}", "more ranges than can be shown")
             break
-        section = purpose(found.va, found.size)
-        ranges.append(found if section is None else found._replace(section=section))
-    if bad > told:
-        more = f"{bad - told:,} more entries that map nothing"
+        section = purpose(item.va, item.size)
+        ranges.append(item if section is None else item._replace(section=section))
+    problems = _problems(found.bad)
+    if left_out is not None:
+        problems.append(left_out)
+    complete = left_out is None and all(bad.kind != LIMIT for bad in found.bad)
+    return PageTable(mode, where.ppn, tuple(ranges), "", tuple(problems), where.origin, complete)
+
+
+def _problems(found: Sequence[Bad]) -> list[Problem]:
+    """The first MAX_PROBLEMS, where the listing was cut off, and how many more there are."""
+    cut = next((at for at, bad in enumerate(found) if bad.kind == LIMIT), 0)
+    told = [*found[:MAX_PROBLEMS], *([found[cut]] if cut >= MAX_PROBLEMS else [])]
+    problems = [Problem(f"{bad.va:#x}, level {bad.level}", bad.why) for bad in told]
+    if len(found) > len(told):
+        more = f"{len(found) - len(told):,} more entries that map nothing"
         problems.append(Problem("the page table", more))
-    return PageTable(mode, ppn, tuple(ranges), "", tuple(problems), origin, complete)
+    return problems
 
 
 def translate(kernel: Kernel, va: int, root: Root | None = None) -> Translation:
     """`va` walked through the table in satp, or that at `root`; never fails."""
     mode, note = translation_mode(kernel, root)
-    number = kernel.memory.mode if root is None else root.mode
-    ppn = kernel.memory.root_ppn if root is None else root.ppn
-    if note:
-        fault = None if number == sv39.MODE_BARE else note
-        rule = "" if fault is None else "mode"
-        walk = sv39.Walk(va, (), va if fault is None else None, fault, rule)
-    else:
-        walk = sv39.walk(kernel.target.read_phys, ppn, va)
+    where = root or root_in_satp(kernel)
+    found = walk(kernel.target.read_phys, where.satp, va)
     content = None
-    if walk.physical is not None:
-        size = min(_CONTENT_BYTES, sv39.PAGE_SIZE - walk.physical % sv39.PAGE_SIZE)
+    if found.physical is not None:
+        size = min(_CONTENT_BYTES, PAGE_SIZE - found.physical % PAGE_SIZE)
         try:
-            content = kernel.target.read_phys(walk.physical, size)
+            content = kernel.target.read_phys(found.physical, size)
         except MemoryReadError:
             note = note or "no RAM there: a device, or nothing"
     place = kernel.place(va)
     sstatus = kernel.csr("sstatus")
-    verdicts = access.verdicts(walk, sstatus or 0)
+    verdicts = access.verdicts(found, sstatus or 0)
     sum_ = None if sstatus is None else bool(sstatus & access.SUM)
     mxr = None if sstatus is None else bool(sstatus & access.MXR)
-    return Translation(walk, mode, ppn, place, content, note, verdicts, sum_, mxr)
+    return Translation(found, mode, where.ppn, place, content, note, verdicts, sum_, mxr)

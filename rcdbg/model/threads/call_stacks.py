@@ -13,7 +13,7 @@ from rcdbg.model.threads.thread_memory import ThreadMemory
 from rcdbg.model.threads.trap import read_trap
 from rcdbg.model.threads.unwind import backtrace_now, backtrace_of
 from rcdbg.model.values.value import MAX_ELEMENTS
-from rcdbg.riscv.sv39 import PAGE_SIZE
+from rcdbg.riscv.pages import PAGE_SIZE
 
 MAX_SCANNED = 1 << 24
 """Bytes of stacks that are looked through for their deepest use: 32 stacks of 512 KiB."""

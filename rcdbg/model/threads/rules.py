@@ -8,7 +8,7 @@ from collections import Counter
 
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.state import Problem, Processor, Thread
-from rcdbg.riscv import sv39
+from rcdbg.riscv.paging import walk
 from rcdbg.riscv.registers import unsigned
 
 _SPP = "SPP"
@@ -113,12 +113,12 @@ def _not_executable(
     kernel: Kernel, pc: int, is_user: bool | None, root_ppn: int | None
 ) -> str | None:
     """Why no instruction can be fetched from `pc`; None if one can, or that is not known."""
-    if kernel.memory.mode != sv39.MODE_SV39 or (is_user and root_ppn is None):
+    if not kernel.memory.satp.translates or (is_user and root_ppn is None):
         return None
-    root = kernel.memory.root_ppn if root_ppn is None else root_ppn
-    walk = sv39.walk(kernel.target.read_phys, root, unsigned(pc))
-    if walk.physical is None:
-        return f"is not mapped: {walk.fault}"
-    if "x" not in walk.steps[-1].pte.flags:
+    satp = kernel.memory.satp if root_ppn is None else kernel.memory.satp.other(root_ppn)
+    found = walk(kernel.target.read_phys, satp, unsigned(pc))
+    if found.physical is None:
+        return f"is not mapped: {found.fault}"
+    if "x" not in found.steps[-1].pte.flags:
         return "is not executable"
     return None

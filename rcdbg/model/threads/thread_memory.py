@@ -12,12 +12,10 @@ from rcdbg.model.memory.memory_set import root_of
 from rcdbg.model.memory.page_table import Root, read_page_table
 from rcdbg.model.state import Thread
 from rcdbg.model.values.value import DecodeError
-from rcdbg.riscv.sv39 import MODE_SV39, PAGE_SIZE
+from rcdbg.riscv.pages import PAGE_SIZE
 
 MAX_PIECES = 1024
 """Stretches of memory that are told apart."""
-
-_PPN_BITS = 44
 
 
 class ThreadMemory:
@@ -29,7 +27,7 @@ class ThreadMemory:
 
     def of(self, thread: Thread) -> Kernel:
         """The kernel with the memory of the thread's process, if that can be found."""
-        if thread.process is None or self._kernel.memory.mode != MODE_SV39:
+        if thread.process is None or not self._kernel.memory.satp.translates:
             return self._kernel
         if thread.process not in self._of_process:
             self._of_process[thread.process] = self._within(thread.process)
@@ -39,9 +37,9 @@ class ThreadMemory:
         memory = self._kernel.memory
         with suppress(DecodeError):
             root_ppn = root_of(self._kernel, process)
-            if root_ppn != memory.root_ppn and root_ppn < 1 << _PPN_BITS:
-                satp = memory.satp & ~memory.root_ppn | root_ppn
-                own = VirtualMemory(self._kernel.target, satp, self._kernel.image.physical)
+            if root_ppn != memory.satp.ppn:
+                satp = memory.satp.other(root_ppn)
+                own = VirtualMemory(self._kernel.target, satp.value, self._kernel.image.physical)
                 return replace(self._kernel, memory=own)
         return self._kernel
 
@@ -57,7 +55,7 @@ def elsewhere(kernel: Kernel, thread: Thread, most: int) -> list[tuple[int, byte
     if own is kernel:
         return []
     before, after = (
-        read_page_table(kernel, Root(MODE_SV39, k.memory.root_ppn, ""), limit=ALL_RANGES).ranges
+        read_page_table(kernel, Root(k.memory.satp, ""), limit=ALL_RANGES).ranges
         for k in (kernel, own)
     )
     moved = [(c.va, c.va + c.size) for c in changes(before, after) if c.kind in ("added", "moved")]

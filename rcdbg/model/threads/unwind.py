@@ -14,7 +14,7 @@ from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Backtrace, Context, Place, Problem, StackFrame
 from rcdbg.model.threads.context import context_at, offset_of_sepc
 from rcdbg.model.values.value import DecodeError
-from rcdbg.riscv import prologue, sv39
+from rcdbg.riscv import paging, prologue, pte
 from rcdbg.riscv.registers import MASK64, unsigned
 
 MAX_FRAMES = 4096
@@ -259,10 +259,8 @@ def _by_instructions(
 
 def _is_users(kernel: Kernel, address: int) -> bool:
     """Whether U-mode may execute what is there, by the page table."""
-    if kernel.memory.mode != sv39.MODE_SV39:
-        return False
-    leaf = sv39.walk(kernel.target.read_phys, kernel.memory.root_ppn, address).leaf
-    return leaf is not None and leaf.pte.bits & (sv39.U | sv39.X) == sv39.U | sv39.X
+    leaf = paging.walk(kernel.target.read_phys, kernel.memory.satp, address).leaf
+    return leaf is not None and leaf.pte.bits & (pte.U | pte.X) == pte.U | pte.X
 
 
 def _is_code(kernel: Kernel, address: int) -> bool:

@@ -8,15 +8,15 @@ from rcdbg.model.kernel import Kernel
 from rcdbg.model.profile import Profile
 from rcdbg.model.values.containers import dig
 from rcdbg.model.values.value import DecodeError, Value
-from rcdbg.riscv import sv39
+from rcdbg.riscv.pages import PAGE_SHIFT, PAGE_SIZE
+from rcdbg.riscv.paging import Scheme
 from rcdbg.riscv.registers import MASK64
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.observers import arguments as abi
 from rcdbg.trace.observers.plain import Plain, plain
 from rcdbg.trace.observers.probes import Probe
 
-_ALL_PAGES = 1 << 64 - sv39.PAGE_SHIFT
-_UPPER_HALF = _ALL_PAGES - (1 << 27)
+_ALL_PAGES = 1 << 64 - PAGE_SHIFT
 
 STALE = "read from memory that may have changed since"
 
@@ -64,23 +64,28 @@ class Call:
         x = self._moment.registers.x
         return held(abi.returned(self._how, self._types, x, self._read, entry_a0))
 
+    def page(self, position: int) -> int:
+        """The first address of a page."""
+        return page_address(abi.number_in(self.value(position)), self._kernel.memory.satp.tables)
+
     def pages(self, position: int) -> tuple[int, int]:
         """First address and number of pages of a range of pages, a segment, or one page."""
-        value = self.value(position)
+        value, scheme = self.value(position), self._kernel.memory.satp.tables
         target = getattr(value.type, "target", None)
         if target is not None:
             value = value.at(target, value.scalar(), value.path)
         try:
             start, end = dig(value, "start"), dig(value, "end")
         except DecodeError:
-            return page_address(value.scalar()), 1
+            return page_address(value.scalar(), scheme), 1
         first, last = start.scalar(), end.scalar()
         if "Address" in start.type.name:
-            first, last = first >> sv39.PAGE_SHIFT, last + sv39.PAGE_SIZE - 1 >> sv39.PAGE_SHIFT
-        canonical = page_address(first) >> sv39.PAGE_SHIFT
-        if not first <= last <= _ALL_PAGES or canonical not in (first, first | _UPPER_HALF):
+            first, last = first >> PAGE_SHIFT, last + PAGE_SIZE - 1 >> PAGE_SHIFT
+        address = page_address(first, scheme)
+        extended = first | scheme.upper_half >> PAGE_SHIFT
+        if not first <= last <= _ALL_PAGES or address >> PAGE_SHIFT not in (first, extended):
             raise DecodeError(value.path, f"{first:#x}..{last:#x} is no range of pages")
-        return page_address(first), last - first
+        return address, last - first
 
     def plain(self, symbol: Callable[[int], str | None]) -> dict[str, Plain]:
         """All arguments by name; one that cannot be had is a `?` and a mark."""
@@ -113,10 +118,7 @@ def held(value: Value) -> Value | None:
     return inside["__0"] if inside.has("__0") else inside
 
 
-def page_address(vpn: int) -> int:
-    """The first address of a virtual page, whether its number has 27 bits or 52."""
-    return (
-        sv39.sign_extend((vpn << sv39.PAGE_SHIFT) & MASK64)
-        if vpn < 1 << 27
-        else (vpn << sv39.PAGE_SHIFT & MASK64)
-    )
+def page_address(vpn: int, scheme: Scheme) -> int:
+    """The first address of a virtual page, whether its number has the scheme's bits or 52."""
+    va = vpn << PAGE_SHIFT & MASK64
+    return scheme.extended(va) if vpn < scheme.pages else va

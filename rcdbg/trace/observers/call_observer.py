@@ -6,10 +6,11 @@ from typing import Any
 from rcdbg.image.symbols import simplified
 from rcdbg.model.values.containers import find_struct, lazy, mutex
 from rcdbg.model.values.value import DecodeError
-from rcdbg.riscv import sv39
+from rcdbg.riscv.pages import PAGE_SHIFT
+from rcdbg.riscv.pte import flags_text
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.observers import arguments as abi
-from rcdbg.trace.observers.call import STALE, Call, held, page_address
+from rcdbg.trace.observers.call import STALE, Call, held
 from rcdbg.trace.observers.probes import Probe
 from rcdbg.trace.observers.scene import Scene
 
@@ -131,9 +132,9 @@ class CallObserver:
 
         def fields(call: Call) -> dict[str, Any]:
             frame = held(call.value(2))
-            pa = None if frame is None else abi.number_in(frame) << sv39.PAGE_SHIFT
-            flags = sv39.flags_text(abi.number_in(call.value(3)))
-            return {"va": page_address(abi.number_in(call.value(1))), "pa": pa, "flags": flags}
+            pa = None if frame is None else abi.number_in(frame) << PAGE_SHIFT
+            flags = flags_text(abi.number_in(call.value(3)))
+            return {"va": call.page(1), "pa": pa, "flags": flags}
 
         self._told("map", moment, probe, fields, {"va": None, "pa": None, "flags": None})
 

@@ -13,6 +13,7 @@ from rcdbg.model.kernel import Kernel
 from rcdbg.model.profile import Profile
 from rcdbg.model.threads.trap import kernel_stack
 from rcdbg.model.values.value import DecodeError
+from rcdbg.riscv.paging import Satp
 from rcdbg.riscv.registers import unsigned
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.observers import arguments as abi
@@ -20,9 +21,6 @@ from rcdbg.trace.observers.call import Call
 from rcdbg.trace.observers.probes import Probe, plan
 from rcdbg.trace.observers.thread_map import KnownThread, ThreadMap
 from rcdbg.trace.record import TraceEvent
-
-_PPN, _MODE_SHIFT = (1 << 44) - 1, 60
-"""Fields of satp (privileged spec, "Supervisor Address Translation and Protection")."""
 
 
 @dataclass(slots=True)
@@ -148,7 +146,7 @@ class Scene:
     @property
     def root(self) -> int | None:
         """The PPN of the active root table; None before paging is on."""
-        return self.satp & _PPN if self.satp >> _MODE_SHIFT else None
+        return Satp(self.satp).root
 
     def on_trap_stack(self, sp: int) -> bool:
         """Whether it points into the stack on which the kernel handles traps."""

@@ -15,7 +15,7 @@ from rcdbg.model.state import Thread
 from rcdbg.model.threads.processor import read_processor
 from rcdbg.model.values.containers import arc, base_name, dig, find_struct, mutex
 from rcdbg.model.values.value import DecodeError, Value
-from rcdbg.riscv import sv39
+from rcdbg.riscv.paging import walk
 
 _REGION = 16
 """Stack pointers that differ above these bits only are asked for once, if they are nobody's."""
@@ -192,7 +192,8 @@ def _is_shared(thread: KnownThread, sp: int, root: int, kernel: Kernel) -> bool:
     places = set()
     for table in (root, *thread.roots):
         try:
-            places.add(sv39.walk(kernel.target.read_phys, table, sp - 1).physical)
+            satp = kernel.memory.satp.other(table)
+            places.add(walk(kernel.target.read_phys, satp, sp - 1).physical)
         except MemoryReadError:
             return False
     return len(places) == 1 and None not in places

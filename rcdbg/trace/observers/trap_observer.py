@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 from rcdbg.errors import MemoryReadError
 from rcdbg.guest.protocol import Registers
-from rcdbg.riscv import causes, csr
+from rcdbg.riscv import causes
+from rcdbg.riscv.paging import Satp
 from rcdbg.riscv.registers import MASK64, PRIVILEGES
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.observers.probes import Probe
@@ -49,8 +50,8 @@ class TrapObserver:
             return
         self._scene.satp = value
         self._scene.threads.something_changed()
-        mode = csr.decode("satp", value).fields[0].text
-        fields = {"mode": mode, "root_ppn": value & (1 << 44) - 1}
+        satp = Satp(value)
+        fields = {"mode": satp.name, "root_ppn": satp.ppn}
         self._scene.emit("satp", moment, fields, self._scene.thread(moment))
 
     def on_trap_enter(self, moment: Moment, probe: Probe) -> None:

@@ -16,9 +16,10 @@ from rcdbg.guest.protocol import Registers, Target
 from rcdbg.machine.host.deadline import Deadline, DeadlineError
 from rcdbg.machine.stub.client import StubClient
 from rcdbg.machine.stub.dialect import PRIVILEGE_REGISTER
-from rcdbg.riscv import sv39
+from rcdbg.riscv import paging, pte
 from rcdbg.riscv.code import size_of
 from rcdbg.riscv.compute import Computed, computed
+from rcdbg.riscv.pages import PAGE_SIZE
 from rcdbg.trace.moment import SHUT_DOWN, TIME_OVER, Clock, Moment
 from rcdbg.trace.run import (
     NANOSECONDS_PER_INSTRUCTION,
@@ -30,8 +31,7 @@ from rcdbg.trace.run import (
 _CSRS = ("satp", "sstatus", "sepc", "scause", "stval")
 _CYCLES = "mcycle"
 _SUPERVISOR = 1
-_PPN = (1 << 44) - 1
-_RIGHTS, _EXECUTABLE = sv39.X | sv39.U | sv39.A, sv39.X | sv39.A
+_RIGHTS, _EXECUTABLE = pte.X | pte.U | pte.A, pte.X | pte.A
 _OFTEN, _MEMORY = 0.25, 0.9
 _SLICE_SECONDS = 0.5
 _STOP_SECONDS = 10.0
@@ -167,14 +167,12 @@ class StubRecorder:
         if self.run.deterministic or registers.privilege != _SUPERVISOR:
             return None
         pc, satp = registers.pc, registers.csrs.get("satp", 0)
-        if satp >> 60 != sv39.MODE_SV39:
-            return None
         read = self.run.target.read_phys
-        walk = sv39.walk(read, satp & _PPN, pc)
+        walk = paging.walk(read, paging.Satp(satp), pc)
         if walk.leaf is None or walk.physical is None:
             return None
         # It may go on in another page.
-        in_two_pages = pc % sv39.PAGE_SIZE > sv39.PAGE_SIZE - 4
+        in_two_pages = pc % PAGE_SIZE > PAGE_SIZE - 4
         if in_two_pages or walk.leaf.pte.bits & _RIGHTS != _EXECUTABLE:
             return None
         encoding = int.from_bytes(read(walk.physical, 4), "little")

@@ -8,8 +8,8 @@ from rcdbg.machine.stub.client import StubClient
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.values import path
 from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Value
+from rcdbg.riscv.pages import PAGE_SIZE
 from rcdbg.riscv.registers import ABI_NAMES, GDB_NAMES, MASK64
-from rcdbg.riscv.sv39 import PAGE_SIZE
 
 Now = Callable[[], Kernel]
 

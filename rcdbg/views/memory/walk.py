@@ -4,7 +4,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from rcdbg.model.state import Translation
-from rcdbg.riscv import sv39
+from rcdbg.riscv.pages import PAGE_SHIFT, index, page_size
+from rcdbg.riscv.paging import Step
+from rcdbg.riscv.pte import Pte
 from rcdbg.views import palette
 from rcdbg.views.common import address, guest, hexadecimal, note_line, place_cells, size, styled
 from rcdbg.views.layout import Column, Fitted, Row, flow, listing
@@ -55,14 +57,15 @@ def _head(translation: Translation, width: int) -> Text:
     if walk.steps:
         cells.append(guest(translation.mode) + Text(", root table ") +
                      address(translation.root_ppn << 12))  # fmt: skip
-        vpn = " ".join(f"VPN[{level}]={sv39.index(walk.va, level)}" for level in (2, 1, 0))
+        levels = range(walk.steps[0].level, -1, -1)
+        vpn = " ".join(f"VPN[{level}]={index(walk.va, level)}" for level in levels)
         cells.append(styled(f"{vpn} offset={walk.va & 0xFFF:#x}", palette.QUIET))
     elif translation.mode == "bare":
         cells.append(Text("bare: no translation"))
     return flow(cells, width)
 
 
-def _row(step: sv39.Step, translation: Translation) -> Row:
+def _row(step: Step, translation: Translation) -> Row:
     return Row(
         (
             styled(f"level {step.level}", palette.LABEL),
@@ -75,21 +78,19 @@ def _row(step: sv39.Step, translation: Translation) -> Row:
     )
 
 
-def _flags(pte: sv39.Pte) -> Text:
+def _flags(pte: Pte) -> Text:
     if not pte.valid:
         return styled("not valid", palette.PROBLEM)
     text = styled("v", palette.QUIET).append_text(rights(pte.flags))
     return text.append(f" RSW={pte.rsw}", palette.QUIET) if pte.rsw else text
 
 
-def _decision(step: sv39.Step, translation: Translation) -> Text:
+def _decision(step: Step, translation: Translation) -> Text:
     walk = translation.walk
     if step is walk.steps[-1] and walk.fault:
         return styled("the walk ends here", palette.PROBLEM)
     if step.pte.leaf:
-        return Text(f"maps a {size(sv39.page_size(step.level))} page at ") + address(
-            step.pte.address
-        )
+        return Text(f"maps a {size(page_size(step.level))} page at ") + address(step.pte.address)
     return Text("next table at ") + address(step.pte.address)
 
 
@@ -100,7 +101,7 @@ def _result(translation: Translation) -> Text:
     result = styled("✓ physical ", palette.GOOD)
     result.append(f"{walk.physical:#x}", palette.HEADING)
     if walk.leaf is not None:
-        result.append(f" (frame {walk.physical >> sv39.PAGE_SHIFT:#x})", palette.QUIET)
+        result.append(f" (frame {walk.physical >> PAGE_SHIFT:#x})", palette.QUIET)
     return result
 
 

@@ -7,7 +7,7 @@ from typing import cast
 from rcdbg.guest.protocol import Registers
 from rcdbg.image.elf import Image
 from rcdbg.model.kernel import Kernel
-from rcdbg.riscv import sv39
+from rcdbg.riscv import pages, pte
 from tests.support.fake_target import FakeTarget
 
 PAGE = 4096
@@ -40,15 +40,15 @@ class Tables:
         """Put a leaf for `va` into the tree, with the tables that lead there."""
         table = self.root if root is None else root
         for step in range(2, level, -1):
-            slot = sv39.index(va, step)
-            if not self.get(table, slot) & sv39.V:
-                self.set(table, slot, self.new_table() << 10 | sv39.V)
+            slot = pages.index(va, step)
+            if not self.get(table, slot) & pte.V:
+                self.set(table, slot, self.new_table() << 10 | pte.V)
             table = self.get(table, slot) >> 10
-        self.set(table, sv39.index(va, level), pa // PAGE << 10 | flags | sv39.V)
+        self.set(table, pages.index(va, level), pa // PAGE << 10 | flags | pte.V)
 
     def kernel(self, satp: int | None = None) -> Kernel:
         """A kernel of which nothing but the page table is known."""
-        value = sv39.MODE_SV39 << 60 | self.root if satp is None else satp
+        value = 8 << 60 | self.root if satp is None else satp
         registers = Registers(0, (0,) * 32, {"satp": value, "sstatus": 0}, 1)
         image = SimpleNamespace(
             sections=(),

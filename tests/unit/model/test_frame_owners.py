@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rcdbg.image.types import Member, StructType
 from rcdbg.model.memory.frame_owners import FrameOwners, read_frame_owners
 from rcdbg.model.values.value import Value
-from rcdbg.riscv import sv39
+from rcdbg.riscv import pages, pte
 from tests.unit.model.kernels import WorldOfStatics, kernel_of
 from tests.unit.model.world import BASE
 
@@ -101,14 +101,14 @@ class Owners(WorldOfStatics):
 
     def write_plan(self) -> None:
         plan = self.plan
-        self.entry(plan.root, WINDOW >> 30, plan.middle, sv39.V)
-        self.entry(plan.middle, 0, plan.bottom, sv39.V)
+        self.entry(plan.root, WINDOW >> 30, plan.middle, pte.V)
+        self.entry(plan.middle, 0, plan.bottom, pte.V)
         # The linear map, as a superpage: nobody's property.
-        linear = sv39.V | sv39.R | sv39.W
+        linear = pte.V | pte.R | pte.W
         self.put((plan.root << 12) + 8 * (BASE >> 30), BASE >> 12 << 10 | linear)
         for frame, va in plan.pages.items():
-            flags = sv39.V | sv39.R | self.random.choice([0, sv39.A])
-            self.entry(plan.bottom, sv39.index(va, 0), frame, flags)
+            flags = pte.V | pte.R | self.random.choice([0, pte.A])
+            self.entry(plan.bottom, pages.index(va, 0), frame, flags)
         self.set(self.mapping, "root_ppn", "__0", plan.root)
         self.page_tables = self.fill_vec(self.mapping["page_tables"], 3, 4)
         for value, frame in zip(self.page_tables, plan.tables, strict=True):
@@ -239,7 +239,7 @@ def test_a_tracker_of_what_is_no_frame() -> None:
 def test_a_tree_that_leads_into_itself_ends() -> None:
     world = written(7)
     for slot in range(512):
-        world.entry(world.plan.middle, slot, world.plan.root, sv39.V)
+        world.entry(world.plan.middle, slot, world.plan.root, pte.V)
     world.decode()
 
 

@@ -12,11 +12,11 @@ from rcdbg.model.memory.memory_set import Segment
 from rcdbg.model.memory.page_table import read_page_table
 from rcdbg.model.profile import Profile
 from rcdbg.model.state import MappedRange
-from rcdbg.riscv import sv39
+from rcdbg.riscv import pte
 from tests.unit.model.tables import PAGE, Tables
 from tests.unit.model.world import World
 
-R, W, X, U = sv39.R, sv39.W, sv39.X, sv39.U
+R, W, X, U = pte.R, pte.W, pte.X, pte.U
 OFFSET = 0x1000_0000
 RIGHTS = {R: "r---", R | W: "rw--", R | X: "r-x-", R | U: "r--u"}
 

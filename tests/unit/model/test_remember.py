@@ -26,7 +26,9 @@ from rcdbg.model.remember import once_a_moment
 from rcdbg.model.threads import processor, unwind
 from rcdbg.model.threads.call_stacks import read_hart_stack
 from rcdbg.model.values.value import DecodeError
-from rcdbg.riscv import sv39
+from rcdbg.riscv import pte
+from rcdbg.riscv.paging import SV39, Satp
+from rcdbg.riscv.table_listing import Listing
 from rcdbg.views.subjects import subject
 from tests.support.fake_target import FakeTarget
 from tests.unit.model.kernels import kernel_of
@@ -90,7 +92,7 @@ def test_show_all_decodes_nothing_twice(path: Path) -> None:
     assert threads
     assert counted["_read_thread"] == len(threads)
     assert counted["_unwind"] == 1, "the trap's call stack"
-    tables = {table.address for table in table_walks.walk_of(kernel, kernel.memory.root_ppn).tables}
+    tables = {table.address for table in table_walks.listing(kernel, kernel.memory.satp).tables}
     assert len(tables) > 1
     assert {target.pages[address] for address in tables} == {1}
     found = read_everything(kernel)
@@ -127,10 +129,10 @@ def test_a_stack_is_followed_once_for_the_trap_and_for_the_call_stack() -> None:
 
 def test_a_moment_is_one_kernel() -> None:
     tables = Tables()
-    tables.map(0x1000, 0x9000_0000, sv39.R)
+    tables.map(0x1000, 0x9000_0000, pte.R)
     before = tables.kernel()
     assert [r.rights for r in read_page_table(before).ranges] == ["r----"]
-    tables.map(0x1000, 0x9000_0000, sv39.R | sv39.W)
+    tables.map(0x1000, 0x9000_0000, pte.R | pte.W)
     assert [r.rights for r in read_page_table(tables.kernel()).ranges] == ["rw---"]
     assert [r.rights for r in read_page_table(before).ranges] == ["r----"]
     other = FakeTarget({a: bytes(p) for a, p in tables.pages.items()}, before.registers)
@@ -163,8 +165,9 @@ def test_errors_are_remembered_and_a_machine_that_is_gone_is_not() -> None:
 def test_a_walk_that_was_broken_off_is_made_anew() -> None:
     tables = Tables()
     for number in range(4):
-        tables.map(number << 30, number << 30, sv39.R, level=2)
+        tables.map(number << 30, number << 30, pte.R, level=2)
     read = tables.kernel().target.read_phys
+    satp = tables.kernel().memory.satp
     fails = [True]
 
     def interrupted(address: int, size: int) -> bytes:
@@ -173,10 +176,10 @@ def test_a_walk_that_was_broken_off_is_made_anew() -> None:
             raise KeyboardInterrupt
         return read(address, size)
 
-    walk = table_walks.TableWalk(interrupted, tables.root)
+    walk = Listing(interrupted, satp)
     with pytest.raises(KeyboardInterrupt):
         list(walk)
-    assert len(list(walk)) == len(list(sv39.runs(read, tables.root))) > 0
+    assert len(list(walk)) == len(list(Listing(read, satp))) > 0
     assert len(walk.tables) == 1
 
 
@@ -184,11 +187,15 @@ def test_not_more_is_kept_than_a_moment_may(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(table_walks, "MAX_KEPT", 1)
     tables = Tables()
     second = tables.new_table()
-    tables.map(0x1000, 0x9000_0000, sv39.R)
-    tables.map(0x1000, 0x9000_0000, sv39.R, root=second)
+    tables.map(0x1000, 0x9000_0000, pte.R)
+    tables.map(0x1000, 0x9000_0000, pte.R, root=second)
     kernel = tables.kernel()
-    first = table_walks.walk_of(kernel, tables.root)
-    assert table_walks.walk_of(kernel, tables.root) is first
+    satp = kernel.memory.satp
+    first = table_walks.listing(kernel, satp)
+    assert table_walks.listing(kernel, Satp.of(SV39, tables.root, asid=7)) is first
     assert len(list(first)) == 1
-    table_walks.walk_of(kernel, second)
-    assert table_walks.walk_of(kernel, tables.root) is not first
+    table_walks.listing(kernel, satp.other(second))
+    assert len(list(table_walks.listing(kernel, satp.other(second)))) == 1
+    assert table_walks.listing(kernel, satp) is first, "room for one more run"
+    table_walks.listing(kernel, satp.other(0))
+    assert table_walks.listing(kernel, satp) is not first

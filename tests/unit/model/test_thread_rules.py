@@ -9,6 +9,7 @@ import pytest
 from rcdbg.model.state import Place, Processor, Stack, Thread
 from rcdbg.model.threads.rules import broken_invariants, parked_problems
 from rcdbg.riscv.csr import decode
+from rcdbg.riscv.paging import Satp
 from tests.unit.views import samples
 
 RUNNING = replace(samples.thread(1, "running", None, None), sleeping=False, dead=False)
@@ -17,7 +18,7 @@ SECOND = replace(samples.thread(3, "ready", 1, samples.SPIN), sleeping=False, de
 ASLEEP = replace(samples.thread(5, "sleeping", None, samples.PARK), sleeping=True, dead=False)
 HEALTHY = Processor("FifoScheduler", RUNNING, (READY, SECOND), (ASLEEP,), False)
 
-KERNEL: Any = SimpleNamespace(csr=lambda name: 0x1000, memory=SimpleNamespace(mode=0))
+KERNEL: Any = SimpleNamespace(csr=lambda name: 0x1000, memory=SimpleNamespace(satp=Satp(0)))
 """A kernel of which the rules ask only for sepc; with paging off nothing is walked."""
 
 

@@ -15,7 +15,7 @@ from rcdbg.model.memory.mappings import (
 )
 from rcdbg.model.memory.memory_set import Difference, MemorySet, MemorySets, Segment
 from rcdbg.model.state import MappedRange, Place, Problem, Translation
-from rcdbg.riscv import access, sv39
+from rcdbg.riscv import access, paging, pte
 from rcdbg.riscv.csr import decode
 from rcdbg.views.hart import csr
 from rcdbg.views.memory import mappings, memory_set, walk
@@ -74,10 +74,14 @@ def test_views(renderable: RenderableType, words: list[str], width: int) -> None
 
 @pytest.mark.parametrize("width", [40, 80, 160])
 def test_a_walk_tells_what_each_access_may_do(width: int) -> None:
-    bits = sv39.V | sv39.R | sv39.W | sv39.U | sv39.A | 2 << 8
+    bits = pte.V | pte.R | pte.W | pte.U | pte.A | 2 << 8
     memory = {0x8026_8000: 0x8026_9 << 10 | 1, 0x8026_9000: 0x8026_A << 10 | 1}
     memory[0x8026_A008] = 0x8020_1 << 10 | bits
-    done = sv39.walk(lambda at, _: memory.get(at, 0).to_bytes(8, "little"), 0x80268, 0x1000)
+    done = paging.walk(
+        lambda at, _: memory.get(at, 0).to_bytes(8, "little"),
+        paging.Satp.of(paging.SV39, 0x80268),
+        0x1000,
+    )
     verdicts = access.verdicts(done, 0)
     found = Translation(
         done, "Sv39", 0x80268, Place(0x1000), None, "", verdicts, sum=False, mxr=False

@@ -6,7 +6,7 @@ import pytest
 from rich.console import RenderableType
 
 from rcdbg.model.state import FrameAllocator, Interval, Place, Translation
-from rcdbg.riscv import sv39
+from rcdbg.riscv import paging
 from rcdbg.riscv.csr import decode
 from rcdbg.riscv.registers import ABI_NAMES
 from rcdbg.views import problems, state
@@ -192,7 +192,11 @@ def _translation(va: int, place: Place | None = None) -> Translation:
         0x8026_9000 + 1 * 8: 0x8026_A << 10 | 1,
         0x8026_A000 + 1 * 8: 0x8020_1 << 10 | 0xCB,
     }
-    done = sv39.walk(lambda at, _: memory.get(at, 0).to_bytes(8, "little"), 0x80268, va)
+    done = paging.walk(
+        lambda at, _: memory.get(at, 0).to_bytes(8, "little"),
+        paging.Satp.of(paging.SV39, 0x80268),
+        va,
+    )
     content = bytes(range(0x41, 0x51)) if done.physical else None
     return Translation(done, "Sv39", 0x80268, place or Place(va), content)
 
@@ -225,7 +229,7 @@ def test_a_walk_of_no_canonical_address() -> None:
 
 def test_a_bare_walk() -> None:
     bare = Translation(
-        sv39.Walk(0x8020_0000, (), 0x8020_0000, None), "bare", 0, Place(0x8020_0000), None
+        paging.Walk(0x8020_0000, (), 0x8020_0000, None), "bare", 0, Place(0x8020_0000), None
     )
     text = render_text(walk.view(bare), 80)
     assert "bare: no translation" in text
