@@ -54,7 +54,8 @@ class Tables:
             sections=(),
             has_debug_info=False,
             physical=lambda _: None,
-            symbols=SimpleNamespace(at=lambda _: None),
+            symbols=SimpleNamespace(at=lambda _: None, address_of=lambda _: None),
+            types=SimpleNamespace(statics=lambda: iter(()), types_named=lambda _: ()),
         )
         target = FakeTarget({a: bytes(p) for a, p in self.pages.items()}, registers)
         return Kernel.now(cast(Image, image), target)
