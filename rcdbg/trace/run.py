@@ -10,7 +10,8 @@ from rcdbg.guest.snapshot import Machine
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.match import differs_from_memory
 from rcdbg.machine.host.deadline import Deadline, DeadlineError
-from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
+from rcdbg.machine.qemu.config import QemuConfig
+from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.machine.stop import Stop
 from rcdbg.machine.stub.client import StubClient
 from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel

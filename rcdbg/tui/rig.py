@@ -15,7 +15,8 @@ from rcdbg.image.elf import Image
 from rcdbg.image.match import differs_from_memory
 from rcdbg.machine.gdb.client import Gdb
 from rcdbg.machine.qemu import timer
-from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
+from rcdbg.machine.qemu.config import QemuConfig
+from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
 from rcdbg.model.profile import Profile
 
