@@ -16,8 +16,8 @@ from rcdbg.errors import MachineError, MemoryReadError
 from rcdbg.guest.protocol import Target
 from rcdbg.guest.snapshot import Snapshot, pack, read_snapshot
 from rcdbg.image.elf import image_of, load_image
-from rcdbg.machine.oracles import parse_info_registers
 from rcdbg.machine.qemu import live
+from rcdbg.machine.qemu.info import parse_info_registers
 from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.machine.stub.attach import attached
 from rcdbg.machine.stub.client import StubClient

@@ -8,8 +8,8 @@ from functools import cached_property
 
 from rcdbg.errors import MachineError
 from rcdbg.guest.protocol import Registers
-from rcdbg.machine.oracles import parse_info_registers
 from rcdbg.machine.qemu import timer
+from rcdbg.machine.qemu.info import parse_info_registers
 from rcdbg.machine.qemu.monitor import Monitor, command, human
 
 SSTATUS_MASK = 0x8000_0003_000D_E762

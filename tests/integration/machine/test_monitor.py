@@ -11,9 +11,9 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from rcdbg.machine.host.deadline import DeadlineError
-from rcdbg.machine.oracles import parse_gva2gpa, parse_info_mem
 from rcdbg.machine.qemu.monitor import Monitor, MonitorError, command
 from rcdbg.machine.stub.client import StubClient
+from tests.support.qemu_account import parse_gva2gpa, parse_info_mem
 from tests.unit.machine.processes import SECONDS
 
 from .conftest import ENTRY, BootGuest
