@@ -6,6 +6,7 @@ Each reads the kernel as it is at that moment. What cannot be answered is an err
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 import gdb
@@ -16,6 +17,7 @@ from gdbscripts.kernel import fresh_kernel
 from rcdbg.errors import UsageError
 
 if TYPE_CHECKING:
+    from rcdbg.image.types import TypeId
     from rcdbg.model.kernel import Kernel
     from rcdbg.model.state import Thread
 
@@ -96,7 +98,7 @@ class _Thread(_Function):
     def answer(self, *arguments: gdb.Value) -> gdb.Value:
         kernel = fresh_kernel()
         thread = _thread(kernel, _number(arguments[0], self.usage))
-        return _pointer(kernel, kernel.profile.thread, ("id",), thread.address)
+        return _thread_pointer(kernel, thread.address)
 
 
 class _Current(_Function):
@@ -113,7 +115,7 @@ class _Current(_Function):
         processor = read_processor(kernel)
         if processor.current is None:
             raise UsageError(_why(processor.problems, processor.note or "no thread runs"))
-        return _pointer(kernel, kernel.profile.thread, ("id",), processor.current.address)
+        return _thread_pointer(kernel, processor.current.address)
 
 
 class _Context(_Function):
@@ -127,6 +129,7 @@ class _Context(_Function):
     arguments = (0, 1)
 
     def answer(self, *arguments: gdb.Value) -> gdb.Value:
+        from rcdbg.model.threads.context import context_type
         from rcdbg.model.threads.trap import read_trap
 
         kernel = fresh_kernel()
@@ -139,26 +142,26 @@ class _Context(_Function):
             context = trap.context
             if context is None:
                 raise UsageError(_why(trap.problems, trap.note))
-        fields = ("x", "sstatus", "sepc")
-        return _pointer(kernel, kernel.profile.context, fields, context.address)
+        return _pointer(kernel, context_type(kernel), context.address)
 
 
 class _Ticks(_Function):
-    """How many timer interrupts the kernel has counted: its static TICKS."""
+    """How many timer interrupts the kernel has counted, where its description says."""
 
     usage = "$rc_ticks()"
     example = "break handle_interrupt if $rc_ticks() > 100"
     arguments = (0, 0)
 
     def answer(self, *arguments: gdb.Value) -> gdb.Value:
-        from rcdbg.model.values.value import Value
+        from rcdbg.model.values.path import resolve
 
         kernel = fresh_kernel()
-        for static in kernel.image.types.statics():
-            if static.path.rsplit("::", 1)[-1] == "TICKS":
-                value = Value(kernel.space, static.type, static.address, static.path)
-                return values.unsigned_64(value.scalar())
-        raise UsageError("the kernel has no static TICKS")
+        ways = kernel.description.clock.ticks
+        for way in ways:
+            with suppress(UsageError):
+                return values.unsigned_64(resolve(kernel, str(way)).scalar())
+        wanted = f"has no static {ways[0]}" if ways else "is not known to count its ticks"
+        raise UsageError(f"the kernel {wanted}")
 
 
 class _Field(_Function):
@@ -214,9 +217,13 @@ def _why(problems: object, otherwise: str) -> str:
     return otherwise
 
 
-def _pointer(kernel: Kernel, name: str, fields: tuple[str, ...], address: int) -> gdb.Value:
-    """A pointer to the kernel's struct of that name at a virtual address."""
-    type_id = kernel.struct_named(name, fields)
+def _thread_pointer(kernel: Kernel, address: int) -> gdb.Value:
+    names = kernel.profile
+    return _pointer(kernel, kernel.struct_named(names.thread, (names.thread_id,)), address)
+
+
+def _pointer(kernel: Kernel, type_id: TypeId, address: int) -> gdb.Value:
+    """A pointer to a value of that type at a virtual address."""
     kind = gdb.lookup_type(kernel.image.types.type(type_id).name)
     return values.unsigned_64(address).cast(kind.pointer())
 

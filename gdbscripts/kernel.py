@@ -19,8 +19,8 @@ from rcdbg.errors import ImageError
 if TYPE_CHECKING:
     # Imported by the first command that needs them: `source` stays quick.
     from rcdbg.image.elf import Image
+    from rcdbg.kernels.reading import Overlay
     from rcdbg.model.kernel import Kernel
-    from rcdbg.model.profile import Profile
 
 
 @functools.lru_cache(maxsize=2)
@@ -47,14 +47,14 @@ _kernel: Kernel | None = None
 """The kernel of this stop."""
 
 
-_profile: Profile | None = None
-"""The names that the kernel uses; None for the usual ones."""
+_overlay: Overlay | None = None
+"""What the user says of the kernel's names; None for nothing."""
 
 
-def use_profile(profile: Profile) -> None:
+def use_names(overlay: Overlay) -> None:
     """Look for these names from now on."""
-    global _profile  # noqa: PLW0603
-    _profile = profile
+    global _overlay  # noqa: PLW0603
+    _overlay = overlay
     forget()
 
 
@@ -72,9 +72,10 @@ def current_kernel() -> Kernel:
     if _kernel is None or _kernel.image is not image:
         from gdbscripts.target import GdbTarget
         from rcdbg.image.match import differs_from_memory
-        from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
+        from rcdbg.kernels.reading import NOTHING
+        from rcdbg.model.kernel import Kernel
 
-        kernel = Kernel.now(image, GdbTarget(), _profile or DEFAULT_PROFILE)
+        kernel = Kernel.now(image, GdbTarget(), _overlay or NOTHING)
         if why := differs_from_memory(image, kernel.target.read_phys):
             raise ImageError(why)
         _kernel = kernel

@@ -19,6 +19,7 @@ from gdbscripts.lent_memory import LentMemory, Pieces
 from rcdbg.errors import ImageError
 from rcdbg.image.dwarf.cfi import How
 from rcdbg.image.dwarf.forms import DwarfError
+from rcdbg.kernels.recognise import first_symbol
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.state import Context, Thread
 from rcdbg.model.threads.context import context_type, offset_of_sepc
@@ -67,7 +68,8 @@ def _inlined_in_the_hart() -> int:
 
 def _trap_return_address(kernel: Kernel) -> int | None:
     """An address in the trap's entry at which everything is saved, sp being at the Context."""
-    start = kernel.symbol(kernel.profile.trap_entry)
+    found = first_symbol(kernel.image, kernel.description.trap.entry)
+    start = found[1] if found else None
     symbol = None if start is None else kernel.image.symbols.covering(start)
     if start is None or symbol is None or not symbol.size:
         return None

@@ -28,10 +28,10 @@ from rich.table import Table
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.locate import default_kernel
 from rcdbg.machine.qemu.qemu import Qemu
-from rcdbg.model.kernel import DEFAULT_PROFILE
 from rcdbg.trace.recorders.log_recorder import LogRecorder, Pace
 from rcdbg.trace.recorders.stub_recorder import StubRecorder
 from rcdbg.trace.run import Boot
+from tests.support.places import vector
 
 SECONDS, ROUNDS, PAIRS, TIMEOUT = 1.0, 3, 5, 120
 FUNCTIONS = ("PageTableEntry::flags", "Mapping::map_one")
@@ -207,11 +207,9 @@ def busy() -> float:
 
 def rounds(boot: Boot, image: Image, *, traced: bool) -> int:
     """What the kernel's threads got done in a fixed guest time."""
-    vector = image.symbols.address_of(DEFAULT_PROFILE.trap_entry)
-    assert vector is not None
     if traced:
         with LogRecorder(boot, image) as recorder:
-            recorder.watch([vector])
+            recorder.watch([vector(image)])
             assert sum(1 for _ in recorder.moments()) >= 200
             text = recorder.console
     else:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import gdb
 
-from gdbscripts.kernel import use_profile
+from gdbscripts.kernel import use_names
 from rcdbg.errors import RcdbgError
 
 
@@ -14,7 +14,8 @@ class _Profile(gdb.Command):
     Usage: rc profile FILE
            rc profile default
 
-    A line for each name that differs from rCore's: processor = "Cpu".
+    What differs from the description of its family: a table for each concept, as in
+    [processor] type = "Cpu".
     Example: rc profile mykernel.toml
     """
 
@@ -23,17 +24,17 @@ class _Profile(gdb.Command):
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Read the file; the next command uses it."""
-        from rcdbg.model.profile import Profile, load_profile
+        from rcdbg.kernels.reading import NOTHING, load_overlay
 
         words = gdb.string_to_argv(argument)
         if len(words) != 1:
             raise gdb.GdbError("rcdbg: rc profile wants a file, or default")
         try:
             file = Path(words[0]).expanduser()
-            profile = Profile() if words[0] == "default" else load_profile(file)
+            overlay = NOTHING if words[0] == "default" else load_overlay(file)
         except RcdbgError as error:
             raise gdb.GdbError(f"rcdbg: {error}") from error
-        use_profile(profile)
+        use_names(overlay)
 
 
 def register() -> None:

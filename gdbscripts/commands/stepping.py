@@ -107,7 +107,7 @@ class _NextTrap(_Running):
 
         condition = trap(" ".join(words) or None)
         kernel = fresh_kernel()
-        if not _run_until(condition.places(kernel.image), condition.happened):
+        if not _run_until(condition.places(kernel.image, kernel.description), condition.happened):
             return self.tell(_stopped_elsewhere(str(condition)), as_json)
         found = read_trap(fresh_kernel())
         at = describe(found.context.sepc) if found.context else "an unknown place"
@@ -162,11 +162,11 @@ class _UntilSret(_Running):
 
 def _srets(kernel: Kernel) -> list[int]:
     """Where the kernel's trap return has an sret; raises UsageError if it has none."""
-    from rcdbg.image.resolve import resolve
+    from rcdbg.kernels.recognise import demand_symbol
     from rcdbg.riscv.code import SRET, instructions
 
-    name = kernel.profile.trap_return
-    start = resolve(kernel.image, name)
+    leaving = kernel.description.trap.exit
+    name, start = demand_symbol(kernel.image, leaving, "the way out of a trap")
     symbol = kernel.image.symbols.covering(start)
     later = (s.address for s in kernel.image.symbols if s.address > start and s.kind == "code")
     end = start + symbol.size if symbol and symbol.size else next(later, start + _MAX_CODE)
@@ -226,7 +226,7 @@ class _NextSwitch(_Running):
             problem = before.problems[0]
             raise TargetError(f"{problem.where}: {problem.why}")
         condition.happened(kernel)  # it compares with the thread of this moment
-        if not _run_until(condition.places(kernel.image), condition.happened):
+        if not _run_until(condition.places(kernel.image, kernel.description), condition.happened):
             return self.tell(_stopped_elsewhere(str(condition)), as_json)
         now = read_processor(fresh_kernel()).current
         was = before.current.id if before.current else None

@@ -159,7 +159,7 @@ def _record(kernel: Kernel, wanted: Selection, sink: Sink) -> TraceEnd:
 
     memory, image, until = Memory(), kernel.image, wanted.until
     satp = kernel.csr("satp") or 0
-    observer = Observer(image, kernel.profile, wanted.kinds, wanted.hits, memory, satp=satp)
+    observer = Observer(image, kernel.overlay, wanted.kinds, wanted.hits, memory, satp=satp)
     limit = None
     if until is not None and until.after_ticks is not None:
         now = memory.stop.ticks()

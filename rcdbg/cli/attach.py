@@ -33,6 +33,13 @@ def add_to(commands: Any) -> None:
         help="the ELF that it runs",
     )
     attach.add_argument(
+        "--profile",
+        metavar="FILE",
+        type=Path,
+        default=argparse.SUPPRESS,
+        help="TOML with the names that this kernel uses",
+    )
+    attach.add_argument(
         "--stay", action="store_true", help="leave a guest that ran stopped, for another debugger"
     )
     attach.add_argument("--json", action="store_true", help="for programs; see docs/json.md")

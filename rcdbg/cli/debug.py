@@ -15,6 +15,6 @@ def run(arguments: argparse.Namespace) -> int:
     from rcdbg.tui.app import SessionOptions, run_tui
 
     options = common(arguments)
-    load_with_types(options.kernel)  # else most panels would be empty
-    at = where_to_stop(arguments, options)
+    image = load_with_types(options.kernel)  # else most panels would be empty
+    at = where_to_stop(arguments, options, image)
     return run_tui(SessionOptions(options.boot, options.gdb, at, arguments.timeout))

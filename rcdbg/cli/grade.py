@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rcdbg.errors import UsageError
+from rcdbg.kernels.reading import load_overlay
 
 if TYPE_CHECKING:
     from rcdbg.machine.host.suite import Grade
@@ -33,6 +34,9 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--junit", metavar="FILE", type=Path, help="write the grades as JUnit XML")
     parser.add_argument(
         "--artifacts", metavar="DIR", type=Path, help="keep failed tests' snapshots and traces"
+    )
+    parser.add_argument(
+        "--profile", metavar="FILE", type=Path, help="TOML with the names that these kernels use"
     )
     parser.add_argument(
         "--timeout",
@@ -70,6 +74,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse what no kernel could be blamed for."""
+    if arguments.profile:
+        load_overlay(arguments.profile)
     if not arguments.suite.exists():
         raise UsageError(f"no tests at {arguments.suite}: name a folder or a file of tests")
     if arguments.timeout <= 0:
@@ -111,7 +117,8 @@ def _grade_all(arguments: argparse.Namespace) -> tuple[dict[int, "Grade"], bool]
     with scratch() as folder:
         order = folder / f"kernels{SUFFIX}"
         artifacts = arguments.artifacts and str(arguments.artifacts.absolute())
-        document = {"suite": [str(arguments.suite)], "kernels": kernels,
+        profile = arguments.profile and str(arguments.profile.absolute())
+        document = {"suite": [str(arguments.suite)], "kernels": kernels, "profile": profile,
                     "timeout": arguments.timeout, "artifacts": artifacts}  # fmt: skip
         order.write_text(json.dumps(document))
         (folder / "pytest.ini").write_text("[pytest]\n")

@@ -8,12 +8,9 @@ from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image
 from rcdbg.image.locate import KERNEL_VARIABLE, default_kernel
 from rcdbg.image.resolve import resolve
-from rcdbg.model.kernel import DEFAULT_PROFILE
-from rcdbg.model.profile import Profile, load_profile
+from rcdbg.kernels.reading import NOTHING, Overlay, load_overlay
+from rcdbg.kernels.recognise import demand_symbol, describe
 from rcdbg.trace.run import Boot
-
-FIRST_STOP = "handle_interrupt"
-"""Where to stop when nobody says: at the first trap, since everything is set up by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +22,12 @@ class Options:
     append: str
     gdb: str | None
     qemu: str | None
-    profile: Profile = DEFAULT_PROFILE
+    overlay: Overlay = NOTHING
 
     @property
     def boot(self) -> Boot:
         """The machine to start."""
-        return Boot(self.kernel, self.append, self.memory, self.qemu, profile=self.profile)
+        return Boot(self.kernel, self.append, self.memory, self.qemu, overlay=self.overlay)
 
 
 def add_common(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
@@ -65,8 +62,9 @@ def add_at(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
     parser.add_argument(
         "--at",
         metavar="SYMBOL[:HIT]",
-        default=argparse.SUPPRESS if inner else FIRST_STOP,
-        help=f"where to stop: a function, and the how-manieth call of it (default: {FIRST_STOP})",
+        default=argparse.SUPPRESS if inner else None,
+        help="where to stop: a function, and the how-manieth call of it (default: the first trap,"
+        " since all is set up by then)",
     )
     parser.add_argument(
         "--timeout",
@@ -105,14 +103,20 @@ def common(arguments: argparse.Namespace) -> Options:
     return Options(kernel, memory, append, arguments.gdb, arguments.qemu, names(arguments))
 
 
-def names(arguments: argparse.Namespace) -> Profile:
+def names(arguments: argparse.Namespace) -> Overlay:
     """The names that --profile gives; raises UsageError for a file that is none."""
-    return load_profile(arguments.profile) if arguments.profile else DEFAULT_PROFILE
+    return load_overlay(arguments.profile) if arguments.profile else NOTHING
 
 
-def where_to_stop(arguments: argparse.Namespace, options: Options) -> str:
-    """What --at says; by default the trap handler, whatever it is called in this kernel."""
-    return options.profile.trap_handler if arguments.at == FIRST_STOP else str(arguments.at)
+def where_to_stop(arguments: argparse.Namespace, options: Options, image: Image) -> str:
+    """What --at says; by default the trap handler, whatever it is called in this kernel.
+
+    Raises UsageError if nothing tells what it is called.
+    """
+    if arguments.at is not None:
+        return str(arguments.at)
+    trap = describe(image, options.overlay).trap
+    return demand_symbol(image, trap.handler, "the trap handler")[0]
 
 
 def address(text: str, image: Image) -> int:

@@ -49,7 +49,7 @@ def _booted(arguments: argparse.Namespace) -> Iterator[tuple[Machine, ReadPhys]]
 
     options = common(arguments)
     image = load_image(options.kernel)
-    event = place(where_to_stop(arguments, options), image)
+    event = place(where_to_stop(arguments, options, image), image)
     with Run(options.boot, image) as run:
         run.until(event, arguments.timeout)
         yield machine_of(run), run.target.read_phys

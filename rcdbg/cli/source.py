@@ -62,7 +62,7 @@ def _booted(
 
     options = common(arguments)
     image = _checked(load_image(options.kernel), needs_types)
-    event = place(where_to_stop(arguments, options), image)
+    event = place(where_to_stop(arguments, options, image), image)
     with Run(options.boot, image) as run:
         run.until(event, arguments.timeout)
         if not live:
@@ -73,7 +73,7 @@ def _booted(
         run.stub.close()
         try:
             with running_guest(run.target, run.qemu.quick_socket) as guest:
-                return sample(image, guest, ask, profile=run.profile)
+                return sample(image, guest, ask, overlay=run.overlay)
         except MachineError as error:
             if run.qemu.alive:
                 raise

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, NoReturn
 from rcdbg.errors import UsageError
 
 if TYPE_CHECKING:
+    from rcdbg.kernels.reading import Overlay
     from rcdbg.model.kernel import Kernel
     from rcdbg.model.memory.page_table import Root
-    from rcdbg.model.profile import Profile
     from rcdbg.views.subjects import Answer
 
 Number = Callable[[str], int]
@@ -159,7 +159,7 @@ def _csr(kernel: "Kernel", arguments: argparse.Namespace, _number: Number) -> "A
     return explain_answer(kernel, arguments.explain)
 
 
-def kernel_in(file: Path | str, profile: "Profile") -> "Kernel":
+def kernel_in(file: Path | str, overlay: "Overlay") -> "Kernel":
     """The kernel in a snapshot; raises TargetError or ImageError if there is none."""
     from rcdbg.guest.snapshot import read_snapshot
     from rcdbg.image.elf import image_of
@@ -167,7 +167,7 @@ def kernel_in(file: Path | str, profile: "Profile") -> "Kernel":
 
     snapshot = read_snapshot(Path(file).expanduser())
     image = image_of(snapshot.elf, Path(f"{file}:{snapshot.kernel_name}"))
-    return Kernel.now(image, snapshot.target, profile)
+    return Kernel.now(image, snapshot.target, overlay)
 
 
 def root(
@@ -205,7 +205,7 @@ def _page_table(kernel: "Kernel", arguments: argparse.Namespace, number: Number)
     where = root(kernel, arguments, number)
     later = kernel
     if arguments.against is not None:
-        later = kernel_in(arguments.against, kernel.profile)
+        later = kernel_in(arguments.against, kernel.overlay)
     other = root(later, arguments, number, "diff_")
     wanted = mappings.Filter(
         arguments.writable,

@@ -8,7 +8,7 @@ kernel's family; the flat keys of earlier versions are accepted too, see `rcdbg.
 import difflib
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ class Overlay:
     """The family to start from, whatever the ELF shows; "" to find out."""
     fallback: str = ""
     """The family to start from where none is recognised."""
+    file: Path | None = field(default=None, compare=False)
+    """Where it was read, to tell another program of it."""
 
     def over(self, description: Description) -> Description:
         """The description with these entries in the place of its own."""
@@ -64,7 +66,7 @@ def load_overlay(path: Path) -> Overlay:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise UsageError(f"cannot read the profile {path}: {why}") from error
-    return overlay_of(data, str(path))
+    return replace(overlay_of(data, str(path)), file=path.resolve())
 
 
 def overlay_of(data: bytes, where: str) -> Overlay:

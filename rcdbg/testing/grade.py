@@ -2,7 +2,7 @@
 
 So pytest-xdist spreads the kernels over its workers, and replaces a worker that crashes. The list
 of kernels is a file `NAME.rcdbg-grade`, JSON: {"suite": [...], "kernels": [...], "timeout": S,
-"artifacts": FOLDER or null}.
+"artifacts": FOLDER or null, "profile": FILE or null}.
 """
 
 import json
@@ -50,8 +50,14 @@ class KernelItem(pytest.Item):
         """Run the suite over the kernel."""
         folder = self.order["artifacts"]
         kept = Path(folder) / f"{self.name}-{_as_name(self.kernel)}" if folder else None
-        timeout = self.order["timeout"]
-        grade = run_suite(self.order["suite"], self.kernel, timeout=timeout, artifacts=kept)
+        profile = self.order["profile"]
+        grade = run_suite(
+            self.order["suite"],
+            self.kernel,
+            timeout=self.order["timeout"],
+            artifacts=kept,
+            profile=Path(profile) if profile else None,
+        )
         self.user_properties.append((_PROPERTY, json.dumps(asdict(grade))))
 
 

@@ -9,6 +9,7 @@
         run.expect_order(switch(to=2), switch(to=3), switch(to=1))
 
 The kernel is `--rcdbg-kernel ELF`, else $RCDBG_KERNEL, else the one that `make kernel` built.
+`--rcdbg-profile FILE` tells what it calls its things, if that is not as in rcdbg's descriptions.
 Everything that a test boots ends with it. When it fails, the report has the last events, where the
 kernel stands, its threads, and the paths of a snapshot and a trace of it.
 """
@@ -22,6 +23,7 @@ import pytest
 if TYPE_CHECKING:
     # Every pytest run in an environment with rcdbg loads this file: it stays light.
     from rcdbg.image.elf import Image
+    from rcdbg.kernels.reading import Overlay
     from rcdbg.trace.story.invariants import Invariant
     from rcdbg.trace.story.story import Story
 
@@ -51,6 +53,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     group = parser.getgroup("rcdbg", "rcdbg: kernels under test")
     group.addoption("--rcdbg-kernel", metavar="ELF", help="the kernel to test")
+    group.addoption(
+        "--rcdbg-profile", metavar="FILE", help="TOML with the names that this kernel uses"
+    )
     group.addoption("--rcdbg-qemu", metavar="PATH", help="the qemu-system-riscv64 to use")
     group.addoption(
         "--rcdbg-artifacts",
@@ -96,9 +101,25 @@ def rcdbg_image(rcdbg_kernel: Path) -> "Image":
         pytest.fail(str(error), pytrace=False)
 
 
+@pytest.fixture(scope="session")
+def rcdbg_names(request: pytest.FixtureRequest) -> "Overlay":
+    """What --rcdbg-profile says of the kernel's names."""
+    from rcdbg.errors import RcdbgError
+    from rcdbg.kernels.reading import NOTHING, load_overlay
+
+    file = request.config.getoption("--rcdbg-profile")
+    try:
+        return load_overlay(Path(file)) if file else NOTHING
+    except RcdbgError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
 @pytest.fixture
 def rcdbg_boot(
-    request: pytest.FixtureRequest, rcdbg_kernel: Path, rcdbg_image: "Image"
+    request: pytest.FixtureRequest,
+    rcdbg_kernel: Path,
+    rcdbg_image: "Image",
+    rcdbg_names: "Overlay",
 ) -> Iterator[BootKernel]:
     """Boots the kernel under test, as often as the test likes; all of it ends with the test."""
     from rcdbg.trace.kinds import parse_kinds
@@ -118,7 +139,7 @@ def rcdbg_boot(
     ) -> Story:
         words = ([f"scenario={scenario}"] if scenario else []) + ([append] if append else [])
         qemu = request.config.getoption("--rcdbg-qemu")
-        machine = Boot(rcdbg_kernel, " ".join(words), memory, qemu, deterministic)
+        machine = Boot(rcdbg_kernel, " ".join(words), memory, qemu, deterministic, rcdbg_names)
         kinds = DEFAULT_KINDS if events is None else parse_kinds(events)
         run = begin(machine, rcdbg_image, kinds=kinds, rules=rules)
         runs.append(run)

@@ -7,8 +7,9 @@ from typing import Protocol
 from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image
 from rcdbg.image.resolve import resolve
-from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
-from rcdbg.model.profile import Profile
+from rcdbg.kernels.description import Description
+from rcdbg.kernels.recognise import demand_symbol
+from rcdbg.model.kernel import Kernel
 from rcdbg.model.threads.processor import read_processor
 from rcdbg.riscv import causes
 
@@ -16,7 +17,7 @@ from rcdbg.riscv import causes
 class Condition(Protocol):
     """Something to run until: places to stop at, and a question that is asked there."""
 
-    def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
+    def places(self, image: Image, description: Description) -> Sequence[int]:
         """Virtual addresses at which the kernel has to stop for a look."""
 
     def happened(self, kernel: Kernel) -> bool:
@@ -31,7 +32,7 @@ class Reached:
     hit: int = 1
     _seen: int = field(default=0, init=False, repr=False)
 
-    def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
+    def places(self, image: Image, description: Description) -> Sequence[int]:
         """The function's entry; raises UsageError for a symbol that does not exist.
 
         The kernel's own entry is executed before paging is on, at its physical address.
@@ -55,12 +56,12 @@ class Trapped:
 
     cause: str | None = None
 
-    def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
+    def places(self, image: Image, description: Description) -> Sequence[int]:
         """The entry of the trap handler; raises UsageError for a cause that does not exist."""
         if self.cause is not None and causes.named(self.cause) is None:
             known = ", ".join((*causes.EXCEPTIONS.values(), *causes.INTERRUPTS.values()))
             raise UsageError(f"no trap cause {self.cause!r}; known: {known}")
-        return (resolve(image, profile.trap_handler),)
+        return (demand_symbol(image, description.trap.handler, "the trap handler")[1],)
 
     def happened(self, kernel: Kernel) -> bool:
         """Whether scause is the cause asked for."""
@@ -78,12 +79,12 @@ class Switched:
     _before: int | None = field(default=None, init=False, repr=False)
     _known: bool = field(default=False, init=False, repr=False)
 
-    def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
+    def places(self, image: Image, description: Description) -> Sequence[int]:
         """Where every Context is restored."""
-        return (resolve(image, profile.trap_return),)
+        return (demand_symbol(image, description.trap.exit, "the way out of a trap")[1],)
 
     def happened(self, kernel: Kernel) -> bool:
-        """Whether PROCESSOR's current thread is another one than at the last restore."""
+        """Whether the current thread is another one than at the last restore."""
         current = read_processor(kernel).current
         now = current.id if current else None
         changed = now != self._before if self._known else now is not None
@@ -100,7 +101,7 @@ class Exited:
 
     status: int | None = None
 
-    def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
+    def places(self, image: Image, description: Description) -> Sequence[int]:
         """None: the end is seen without a stop."""
         return ()
 

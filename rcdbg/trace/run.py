@@ -9,13 +9,14 @@ from rcdbg.guest.memory import RamTarget
 from rcdbg.guest.snapshot import Machine
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.match import differs_from_memory
+from rcdbg.kernels.description import Description
+from rcdbg.kernels.reading import NOTHING, Overlay
+from rcdbg.kernels.recognise import describe as description_of
 from rcdbg.machine.host.deadline import Deadline, DeadlineError
-from rcdbg.machine.qemu.config import QemuConfig
-from rcdbg.machine.qemu.qemu import Qemu
+from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
 from rcdbg.machine.stop import Stop
 from rcdbg.machine.stub.client import StubClient
-from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
-from rcdbg.model.profile import Profile
+from rcdbg.model.kernel import Kernel
 from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState, Place
 from rcdbg.trace.conditions import Condition, Exited
@@ -53,7 +54,8 @@ class Boot:
     memory: str = "128M"
     qemu: str | None = None
     deterministic: bool = False
-    profile: Profile = DEFAULT_PROFILE
+    overlay: Overlay = NOTHING
+    """What the user says of the kernel's names."""
 
     def config(self) -> QemuConfig:
         """The same for QEMU, with the image made from the ELF where there is a fresh one."""
@@ -124,7 +126,7 @@ class Run:
         self, boot: Boot, image: Image | None = None, config: QemuConfig | None = None
     ) -> None:
         self.image = image or load_image(boot.kernel)
-        self.profile = boot.profile
+        self.overlay = boot.overlay
         self.deterministic = boot.deterministic
         self.qemu = Qemu(config or boot.config())
         try:
@@ -150,9 +152,14 @@ class Run:
         """What the firmware and the kernel have printed so far."""
         return self.qemu.console.text
 
+    @property
+    def description(self) -> Description:
+        """What the kernel's things are called."""
+        return description_of(self.image, self.overlay)
+
     def kernel(self) -> Kernel:
         """The kernel as it stands now."""
-        return Kernel.now(self.image, self.target, self.profile)
+        return Kernel.now(self.image, self.target, self.overlay)
 
     def state(self) -> KernelState:
         """Everything decoded, as it stands now."""
@@ -175,7 +182,7 @@ class Run:
         """
         deadline = Deadline(seconds)
         inserted = [
-            self.stub.insert_breakpoint(a) for a in condition.places(self.image, self.profile)
+            self.stub.insert_breakpoint(a) for a in condition.places(self.image, self.description)
         ]
         try:
             while True:
@@ -186,7 +193,7 @@ class Run:
                     self._ended(condition)
                     return None
                 self.settle()
-                if condition.happened(Kernel.now(self.image, self._quick, self.profile)):
+                if condition.happened(Kernel.now(self.image, self._quick, self.overlay)):
                     return self.kernel()
         except DeadlineError as error:
             raise MissedError(self._hang(condition, seconds)) from error

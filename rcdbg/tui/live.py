@@ -1,6 +1,7 @@
 """The real session: QEMU, gdb, and the decoders on the guest's own memory."""
 
 import contextlib
+import shlex
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -8,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from rcdbg.errors import MachineError, RcdbgError, UsageError
 from rcdbg.image.elf import load_image
-from rcdbg.image.resolve import resolve
+from rcdbg.kernels.recognise import demand_symbol, describe
 from rcdbg.machine.gdb.client import Gdb
 from rcdbg.machine.gdb.mi import GdbError, Record
 from rcdbg.machine.gdb.program import commands_script
@@ -122,10 +123,10 @@ class LiveSession:
     def _begin(self) -> None:
         image = load_image(self._options.boot.kernel)
         first = place(self._options.at, image)
-        address = first.places(image)[0]
+        address = first.places(image, describe(image, self._options.boot.overlay))[0]
         self._end_reason = None
         boot = self._options.boot
-        rig = Rig(image, boot.config(), self._options.gdb, self._on_end, boot.profile)
+        rig = Rig(image, boot.config(), self._options.gdb, self._on_end, boot.overlay)
         with self._lock:
             if not self._closed:
                 self._rig = rig
@@ -252,8 +253,9 @@ class LiveSession:
 
     def until_next_trap(self) -> None:
         """Run until the kernel's trap handler is entered."""
-        handler = resolve(self._here().image, self._options.boot.profile.trap_handler)
-        self._run_to(handler, _NEXT_TRAP)
+        image = self._here().image
+        trap = describe(image, self._options.boot.overlay).trap
+        self._run_to(demand_symbol(image, trap.handler, "the trap handler")[1], _NEXT_TRAP)
 
     def _run_to(self, address: int, words: str, hit: int = 1) -> None:
         rig = self._here()
@@ -315,6 +317,8 @@ class LiveSession:
         if not self._has_commands:
             # Not at the start, since they take gdb half a second to load.
             self._gdb.source_commands(commands_script())
+            if (profile := self._options.boot.overlay.file) is not None:
+                self._gdb.console_command(f"rc profile {shlex.quote(str(profile))}")
             self._has_commands = True
 
     def write_console(self, text: str) -> None:

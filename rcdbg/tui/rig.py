@@ -13,12 +13,11 @@ from rcdbg.guest.memory import RamTarget
 from rcdbg.guest.protocol import Registers
 from rcdbg.image.elf import Image
 from rcdbg.image.match import differs_from_memory
+from rcdbg.kernels.reading import NOTHING, Overlay
 from rcdbg.machine.gdb.client import Gdb
 from rcdbg.machine.qemu import timer
-from rcdbg.machine.qemu.config import QemuConfig
-from rcdbg.machine.qemu.qemu import Qemu
-from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
-from rcdbg.model.profile import Profile
+from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
+from rcdbg.model.kernel import Kernel
 
 _END_SECONDS = 5.0
 
@@ -37,10 +36,10 @@ class Rig:
         config: QemuConfig,
         gdb_path: str | None,
         on_end: Callable[[str], None],
-        profile: Profile = DEFAULT_PROFILE,
+        overlay: Overlay = NOTHING,
     ) -> None:
         self.image = image
-        self._profile = profile
+        self._overlay = overlay
         self._on_end = on_end
         self._closing = threading.Event()
         with ThreadPoolExecutor(1) as beside:
@@ -76,7 +75,7 @@ class Rig:
 
     def kernel(self) -> Kernel:
         """The kernel as it stands; raises GdbError while it runs."""
-        return Kernel.now(self.image, self.target, self._profile)
+        return Kernel.now(self.image, self.target, self._overlay)
 
     def _registers(self) -> Registers:
         now = self.gdb.registers()

@@ -9,8 +9,10 @@ import pytest
 
 from rcdbg.cli import subject_options
 from rcdbg.guest.snapshot import write_snapshot
+from rcdbg.kernels.reading import NOTHING
+from rcdbg.machine.oracles import Run as Mapped
+from rcdbg.machine.oracles import parse_info_mem
 from rcdbg.machine.qemu.monitor import Monitor
-from rcdbg.model.kernel import DEFAULT_PROFILE
 from rcdbg.model.memory import mappings
 from rcdbg.model.memory.memory_set import MemorySet, process_root, read_memory_sets
 from rcdbg.model.memory.page_table import Root
@@ -21,7 +23,6 @@ from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.conditions import Condition, reached, trap
 from rcdbg.trace.run import Run, machine_of
 from tests.integration.test_cli import one_line, rcdbg
-from tests.support.qemu_account import MappedRun, parse_info_mem
 
 pytestmark = pytest.mark.every_kernel
 
@@ -163,7 +164,7 @@ def test_the_boot_page_table_against_the_kernels_own(rcdbg_boot: BootKernel) -> 
 
 
 def check_against_qemu(
-    changes: Sequence[tuple[str, int, int]], before: list[MappedRun], after: list[MappedRun]
+    changes: Sequence[tuple[str, int, int]], before: list[Mapped], after: list[Mapped]
 ) -> None:
     """Every (kind, va, size) that was told is what QEMU's two listings differ in."""
     borders = {at for m in (*before, *after) for at in (m.va, m.va + m.size - PAGE)}
@@ -230,7 +231,7 @@ def test_what_cannot_be_compared(words: list[str], why: str) -> None:
 
 
 def test_snapshots_of_two_kernels_are_compared_with_a_note(stopped: Run) -> None:
-    here, there = stopped.kernel(), subject_options.kernel_in(KEPT, DEFAULT_PROFILE)
+    here, there = stopped.kernel(), subject_options.kernel_in(KEPT, NOTHING)
     assert here.image.build_id != there.image.build_id
     found = mappings.diff_moments((here, None), (there, None), "kept.snap")
     assert [note for note in found.notes if "another kernel" in note] == list(found.notes)

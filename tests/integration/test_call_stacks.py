@@ -14,8 +14,8 @@ from elftools.elf.elffile import ELFFile
 from rcdbg.guest.protocol import Registers
 from rcdbg.image.dwarf.cfi import How
 from rcdbg.image.elf import Image
-from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
-from rcdbg.model.profile import Profile
+from rcdbg.kernels.description import Description
+from rcdbg.model.kernel import Kernel
 from rcdbg.model.serial import state as serial
 from rcdbg.model.state import Backtrace, Context
 from rcdbg.model.threads.call_stacks import read_call_stacks, read_hart_stack, read_threads
@@ -208,7 +208,7 @@ class AmidInlinedCalls:
                 first = image.read(address, 1) or b"\0"
                 address += 4 if first[0] & 3 == 3 else 2
 
-    def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
+    def places(self, image: Image, description: Description) -> Sequence[int]:
         return self._places
 
     def happened(self, kernel: Kernel) -> bool:

@@ -18,6 +18,7 @@ from rcdbg.trace.run import Boot, Run
 from rcdbg.trace.sinks.files import read_trace
 from tests.support.in_gdb import InGdb, documents
 from tests.support.order import in_order
+from tests.support.places import vector
 
 THREADS = "scenario=threads threads=2 interval=100000000"
 SMALL = "13M"
@@ -39,7 +40,7 @@ def test_the_events_are_those_of_the_stub_recorder(
     gdb: str, rcdbg_kernel: Path, tmp_path: Path
 ) -> None:
     boot = Boot(rcdbg_kernel, THREADS, memory=SMALL, deterministic=True)
-    file, hit = tmp_path / "gdb.jsonl", boot.profile.thread_exit
+    file, hit = tmp_path / "gdb.jsonl", "kernel_thread_exit"
     with record(boot, Wanted(parse_kinds(EVENTS), (hit,)), backend="stub") as recording:
         by_stub = list(recording)
     with Run(boot) as run:
@@ -121,7 +122,7 @@ def test_an_event_is_told_anew_where_the_kernel_stands(in_gdb: InGdb) -> None:
 
 
 def test_a_breakpoint_of_the_user_ends_it(in_gdb: InGdb) -> None:
-    entry = in_gdb.run.image.symbols.address_of(in_gdb.run.profile.trap_entry)
+    entry = vector(in_gdb.run.image)
     text = in_gdb(f"break *{entry:#x}", "rc trace --events switch --json", "info breakpoints",
                   "delete", "maint info breakpoints")  # fmt: skip
     assert trace(text)["end"]["why"] == "breakpoint 1 of yours"

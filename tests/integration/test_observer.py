@@ -8,8 +8,7 @@ import pytest
 
 from rcdbg.guest.protocol import Registers
 from rcdbg.image.elf import Image
-from rcdbg.model.kernel import DEFAULT_PROFILE
-from rcdbg.model.values.containers import dig
+from rcdbg.kernels.reading import NOTHING
 from rcdbg.model.values.value import Value
 from rcdbg.riscv import causes
 from rcdbg.testing.plugin import BootKernel
@@ -35,7 +34,7 @@ class Story:
     """An observer, and a hand that moves the hart from place to place."""
 
     def __init__(self, image: Image, hits: tuple[str, ...] = ()) -> None:
-        self.observer = Observer(image, DEFAULT_PROFILE, DEFAULT_KINDS, hits, NO_MEMORY)
+        self.observer = Observer(image, NOTHING, DEFAULT_KINDS, hits, NO_MEMORY)
         self.events: list[TraceEvent] = []
         self.ticks = 0
 
@@ -134,7 +133,7 @@ class Tampered:
 
     def __init__(self, run: Run, *kinds: str, hits: tuple[str, ...] = ()) -> None:
         self.run = run
-        self.observer = Observer(run.image, run.profile, kinds, hits, run.target)
+        self.observer = Observer(run.image, run.overlay, kinds, hits, run.target)
 
     def __iter__(self) -> Iterator[TraceEvent]:
         with StubRecorder(self.run, timeout=30) as recorder:
@@ -144,12 +143,11 @@ class Tampered:
 
     def renumber(self, number: int, new: int) -> None:
         """Give the thread with that number another one."""
-        kernel, profile = self.run.kernel(), self.run.profile
+        kernel = self.run.kernel()
         processor = self.run.state().processor
         (thread,) = (t for t in processor.threads if t.id == number)
-        kind = kernel.struct_named(profile.thread, (profile.thread_id, profile.thread_inner))
-        value = Value(kernel.space, kind, thread.address, profile.thread)
-        at = dig(value, profile.thread_id)
+        kind = kernel.struct_named("Thread", ("id", "inner"))
+        at = Value(kernel.space, kind, thread.address, "thread")["id"]
         physical = kernel.memory.physical(at.address)
         offset = physical - self.run.qemu.ram.base
         size = at.type.size

@@ -9,8 +9,8 @@ import pytest
 
 from rcdbg.cli.main import main
 from rcdbg.image.elf import load_image
+from rcdbg.kernels.reading import load_overlay
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.profile import Profile, load_profile
 from rcdbg.model.read import read_state
 from rcdbg.trace.conditions import trap
 from rcdbg.trace.run import Boot, Run
@@ -69,12 +69,12 @@ def profile(tmp_path: Path) -> Path:
 
 
 def test_with_the_profile_everything_decodes(renamed: Path, profile: Path) -> None:
-    boot = Boot(renamed, "scenario=preempt interval=20000", profile=load_profile(profile))
+    boot = Boot(renamed, "scenario=preempt interval=20000", overlay=load_overlay(profile))
     with Run(boot, load_image(renamed)) as run:
         for _ in range(3):
             run.until(trap("timer"))
         state = run.state()
-        without = read_state(Kernel.now(run.image, run.target, Profile()))
+        without = read_state(Kernel.now(run.image, run.target))
     assert state.trap.context is not None
     assert state.trap.cause == "supervisor timer interrupt"
     assert state.frames.problems == state.processor.problems == ()

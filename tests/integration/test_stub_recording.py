@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rcdbg.image.elf import Image
-from rcdbg.model.kernel import DEFAULT_PROFILE
+from rcdbg.kernels.reading import NOTHING
 from rcdbg.model.memory.frames import read_frames
 from rcdbg.riscv import paging
 from rcdbg.testing.plugin import BootKernel
@@ -107,7 +107,7 @@ def test_mapped_pages_are_in_the_page_table_as_asked_for(rcdbg_boot: BootKernel)
 @pytest.mark.every_kernel
 def test_the_machine_stands_still_at_each_moment(rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("threads", FAST)
-    observer = Observer(run.image, DEFAULT_PROFILE, ("satp",), (), run.machine.target)
+    observer = Observer(run.image, NOTHING, ("satp",), (), run.machine.target)
     seen: list[TraceEvent] = []
     with StubRecorder(run.machine) as recorder:
         recorder.watch(observer.addresses)
@@ -179,7 +179,7 @@ def test_what_is_scanned_is_what_objdump_sees(rcdbg_image: Image) -> None:
 
 
 def follow(run: Run, kind: str, events: int) -> list[TraceEvent]:
-    observer = Observer(run.image, DEFAULT_PROFILE, (kind,), (), run.target)
+    observer = Observer(run.image, NOTHING, (kind,), (), run.target)
     found: list[TraceEvent] = []
     with StubRecorder(run) as recorder:
         recorder.watch(observer.addresses)

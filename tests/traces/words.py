@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rcdbg.image.elf import Image
-from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
-from rcdbg.model.profile import Profile
+from rcdbg.kernels.description import Description
+from rcdbg.model.kernel import Kernel
 from rcdbg.model.state import KernelState, Stack, Thread
 from rcdbg.model.threads.context import context_type
 from rcdbg.model.threads.trap import kernel_stack
@@ -30,7 +30,7 @@ class At:
 
     address: int
 
-    def places(self, image: Image, profile: Profile = DEFAULT_PROFILE) -> Sequence[int]:
+    def places(self, image: Image, description: Description) -> Sequence[int]:
         """There."""
         return (self.address,)
 

@@ -65,12 +65,18 @@ class Grade:
 
 
 def run_suite(
-    suite: Sequence[str], kernel: str, *, timeout: float, artifacts: Path | None = None
+    suite: Sequence[str],
+    kernel: str,
+    *,
+    timeout: float,
+    artifacts: Path | None = None,
+    profile: Path | None = None,
 ) -> Grade:
     """Run the tests in `suite` (paths, as for pytest) over `kernel`; never fails.
 
     After `timeout` seconds of host time, pytest is interrupted, and soon after that killed.
-    `artifacts` is where failed tests save snapshots and traces; None for nowhere.
+    `artifacts` is where failed tests save snapshots and traces; None for nowhere. `profile` tells
+    what the kernel calls its things.
     """
     started = time.monotonic()
     with scratch() as folder:
@@ -79,6 +85,7 @@ def run_suite(
             *(sys.executable, "-c", _STARTER, str(Path(rcdbg.__file__).parents[1])),
             # With `=`, since pytest would look for its configuration also where the kernel is.
             *(*suite, f"--rcdbg-kernel={kernel}", f"--rcdbg-artifacts={artifacts or ''}"),
+            *([f"--rcdbg-profile={profile}"] if profile else ()),
             *("--junitxml", str(junit), "-v", "--tb=short", "-n0", "-p", "no:cacheprovider"),
             *("--basetemp", str(folder / "tmp"), "--color=no"),
         ]

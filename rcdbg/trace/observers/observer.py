@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from rcdbg.guest.protocol import Registers, Target
 from rcdbg.image.elf import Image
-from rcdbg.model.profile import Profile
+from rcdbg.kernels.reading import Overlay
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.observers.call_observer import CallObserver
 from rcdbg.trace.observers.probes import Probe, What
@@ -33,14 +33,14 @@ class Observer:
     def __init__(
         self,
         image: Image,
-        profile: Profile,
+        overlay: Overlay,
         kinds: Sequence[str],
         hits: Sequence[str],
         memory: Target,
         *,
         satp: int = 0,
     ) -> None:
-        self._scene = Scene(image, profile, kinds, hits, memory, satp)
+        self._scene = Scene(image, overlay, kinds, hits, memory, satp)
         self._firmware = SbiCalls()
         self._traps = traps = TrapObserver(self._scene)
         calls = CallObserver(self._scene)

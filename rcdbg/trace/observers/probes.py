@@ -1,7 +1,7 @@
 """Where the kernel has to be looked at for which events: from symbols, DWARF and the code itself.
 
-No line number, and no name that is not in the profile. What the compiler left nothing of is said
-in `Plan.unseen`, in words, and the rest is recorded.
+No line number, and no name that is not in the kernel's description. What the compiler left nothing
+of is said in `Plan.unseen`, in words, and the rest is recorded.
 """
 
 import fnmatch
@@ -15,7 +15,8 @@ from rcdbg.image.elf import Image
 from rcdbg.image.resolve import resolve
 from rcdbg.image.symbols import simplified
 from rcdbg.image.tables import Function
-from rcdbg.model.profile import Profile
+from rcdbg.kernels.description import Description, Names
+from rcdbg.kernels.recognise import first_symbol
 from rcdbg.riscv import code
 from rcdbg.riscv.code import SpSource
 from rcdbg.trace.observers.arguments import in_registers
@@ -92,12 +93,14 @@ class Plan:
     """Kinds of events that were asked for and cannot be seen, or not all of them: why."""
 
 
-def plan(image: Image, profile: Profile, kinds: Sequence[str], hits: Sequence[str] = ()) -> Plan:
+def plan(
+    image: Image, description: Description, kinds: Sequence[str], hits: Sequence[str] = ()
+) -> Plan:
     """Where to look for events of these kinds, and for entries of the functions `hits`.
 
     Raises UsageError for a function that does not exist.
     """
-    return _Planner(image, profile, kinds).plan(hits)
+    return _Planner(image, description, kinds).plan(hits)
 
 
 def needed(kind: str) -> tuple[What, ...]:
@@ -106,9 +109,9 @@ def needed(kind: str) -> tuple[What, ...]:
 
 
 class _Planner:
-    def __init__(self, image: Image, profile: Profile, kinds: Sequence[str]) -> None:
+    def __init__(self, image: Image, description: Description, kinds: Sequence[str]) -> None:
         self._image = image
-        self._profile = profile
+        self._description = description
         self._kinds = kinds
         self._wanted: set[What] = {*_ALWAYS}
         for kind in kinds:
@@ -157,40 +160,40 @@ class _Planner:
             self._miss(("satp",), "no instruction writes satp")
 
     def _traps(self) -> None:
-        entry = self._symbol(self._profile.trap_entry)
+        trap = self._description.trap
+        entry = self._symbol(trap.entry)
         if entry is None:
-            self._miss(("trap_enter",), f"no symbol {self._profile.trap_entry}")
+            self._miss(("trap_enter",), _no_symbol(trap.entry))
         else:
             self._add(entry, "trap_enter", csrs=_ENTRY_CSRS)
-        leave = self._symbol(self._profile.trap_return)
+        leave = self._symbol(trap.exit)
         places = [] if leave is None else _ways_out(self._image, leave)
         for address, sp, unknown in places:
             self._add(address, "trap_leave", csrs=_LEAVE_CSRS, sp=sp, sp_unknown=unknown)
         if not places:
-            why = f"no symbol {self._profile.trap_return} with an sret in it"
-            self._miss(("trap_leave", "switch"), why)
+            self._miss(("trap_leave", "switch"), f"{_no_symbol(trap.exit)} with an sret in it")
 
     def _functions(self) -> None:
-        profile = self._profile
-        ready = self._watch("ready", profile.thread_ready, ("thread_add",))
+        calls = self._description.calls
+        ready = self._watch("ready", calls.thread_ready, ("thread_add",))
         # Where no function tells, the Thread says so itself once it has given up the hart.
-        self._watch("sleep", profile.thread_sleep, ())
+        self._watch("sleep", calls.thread_sleep, ())
         # Whoever wakes a thread makes it ready: only where that cannot be seen, this is looked at.
         if not ready:
-            self._watch("wake", profile.thread_wake, ("wake",))
-        exits = self._symbol(profile.thread_exit)
+            self._watch("wake", calls.thread_wake, ("wake",))
+        exits = self._symbol(calls.thread_exit)
         if exits is None:
-            self._miss(("thread_exit",), f"no symbol {profile.thread_exit}")
+            self._miss(("thread_exit",), _no_symbol(calls.thread_exit))
         else:
             self._add(exits, "exit")
-        self._watch("kill", profile.thread_kill, ("thread_exit",))
-        self._watch("frame_free", profile.frame_dealloc, ("frame_free",))
-        self._watch("map", profile.map_page, ("map",))
-        self._watch("unmap", profile.unmap_pages, ("unmap",))
+        self._watch("kill", calls.thread_kill, ("thread_exit",))
+        self._watch("frame_free", calls.frame_dealloc, ("frame_free",))
+        self._watch("map", calls.map_page, ("map",))
+        self._watch("unmap", calls.unmap_pages, ("unmap",))
         if "alloc_entry" in self._wanted:
             self._allocations()
 
-    def _watch(self, what: What, names: str, kinds: Iterable[str]) -> bool:
+    def _watch(self, what: What, names: Names, kinds: Iterable[str]) -> bool:
         """Watches the entries of the first of these functions that there is."""
         if what not in self._wanted:
             return False
@@ -199,8 +202,8 @@ class _Planner:
             self._add(function.address, what, function)
         return bool(found)
 
-    def _first(self, names: str, kinds: Iterable[str]) -> list[Function]:
-        for name in names.split():
+    def _first(self, names: Names, kinds: Iterable[str]) -> list[Function]:
+        for name in names:
             found = functions_named(self._image, name)
             if not found:
                 continue
@@ -210,18 +213,19 @@ class _Planner:
             if any(function.is_altered for function in found):
                 self._miss(kinds, f"the compiler has changed how {name} is called")
             return found
-        self._miss(kinds, f"no function {names.split()[0]}: inlined, or named otherwise")
+        called = f" {names.first}: inlined, or named otherwise" if names else " is known for it"
+        self._miss(kinds, f"no function{called}")
         return []
 
     def _allocations(self) -> None:
-        names, types = self._profile.frame_alloc.split(), self._image.types
+        names, types = self._description.calls.frame_alloc, self._image.types
         simple = [
             name
             for name in names
             if (found := functions_named(self._image, name))
             and all(in_registers(function, types) for function in found)
         ]
-        for function in self._first(" ".join((*simple, *names)), ("frame_alloc",)):
+        for function in self._first(Names((*simple, *names)), ("frame_alloc",)):
             to_it = [j for j in scan(self._image).jumps if j.target == function.address]
             for jump in to_it:
                 if jump.links:
@@ -237,17 +241,19 @@ class _Planner:
         if not found:
             self._miss(("sbi", "console", "timer_set"), "the kernel has no ecall instruction")
 
-    def _symbol(self, name: str) -> int | None:
-        try:
-            return self._image.symbols.address_of(name)
-        except UsageError:
-            return None
+    def _symbol(self, names: Names) -> int | None:
+        found = first_symbol(self._image, names)
+        return found[1] if found else None
 
     def _miss(self, kinds: Iterable[str], why: str) -> None:
         for kind in kinds:
             if kind in self._kinds:
                 before = self._plan.unseen.get(kind)
                 self._plan.unseen[kind] = f"{before}; {why}" if before else why
+
+
+def _no_symbol(names: Names) -> str:
+    return f"no symbol {names.first}" if names else "no symbol is known for it"
 
 
 def functions_named(image: Image, name: str) -> list[Function]:

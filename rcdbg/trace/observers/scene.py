@@ -9,8 +9,10 @@ from rcdbg.guest.protocol import Registers, Target
 from rcdbg.guest.virtual import VirtualMemory
 from rcdbg.image.elf import Image
 from rcdbg.image.symbols import simplified
+from rcdbg.kernels.reading import Overlay
+from rcdbg.kernels.recognise import describe
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.profile import Profile
+from rcdbg.model.profile import flat_names
 from rcdbg.model.threads.trap import kernel_stack
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv.paging import Satp
@@ -41,7 +43,7 @@ class Scene:
     def __init__(
         self,
         image: Image,
-        profile: Profile,
+        overlay: Overlay,
         kinds: Sequence[str],
         hits: Sequence[str],
         memory: Target,
@@ -49,11 +51,13 @@ class Scene:
     ) -> None:
         self.lost = 0
         self.image = image
-        self.profile = profile
+        self.overlay = overlay
+        self.description = describe(image, overlay)
+        self.profile = flat_names(self.description)
         self.target = memory
         self.satp = satp
         self.look_for(kinds, hits)
-        self.threads = ThreadMap(profile)
+        self.threads = ThreadMap(self.profile)
         self.running: KnownThread | None = None
         self.traps: list[Trap] = []
         self._seq = 0
@@ -68,7 +72,7 @@ class Scene:
 
         Raises UsageError for a function that does not exist, and then nothing has changed.
         """
-        made = plan(self.image, self.profile, kinds, hits)
+        made = plan(self.image, self.description, kinds, hits)
         self.places: tuple[Probe, ...] = tuple(made.probes)
         self.unseen: Mapping[str, str] = made.unseen
         self._kinds = frozenset((*kinds, "hit") if hits else kinds)
@@ -171,7 +175,7 @@ class Scene:
         """The kernel at that moment, for decoders."""
         registers = moment.registers
         memory = VirtualMemory(self.target, self.satp, self.image.physical)
-        return Kernel(self.image, self.target, registers, memory, self.profile.overlay)
+        return Kernel(self.image, self.target, registers, memory, self.overlay)
 
     def _virtual(self, pc: int) -> int:
         probes = self.probes.get(pc)

@@ -18,11 +18,11 @@ from rcdbg.guest.memory import RamTarget
 from rcdbg.guest.protocol import Registers
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.match import differs_from_memory
+from rcdbg.kernels.recognise import describe, first_symbol
 from rcdbg.machine.qemu import timer
-from rcdbg.machine.qemu.config import LogConfig
 from rcdbg.machine.qemu.held_log import HeldLog
 from rcdbg.machine.qemu.log_pipe import LogPipe
-from rcdbg.machine.qemu.qemu import Qemu
+from rcdbg.machine.qemu.qemu import LogConfig, Qemu
 from rcdbg.trace.deterministic import replace_wfi, unstopped
 from rcdbg.trace.moment import TIME_OVER, Clock, Moment
 from rcdbg.trace.recorders.firmware import Firmware, digest, discover, firmware, kernel_start
@@ -217,20 +217,26 @@ class LogRecorder:
         if self._word(place) is None:
             # Nothing that belongs to the kernel: the firmware's trap vector, or a mistake.
             return True
-        if place == self.image.symbols.address_of(self._boot.profile.trap_entry):
+        if place == self._trap_entry():
             return True
         before = self._word(place - 4)
         return before is not None and before & 0x7F == _SYSTEM_OPCODE and before >> 12 & 3 != 0
 
     def _ways_out(self, places: Sequence[int]) -> frozenset[int]:
         """Those of the places that the hart passes whenever it leaves a trap."""
-        start = self.image.symbols.address_of(self._boot.profile.trap_return)
-        symbols = self.image.symbols
+        trap = describe(self.image, self._boot.overlay).trap
+        symbols, found = self.image.symbols, first_symbol(self.image, trap.exit)
+        start = found[1] if found else None
         return frozenset(
             place
             for place in places
             if start is not None and (held := symbols.covering(place)) and held.address == start
         )
+
+    def _trap_entry(self) -> int | None:
+        trap = describe(self.image, self._boot.overlay).trap
+        found = first_symbol(self.image, trap.entry)
+        return found[1] if found else None
 
     def _word(self, place: int) -> int | None:
         """The four bytes of the image there, at a virtual address or at where it was loaded."""
@@ -243,7 +249,7 @@ class LogRecorder:
         return int.from_bytes(code, "little") if code is not None else None
 
     def _watched(self, places: Sequence[int], known: Firmware) -> Watched:
-        vector = self.image.symbols.address_of(self._boot.profile.trap_entry)
+        vector = self._trap_entry()
         return Watched(
             places=frozenset(places),
             calls=frozenset(place for place in places if self._word(place) == _ECALL),

@@ -8,6 +8,7 @@ from typing import Protocol, Self
 from rcdbg.errors import UsageError
 from rcdbg.guest.protocol import Ram, Registers, Target
 from rcdbg.image.elf import Image, load_image
+from rcdbg.kernels.recognise import describe
 from rcdbg.trace.kinds import DEFAULT_KINDS
 from rcdbg.trace.moment import BACKENDS, SHUT_DOWN, TIME_OVER, TIMEBASE_HZ, Backend, Recorder
 from rcdbg.trace.observers.arguments import needs_memory
@@ -186,7 +187,8 @@ def _choose(backend: str, wanted: Wanted, boot: Boot, image: Image) -> Backend:
         return named
     if boot.deterministic:
         return "stub"
-    made = plan(image, boot.profile, ("hit",), wanted.hits) if wanted.hits else None
+    description = describe(image, boot.overlay)
+    made = plan(image, description, ("hit",), wanted.hits) if wanted.hits else None
     hits = [p.function for p in made.probes if p.what == "hit"] if made is not None else []
     in_memory = any(f is not None and needs_memory(f, image.types) for f in hits)
     return "held" if in_memory else "log"
@@ -215,7 +217,7 @@ def _observed(
 ) -> tuple[OwnedRecorder, Observer]:
     try:
         memory = _Memory(recorder)
-        observer = Observer(image, boot.profile, wanted.kinds, wanted.hits, memory)
+        observer = Observer(image, boot.overlay, wanted.kinds, wanted.hits, memory)
         recorder.watch(observer.addresses)
     except BaseException:
         recorder.__exit__(None, None, None)

@@ -8,9 +8,9 @@ from typing import Protocol
 from rcdbg.errors import MachineError
 from rcdbg.guest.protocol import Registers
 from rcdbg.image.elf import Image
+from rcdbg.kernels.description import Description
 from rcdbg.machine.host.deadline import Deadline
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.profile import Profile
 from rcdbg.trace.conditions import Condition
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.record import TraceEvent
@@ -28,8 +28,11 @@ class Stage(Protocol):
     """The machine that a story plays on: a `Run`, or a recording of one."""
 
     image: Image
-    profile: Profile
     deterministic: bool
+
+    @property
+    def description(self) -> Description:
+        """What the kernel's things are called."""
 
     @property
     def runner(self) -> Runner:
@@ -152,7 +155,7 @@ class Course:
         moment = Moment(kernel.registers, now, self._instructions(now))
         self._pending.extend(self._watch.events(moment))
         for condition in conditions:
-            places = condition.places(stage.image, stage.profile)
+            places = condition.places(stage.image, stage.description)
             if here in places and condition.happened(kernel):
                 self._holding.append(condition)
 
@@ -170,7 +173,7 @@ class Course:
     def _places(self, conditions: Iterable[Condition]) -> set[int]:
         places = {*self._watch.places, *([] if self._entry is None else [self._entry])}
         for condition in conditions:
-            places.update(condition.places(self._stage.image, self._stage.profile))
+            places.update(condition.places(self._stage.image, self._stage.description))
         return places
 
     def _break_at(self, conditions: Sequence[Condition]) -> None:

@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 from rcdbg.guest.protocol import Registers, Target
 from rcdbg.guest.recording import CopiedPages, RecordingTarget, copy_pages
 from rcdbg.image.elf import Image
-from rcdbg.machine.qemu.live import Pause, paused, registers
-from rcdbg.machine.qemu.monitor import Monitor
+from rcdbg.kernels.reading import NOTHING, Overlay
+from rcdbg.machine.qemu.live import Pause, ask, paused, registers
+from rcdbg.machine.qemu.quick_monitor import QuickMonitor
 from rcdbg.machine.qemu.timer import mtime_address
-from rcdbg.model.kernel import DEFAULT_PROFILE, Kernel
-from rcdbg.model.profile import Profile
+from rcdbg.model.kernel import Kernel
 
 LIVE_TRIES = 5
 STOP_TRIES = 8
@@ -89,8 +89,8 @@ def running_guest(memory: Target, socket: Path) -> Iterator[Guest]:
 
     Nobody may be connected to its stub. Raises MachineError if there is no QEMU.
     """
-    with Monitor(socket) as monitor:
-        mtime = mtime_address(monitor.hmp)
+    with QuickMonitor(socket) as monitor:
+        mtime = mtime_address(lambda line: ask(monitor, line))
         yield Guest(memory, lambda: registers(monitor, mtime), lambda: paused(monitor, mtime))
 
 
@@ -99,7 +99,7 @@ def sample(
     guest: Guest,
     ask: Ask[T],
     *,
-    profile: Profile = DEFAULT_PROFILE,
+    overlay: Overlay = NOTHING,
     live_tries: int = LIVE_TRIES,
     pages: set[int] | None = None,
 ) -> tuple[T, Sample]:
@@ -112,13 +112,13 @@ def sample(
     pages = set() if pages is None else pages
     if not pages:
         first = RecordingTarget(guest.memory, guest.registers())
-        ask(Kernel.now(image, first, profile))
+        ask(Kernel.now(image, first, overlay))
         pages |= first.pages
     for number in range(1, live_tries + 1):
         before = copy_pages(guest.memory, pages)
         now = guest.registers()
         if copy_pages(guest.memory, pages) == before:
-            found = _decode(image, profile, CopiedPages(before, now, guest.memory.ram), ask, pages)
+            found = _decode(image, overlay, CopiedPages(before, now, guest.memory.ram), ask, pages)
             if found is not None:
                 return found[0], Sample(number)
     stops: list[float] = []
@@ -127,11 +127,11 @@ def sample(
             copies = copy_pages(guest.memory, pages)
         stops.append(pause.seconds)
         copy = CopiedPages(copies, pause.registers, guest.memory.ram)
-        found = _decode(image, profile, copy, ask, pages)
+        found = _decode(image, overlay, copy, ask, pages)
         if found is not None:
             return found[0], _stopped(live_tries, stops)
     with guest.paused() as pause:
-        answer = ask(Kernel.now(image, RecordingTarget(guest.memory, pause.registers), profile))
+        answer = ask(Kernel.now(image, RecordingTarget(guest.memory, pause.registers), overlay))
     return answer, _stopped(live_tries, [*stops, pause.seconds])
 
 
@@ -140,10 +140,10 @@ def _stopped(tries: int, stops: list[float]) -> Sample:
 
 
 def _decode(
-    image: Image, profile: Profile, copy: CopiedPages, ask: Ask[T], pages: set[int]
+    image: Image, overlay: Overlay, copy: CopiedPages, ask: Ask[T], pages: set[int]
 ) -> tuple[T] | None:
     """What `ask` says of the copy; None, and `pages` grown, if pages are missing in it."""
-    answer = ask(Kernel.now(image, copy, profile))
+    answer = ask(Kernel.now(image, copy, overlay))
     # A page that was asked for before and is not there is one that the machine does not have.
     if copy.missing - pages:
         pages |= copy.missing

@@ -281,7 +281,7 @@ def begin(
     """
     machine = Run(boot, image)
     memory = faults.Memory(machine.stub, machine.kernel)
-    watch = Watch(machine.image, machine.profile, machine.target, kinds)
+    watch = Watch(machine.image, machine.overlay, machine.target, kinds)
     history = History()
     course = Course(machine, watch, history)
     registers = faults.RegisterFile(machine.stub)

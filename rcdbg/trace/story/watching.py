@@ -6,7 +6,7 @@ from typing import Any
 from rcdbg.errors import UsageError
 from rcdbg.guest.protocol import Target
 from rcdbg.image.elf import Image
-from rcdbg.model.profile import Profile
+from rcdbg.kernels.reading import Overlay
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.observers.observer import Observer
 from rcdbg.trace.observers.probes import needed
@@ -18,11 +18,11 @@ class Watch:
     """An observer that is told to look for more as the test asks for it."""
 
     def __init__(
-        self, image: Image, profile: Profile, memory: Target, kinds: Sequence[str]
+        self, image: Image, overlay: Overlay, memory: Target, kinds: Sequence[str]
     ) -> None:
         self._kinds = list(dict.fromkeys(kinds))
         self._hits: list[str] = []
-        self._observer = Observer(image, profile, self._kinds, self._hits, memory)
+        self._observer = Observer(image, overlay, self._kinds, self._hits, memory)
         self.places = self._observer.addresses
 
     @property

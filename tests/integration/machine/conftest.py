@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from rcdbg.machine.gdb.client import Gdb
-from rcdbg.machine.qemu.config import QemuConfig
-from rcdbg.machine.qemu.qemu import Qemu
+from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
 from tests.support.tools import tool
 from tests.unit.machine.processes import Watch
 

@@ -11,8 +11,7 @@ import pexpect
 import pytest
 
 from rcdbg.machine.gdb.client import Gdb
-from rcdbg.machine.qemu.config import QemuConfig
-from rcdbg.machine.qemu.qemu import Qemu
+from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
 from tests.unit.machine.processes import SECONDS, Watch
 
 from .guests import SPIN
@@ -21,8 +20,7 @@ OWNER = """
 import signal, sys
 from pathlib import Path
 from rcdbg.machine.gdb.client import Gdb
-from rcdbg.machine.qemu.config import QemuConfig
-from rcdbg.machine.qemu.qemu import Qemu
+from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
 
 # Tests that are run in the background, or by nohup, pass on that these are to be ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
