@@ -174,8 +174,8 @@ def root(
     kernel: "Kernel", arguments: argparse.Namespace, number: Number, prefix: str = ""
 ) -> "Root | None":
     """The table that the options name, or None for the one in satp; raises UsageError."""
-    from rcdbg.model.memory.memory_set import process_root
     from rcdbg.model.memory.page_table import Root
+    from rcdbg.model.memory.processes import process_root
     from rcdbg.model.values.value import DecodeError
     from rcdbg.riscv.pages import FRAMES
 

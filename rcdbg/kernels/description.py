@@ -6,14 +6,13 @@ and the first that the kernel has counts.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from rcdbg.kernels.paths import Path
 
 
 class Names(tuple[str, ...]):
     """Names of a type (its path's last segment), a symbol, a variant or a function."""
-
-    __slots__ = ()
 
     @property
     def first(self) -> str:
@@ -24,7 +23,13 @@ class Names(tuple[str, ...]):
 class Paths(tuple[Path, ...]):
     """Ways from the value of a concept to one of its parts."""
 
-    __slots__ = ()
+    def __hash__(self) -> int:
+        # Ways are looked up by it for each part of each value.
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return tuple.__hash__(self)
 
     @property
     def first(self) -> str:
@@ -35,23 +40,29 @@ class Paths(tuple[Path, ...]):
 class Keys(tuple[Path, ...]):
     """Paths that count together, one after the other: those that the kernel has."""
 
-    __slots__ = ()
+    @cached_property
+    def each(self) -> tuple[Paths, ...]:
+        """Each for itself."""
+        return tuple(Paths((path,)) for path in self)
 
 
 class Roots(tuple[Path, ...]):
     """Ways from a static, by its name, to one value or to many."""
 
-    __slots__ = ()
+    @cached_property
+    def each(self) -> tuple[tuple[str, Paths], ...]:
+        """The static and the way from it, for each."""
+        return tuple((path.static, Paths((Path("", path.steps),))) for path in self)
 
 
-_NO_NAMES, _NO_PATHS, _NO_KEYS, _NO_ROOTS = Names(), Paths(), Keys(), Roots()
+NO_NAMES, _NO_PATHS, _NO_KEYS, _NO_ROOTS = Names(), Paths(), Keys(), Roots()
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What shows that a kernel belongs to a family."""
 
-    keys: Names = _NO_NAMES
+    keys: Names = NO_NAMES
     """Entries of the description, as `concept.key`, that few other kernels have."""
     enough: int = 1
     """How many of them have to be found."""
@@ -61,7 +72,7 @@ class Evidence:
 class ContextConcept:
     """Registers of interrupted code, saved by a trap's entry: a trap frame."""
 
-    type: Names = _NO_NAMES
+    type: Names = NO_NAMES
     registers: Paths = _NO_PATHS
     """The general registers as an array: 32 words from x0 on, or 31 from x1 on."""
     sstatus: Paths = _NO_PATHS
@@ -72,7 +83,7 @@ class ContextConcept:
 class SwitchConcept:
     """Registers of kernel code that gave the hart away in a function call."""
 
-    type: Names = _NO_NAMES
+    type: Names = NO_NAMES
     ra: Paths = _NO_PATHS
     sp: Paths = _NO_PATHS
     saved: Paths = _NO_PATHS
@@ -83,11 +94,11 @@ class SwitchConcept:
 class TrapConcept:
     """The way into a trap and out of it, as symbols."""
 
-    entry: Names = _NO_NAMES
+    entry: Names = NO_NAMES
     """The first instruction: what stvec names."""
-    handler: Names = _NO_NAMES
+    handler: Names = NO_NAMES
     """The function that the entry calls once the registers are saved."""
-    exit: Names = _NO_NAMES
+    exit: Names = NO_NAMES
     """Where the registers are restored, up to sret."""
 
 
@@ -95,7 +106,7 @@ class TrapConcept:
 class KernelStackConcept:
     """The stack on which traps are handled, where there is one for all."""
 
-    type: Names = _NO_NAMES
+    type: Names = NO_NAMES
     """A static holds it."""
     at: Roots = _NO_ROOTS
     """Where it is, if its type does not tell."""
@@ -105,7 +116,7 @@ class KernelStackConcept:
 class ProcessorConcept:
     """Who runs, who is ready, who sleeps."""
 
-    type: Names = _NO_NAMES
+    type: Names = NO_NAMES
     """A static holds one."""
     at: Roots = _NO_ROOTS
     """Where it is, if its type does not tell."""
@@ -119,8 +130,10 @@ class ProcessorConcept:
 
 @dataclass(frozen=True, slots=True)
 class QueueConcept:
-    """An entry among the ready threads; without any of this it is a thread, the next one first."""
+    """The ready threads; without any of this an entry is a thread, and the next one is first."""
 
+    at: Roots = _NO_ROOTS
+    """What holds them, where that is no part of the processor."""
     thread: Paths = _NO_PATHS
     """The thread, if it is not the entry or one of its fields."""
     is_ready: Paths = _NO_PATHS
@@ -138,7 +151,7 @@ class IdleConcept:
     """The static that holds it."""
     is_lone: bool = False
     """Whether it is what a static holds that has just one Arc of a thread in it."""
-    word: Names = _NO_NAMES
+    word: Names = NO_NAMES
     """Of several such statics the one with this in its name."""
 
 
@@ -146,11 +159,11 @@ class IdleConcept:
 class StatesConcept:
     """Variants of a thread's state, by what they mean."""
 
-    running: Names = _NO_NAMES
-    ready: Names = _NO_NAMES
-    sleeping: Names = _NO_NAMES
-    dead: Names = _NO_NAMES
-    unused: Names = _NO_NAMES
+    running: Names = NO_NAMES
+    ready: Names = NO_NAMES
+    sleeping: Names = NO_NAMES
+    dead: Names = NO_NAMES
+    unused: Names = NO_NAMES
     """No thread at all: an empty place in a table."""
 
 
@@ -158,7 +171,7 @@ class StatesConcept:
 class ThreadConcept:
     """A thread (a task)."""
 
-    type: Names = _NO_NAMES
+    type: Names = NO_NAMES
     list: Roots = _NO_ROOTS
     """All threads, or places for them; else they are found through the processor."""
     id: Paths = _NO_PATHS
@@ -190,7 +203,7 @@ class ThreadConcept:
 class ProcessConcept:
     """A process: an address space that threads share."""
 
-    type: Names = _NO_NAMES
+    type: Names = NO_NAMES
     list: Roots = _NO_ROOTS
     """All processes; else they are found through statics of this type, and through threads."""
     id: Paths = _NO_PATHS
@@ -208,7 +221,7 @@ class ProcessConcept:
 class AddressSpaceConcept:
     """An address space as the kernel's books have it."""
 
-    type: Names = _NO_NAMES
+    type: Names = NO_NAMES
     list: Roots = _NO_ROOTS
     """Address spaces that belong to no process, such as the kernel's own."""
     root_ppn: Paths = _NO_PATHS
@@ -239,11 +252,11 @@ class AreaConcept:
     """How it is mapped: an enum."""
     owned: Paths = _NO_PATHS
     """Its own (page, frame), where the address space has none."""
-    linear: Names = _NO_NAMES
+    linear: Names = NO_NAMES
     """Variants of `kind`: the kernel's offset between virtual and physical addresses."""
-    identical: Names = _NO_NAMES
+    identical: Names = NO_NAMES
     """Variants of `kind`: physical addresses are the virtual ones."""
-    framed: Names = _NO_NAMES
+    framed: Names = NO_NAMES
     """Variants of `kind`: each page has a frame of its own."""
 
 
@@ -251,9 +264,9 @@ class AreaConcept:
 class UnitsConcept:
     """Types of numbers that count something else than bytes from 0."""
 
-    addresses: Names = _NO_NAMES
+    addresses: Names = NO_NAMES
     """Addresses, virtual or physical."""
-    pages: Names = _NO_NAMES
+    pages: Names = NO_NAMES
     """Page numbers or frame numbers."""
 
 
@@ -261,7 +274,7 @@ class UnitsConcept:
 class FramesConcept:
     """The allocator of frames, and its books in one of several shapes."""
 
-    type: Names = _NO_NAMES
+    type: Names = NO_NAMES
     """A static holds one."""
     at: Roots = _NO_ROOTS
     """Where it is, if its type does not tell."""
@@ -288,14 +301,14 @@ class FramesConcept:
 class FrameTrackerConcept:
     """What owns a frame: dropped, it gives the frame back."""
 
-    type: Names = _NO_NAMES
+    type: Names = NO_NAMES
 
 
 @dataclass(frozen=True, slots=True)
 class HeapConcept:
     """The kernel's heap."""
 
-    type: Names = _NO_NAMES
+    type: Names = NO_NAMES
     """A static holds one."""
 
 
@@ -303,18 +316,18 @@ class HeapConcept:
 class CallsConcept:
     """Functions at whose entry something happens, as `Type::function` or `Trait::function`."""
 
-    thread_ready: Names = _NO_NAMES
-    thread_wake: Names = _NO_NAMES
-    thread_sleep: Names = _NO_NAMES
-    thread_kill: Names = _NO_NAMES
-    thread_exit: Names = _NO_NAMES
+    thread_ready: Names = NO_NAMES
+    thread_wake: Names = NO_NAMES
+    thread_sleep: Names = NO_NAMES
+    thread_kill: Names = NO_NAMES
+    thread_exit: Names = NO_NAMES
     """A symbol: where a thread's own function returns to."""
-    frame_alloc: Names = _NO_NAMES
+    frame_alloc: Names = NO_NAMES
     """The first whose result comes back in registers. A function of another type than that of
     `frames` deals in indices, counted from `frames.start`."""
-    frame_dealloc: Names = _NO_NAMES
-    map_page: Names = _NO_NAMES
-    unmap_pages: Names = _NO_NAMES
+    frame_dealloc: Names = NO_NAMES
+    map_page: Names = NO_NAMES
+    unmap_pages: Names = NO_NAMES
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from rcdbg.errors import UsageError
+from rcdbg.errors import ImageError, UsageError
 from rcdbg.image.elf import Image
 from rcdbg.image.types import StructType, TypeId, TypeTable, UnionType
 from rcdbg.kernels.description import UNKNOWN, Description, Names, Paths, Roots
@@ -114,7 +114,10 @@ def _fit(image: Image, description: Description) -> Fit:
     missing: list[str] = []
     for sign in description.evidence.keys:
         concept, _, key = sign.partition(".")
-        words, is_there = _sign(image, getattr(description, concept), key)
+        try:
+            words, is_there = _sign(image, getattr(description, concept), key)
+        except ImageError as error:  # damaged debug info: symbols may do
+            words, is_there = f"{sign} ({error})", False
         (found if is_there else missing).append(words)
     enough = description.evidence.enough
     return Fit(description.family, description.title, tuple(found), tuple(missing), enough)
@@ -123,6 +126,8 @@ def _fit(image: Image, description: Description) -> Fit:
 def _sign(image: Image, concept: object, key: str) -> tuple[str, bool]:
     """An entry of a description in words, and whether the ELF has it."""
     entry = getattr(concept, key)
+    if isinstance(entry, Names) and key != "type":
+        return f"symbol {entry.first}", first_symbol(image, entry) is not None
     if isinstance(entry, Roots):
         names = Names(path.static for path in entry)
         statics = {static.path.rsplit("::", 1)[-1] for static in image.types.statics()}
@@ -134,9 +139,7 @@ def _sign(image: Image, concept: object, key: str) -> tuple[str, bool]:
         is_there = any(_has(image.types, s, field) for s in structs for field in fields)
         return f"field {entry.first} of {owner.first}", is_there
     assert isinstance(entry, Names)
-    if key == "type":
-        return f"type {entry.first}", any(_structs(image.types, entry))
-    return f"symbol {entry.first}", first_symbol(image, entry) is not None
+    return f"type {entry.first}", any(_structs(image.types, entry))
 
 
 def _structs(types: TypeTable, names: Names) -> Iterator[TypeId]:

@@ -9,28 +9,35 @@ from rcdbg.errors import UsageError
 from rcdbg.guest.protocol import Registers, Target
 from rcdbg.guest.virtual import VirtualMemory
 from rcdbg.image.elf import Image
-from rcdbg.image.types import Static, StructType, TypeId, UnionType
-from rcdbg.kernels.description import Description
+from rcdbg.image.types import Static, StructType, TypeId, TypeTable, UnionType
+from rcdbg.kernels.description import NO_NAMES, Description, Names, Paths
+from rcdbg.kernels.paths import parse_relative
 from rcdbg.kernels.reading import NOTHING, Overlay
-from rcdbg.kernels.recognise import describe
+from rcdbg.kernels.recognise import describe, first_symbol
+from rcdbg.model.by_types import by_types
 from rcdbg.model.profile import Profile, flat_names
 from rcdbg.model.remember import Remembered
 from rcdbg.model.state import Place
 from rcdbg.model.values.containers import base_name
 from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Space, Value
+from rcdbg.model.values.ways import way
 from rcdbg.riscv.registers import unsigned
+
+NOT_DESCRIBED = (
+    "rcdbg does not recognise this kernel: what it calls its things can be told with --profile"
+)
 
 DEFAULT_PROFILE = Profile()
 _flat_names = lru_cache(maxsize=16)(flat_names)
 
 
-def types_inside(image: Image, root: TypeId) -> list[TypeId]:
+def types_inside(types: TypeTable, root: TypeId) -> list[TypeId]:
     """`root` and the types of the fields inside it, breadth first, pointers not followed."""
     found, queue, seen = [], deque([(root, 0)]), {root}
     while queue:
         type_id, depth = queue.popleft()
         found.append(type_id)
-        kind = image.types.type(type_id)
+        kind = types.type(type_id)
         if depth == MAX_DEPTH or not isinstance(kind, StructType | UnionType):
             continue
         for member in kind.members:
@@ -40,20 +47,19 @@ def types_inside(image: Image, root: TypeId) -> list[TypeId]:
     return found
 
 
-@lru_cache(maxsize=64)
-def _holder_of(image: Image, name: str) -> tuple[Static, TypeId] | None:
-    """The static that holds a value of the type `name`, least wrapped first, and that type."""
-    best: tuple[int, Static, TypeId] | None = None
-    for static in image.types.statics():
-        if not image.types.type(static.type).size:
+def _holder_of(types: TypeTable, names: Sequence[str]) -> Static | None:
+    """The static that holds a struct with one of these names, the least wrapped one."""
+    best: tuple[int, Static] | None = None
+    for static in types.statics():
+        if not types.type(static.type).size:
             continue  # the handle of a lazy_static, not its data
-        for depth, type_id in enumerate(types_inside(image, static.type)):
-            kind = image.types.type(type_id)
-            if isinstance(kind, StructType) and base_name(kind) == name:
+        for depth, type_id in enumerate(types_inside(types, static.type)):
+            kind = types.type(type_id)
+            if isinstance(kind, StructType) and base_name(kind) in names:
                 if best is None or depth < best[0]:
-                    best = (depth, static, type_id)
+                    best = (depth, static)
                 break
-    return best[1:] if best else None
+    return best[1] if best else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +129,48 @@ class Kernel:
         except UsageError:
             return None
 
-    def static_holding(self, type_name: str) -> Value:
-        """The static that keeps the value of that type; raises DecodeError if there is none."""
+    def first_symbol(self, names: Names) -> int | None:
+        """The address of the first of these symbols that the kernel has, or None."""
+        found = first_symbol(self.image, names)
+        return None if found is None else found[1]
+
+    def static_holding(self, names: Names | str, what: str = "it") -> Value:
+        """The static that keeps a struct of that name; raises DecodeError if there is none.
+
+        `what` it is, in words, for a kernel of which nobody has said the name.
+        """
+        names = Names((names,)) if isinstance(names, str) else names
+        where, types = names.first or what, self.image.types
         if not self.image.has_debug_info:
             why = "the ELF has no debug info: build the kernel with `debug = true`"
-            raise DecodeError(type_name, why)
-        found = _holder_of(self.image, type_name)
+            raise DecodeError(where, why)
+        if not names:
+            raise DecodeError(where, NOT_DESCRIBED)
+        found = by_types(types, ("static", names), lambda: _holder_of(types, names))
         if found is None:
-            raise DecodeError(type_name, f"no static of the kernel holds a {type_name}")
-        static, _ = found
-        return Value(self.space, static.type, static.address, static.path)
+            raise DecodeError(where, f"no static of the kernel holds a {names.first}")
+        return Value(self.space, found.type, found.address, found.path)
+
+    def struct_with(self, names: Names, *parts: Paths) -> TypeId:
+        """The struct of that name that has all these parts; raises DecodeError if there is none."""
+        types = self.image.types
+
+        def search() -> TypeId | None:
+            for name in names:
+                for type_id in types.types_named(name):
+                    kind = types.type(type_id)
+                    if isinstance(kind, StructType) and all(
+                        way(types, type_id, part, NO_NAMES) for part in parts
+                    ):
+                        return type_id
+            return None
+
+        found = by_types(types, ("struct", names, parts), search)
+        if found is None:
+            fields = ", ".join(part.first for part in parts)
+            raise DecodeError(names.first, f"no struct {names.first} with {fields}")
+        return found
 
     def struct_named(self, name: str, fields: Sequence[str]) -> TypeId:
         """The struct `name` that has all `fields`; raises DecodeError if there is none."""
-        for type_id in self.image.types.types_named(name):
-            kind = self.image.types.type(type_id)
-            if isinstance(kind, StructType) and all(kind.member(f) for f in fields):
-                return type_id
-        raise DecodeError(name, f"no struct {name} with the fields {', '.join(fields)}")
+        return self.struct_with(Names((name,)), *(Paths((parse_relative(f),)) for f in fields))

@@ -14,8 +14,9 @@ from rcdbg.machine.oracles import Run as Mapped
 from rcdbg.machine.oracles import parse_info_mem
 from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.model.memory import mappings
-from rcdbg.model.memory.memory_set import MemorySet, process_root, read_memory_sets
+from rcdbg.model.memory.memory_set import MemorySet, read_memory_sets
 from rcdbg.model.memory.page_table import Root
+from rcdbg.model.memory.processes import process_root
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv import paging
 from rcdbg.riscv.pte import R, U, V, W

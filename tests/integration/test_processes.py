@@ -9,8 +9,9 @@ from rcdbg.machine.oracles import Run as Mapped
 from rcdbg.machine.oracles import parse_info_mem
 from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.model.memory import mappings
-from rcdbg.model.memory.memory_set import MemorySet, process_root, read_memory_sets
+from rcdbg.model.memory.memory_set import MemorySet, read_memory_sets
 from rcdbg.model.memory.page_table import read_page_table, translate
+from rcdbg.model.memory.processes import process_root
 from rcdbg.model.threads.call_stacks import read_call_stacks
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv import paging

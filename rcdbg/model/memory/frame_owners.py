@@ -7,29 +7,26 @@ memory through its linear map makes nobody an owner.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from rcdbg.model.kernel import Kernel
+from rcdbg.kernels.description import Names
+from rcdbg.model.kernel import NOT_DESCRIBED, Kernel
+from rcdbg.model.memory.claims import Claims, Conflict, Intervals
 from rcdbg.model.memory.frames import read_frames
-from rcdbg.model.memory.table_walks import listing
+from rcdbg.model.memory.space import root_of_process
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import FrameAllocator, Interval, Problem, Stack
-from rcdbg.model.values.containers import arc, base_name, dig
-from rcdbg.model.values.reach import Found, Reached, reach
-from rcdbg.model.values.value import DecodeError, Value
-from rcdbg.riscv.pages import FRAMES, PAGE_SHIFT, PAGE_SIZE
-from rcdbg.riscv.table_listing import Run
+from rcdbg.model.values.containers import base_name
+from rcdbg.model.values.parts import has, number, part
+from rcdbg.model.values.reach import Reached, reach
+from rcdbg.model.values.value import DecodeError
+from rcdbg.riscv.pages import PAGE_SHIFT, PAGE_SIZE
 
-MAX_FRAMES = 1 << 20
-"""Frames whose owners are noted one by one: 4 GiB."""
-
-MAX_CONFLICTS = 64
 MAX_PROBLEMS = 16
 _MAX_ROOTS = 256
-_CLAIMS_NAMED = 4
 
 Kind = Literal["table", "page", "held"]
 
@@ -80,16 +77,6 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
-    """A frame about which the accounts disagree."""
-
-    frame: int
-    kind: Literal["owned twice", "free but owned", "free but mapped", "free but a table"]
-    claims: tuple[str, ...]
-    """Who claims it, in words."""
-
-
-@dataclass(frozen=True, slots=True)
 class FrameOwners:
     """All used frames by owner."""
 
@@ -127,11 +114,11 @@ def read_frame_owners(kernel: Kernel) -> FrameOwners:
     if managed is None:
         return FrameOwners(allocator, image, (), (), (), (), False, allocator.note, tuple(problems))
     reached = _trackers(kernel, managed, problems)
-    books = _Books(managed, problems)
+    books = Claims(managed, problems)
     spaces = _read_spaces(kernel, reached, books)
     books.add_trackers(reached.found)
     stacks = _stacks(kernel, reached)
-    free = _Intervals(allocator.free)
+    free = Intervals(allocator.free)
     holdings = tuple(_holdings(books, free, stacks))
     nobody = tuple(_unclaimed(managed, allocator.free, books.claimed()))
     conflicts = tuple(books.conflicts(free))
@@ -149,12 +136,15 @@ def read_frame_owners(kernel: Kernel) -> FrameOwners:
 
 
 def _trackers(kernel: Kernel, managed: Interval, problems: list[Problem]) -> Reached:
-    profile = kernel.profile
-    within = (profile.process, profile.thread)
+    names = kernel.description
+    within = Names((*names.process.type, *names.thread.type))
+    if not names.frame_tracker.type:
+        problems.append(Problem("frame trackers", NOT_DESCRIBED))
+        return Reached((), (), (), complete=False)
     # Even if each frame had two owners, there would be no more trackers than that.
     limit = 2 * managed.frames
     try:
-        reached = reach(kernel, profile.frame_tracker, within, limit)
+        reached = reach(kernel, names.frame_tracker.type, within, limit)
     except DecodeError as error:
         problems.append(error.problem)
         return Reached((), (), (), complete=False)
@@ -186,15 +176,16 @@ def _linear_offsets(kernel: Kernel) -> set[int]:
     return offsets
 
 
-def _read_spaces(kernel: Kernel, reached: Reached, books: "_Books") -> tuple[AddressSpace, ...]:
+def _read_spaces(kernel: Kernel, reached: Reached, books: Claims) -> tuple[AddressSpace, ...]:
     """All roots: those of the processes, then satp's if it is none of them."""
     roots: list[tuple[int, int | None, str, bool | None]] = []
+    names = kernel.description.process
     for value, path in reached.owners:
-        if base_name(value.type) != kernel.profile.process or len(roots) >= _MAX_ROOTS:
+        if base_name(value.type) not in names.type or len(roots) >= _MAX_ROOTS:
             continue
         try:
-            user = bool(value["is_user"].scalar()) if value.has("is_user") else None
-            roots.append((_root_of(value), value.address, path, user))
+            user = bool(number(value, names.is_user)) if has(value, names.is_user) else None
+            roots.append((root_of_process(kernel, value), value.address, path, user))
         except DecodeError as error:
             books.problems.append(error.problem)
     active = kernel.memory.satp.root
@@ -208,163 +199,25 @@ def _read_spaces(kernel: Kernel, reached: Reached, books: "_Books") -> tuple[Add
     return tuple(spaces)
 
 
-def _root_of(process: Value) -> int:
-    """The `root_ppn` somewhere inside a Process."""
-    value = dig(process, "root_ppn")
-    ppn = value.scalar()
-    if not 0 <= ppn < FRAMES:
-        raise DecodeError(value.path, f"{ppn:#x} is no frame")
-    return ppn
-
-
 def _stacks(kernel: Kernel, reached: Reached) -> dict[str, list[tuple[Stack, int]]]:
     """The stacks of all threads by the name of their address space, ascending."""
-    names = {value.address: path for value, path in reached.owners}
+    spaces = {value.address: path for value, path in reached.owners}
+    names = kernel.description.thread
     stacks: dict[str, list[tuple[Stack, int]]] = {}
     for value, _ in reached.owners:
-        if base_name(value.type) != kernel.profile.thread:
+        if base_name(value.type) not in names.type:
             continue
         try:
-            process = names.get(arc(value["process"]).address)
-            stack = Stack(value["stack"]["start"].scalar(), value["stack"]["end"].scalar())
-            number = value["id"].scalar()
+            process = part(value, names.process, kernel.description.process.type)
+            stack = Stack(number(value, names.stack_start), number(value, names.stack_end))
+            own = number(value, names.id)
         except DecodeError:
             continue  # the thread decoder says what is wrong with it
-        if process is not None:
-            stacks.setdefault(process, []).append((stack, number))
+        if process.address in spaces:
+            stacks.setdefault(spaces[process.address], []).append((stack, own))
     for found in stacks.values():
         found.sort(key=lambda item: item[0].start)
     return stacks
-
-
-class _Intervals:
-    """Whether a number lies in one of many intervals."""
-
-    def __init__(self, intervals: Iterable[Interval]) -> None:
-        self._all = sorted(intervals, key=lambda i: i.start)
-        self._starts = [i.start for i in self._all]
-
-    def __contains__(self, number: int) -> bool:
-        place = bisect_right(self._starts, number) - 1
-        return place >= 0 and number < self._all[place].end
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    space: str
-    level: int
-
-
-class _Books:
-    """What the page tables and the trackers say about each managed frame."""
-
-    def __init__(self, managed: Interval, problems: list[Problem]) -> None:
-        self.managed = managed
-        self.problems = problems
-        self.left_out = False
-        self._noted = 0
-        self.tables: dict[int, _Table] = {}
-        self.second_tables: dict[int, _Table] = {}
-        self.pages: dict[int, tuple[str, int]] = {}
-        """Address space and virtual address."""
-        self.trackers: dict[int, Found] = {}
-        self.more_trackers: dict[int, list[Found]] = {}
-
-    def claimed(self) -> set[int]:
-        """All frames that somebody has."""
-        return self.tables.keys() | self.pages.keys() | self.trackers.keys()
-
-    def add_trackers(self, found: Iterable[Found]) -> None:
-        """Note who tracks what."""
-        outside = 0
-        start, end = self.managed.start, self.managed.end
-        for tracker in found:
-            frame = tracker.number
-            if not start <= frame < end:
-                outside += 1
-                if outside == 1:
-                    why = f"tracks frame {frame:#x}, which the allocator does not manage"
-                    self.problems.append(Problem(tracker.full_path, why))
-            elif frame in self.trackers:
-                self.more_trackers.setdefault(frame, []).append(tracker)
-            else:
-                self.trackers[frame] = tracker
-        if outside > 1:
-            why = f"{outside:,} trackers of frames that the allocator does not manage"
-            self.problems.append(Problem("frame trackers", why))
-
-    def add_root(self, kernel: Kernel, root: int, space: str, linear: set[int]) -> tuple[int, int]:
-        """Note the tables below a root, and what it maps; returns how many of each there are."""
-        tables = pages = 0
-        found = listing(kernel, kernel.memory.satp.other(root)).finish()
-        for frame, level in {(t.address >> PAGE_SHIFT, t.level): None for t in found.tables}:
-            if frame not in self.managed_range:
-                continue
-            tables += 1
-            if frame in self.tables:
-                self.second_tables.setdefault(frame, _Table(space, level))
-            else:
-                self.tables[frame] = _Table(space, level)
-        for run in found:
-            if run.va - run.pa not in linear:
-                pages += self._add_pages(run, space)
-        return tables, pages
-
-    @property
-    def managed_range(self) -> range:
-        """The managed frames."""
-        return range(self.managed.start, self.managed.end)
-
-    def _add_pages(self, run: Run, space: str) -> int:
-        first = run.pa >> PAGE_SHIFT
-        start = max(first, self.managed.start)
-        end = min(first + (run.size >> PAGE_SHIFT), self.managed.end)
-        if end <= start:
-            return 0
-        self._noted += end - start
-        if self._noted > MAX_FRAMES:
-            if not self.left_out:
-                why = f"more than {MAX_FRAMES} pages are mapped: the rest is left out"
-                self.problems.append(Problem(space, why))
-            self.left_out = True
-            return 0
-        va = run.va + (start - first << PAGE_SHIFT)
-        for frame in range(start, end):
-            self.pages.setdefault(frame, (space, va))
-            va += PAGE_SIZE
-        return end - start
-
-    def conflicts(self, free: _Intervals) -> Iterator[Conflict]:
-        """Frames with two owners, and free frames with any; the first MAX_CONFLICTS."""
-        twice = self.more_trackers.keys() | self.second_tables.keys()
-        freed = {frame for frame in self.claimed() if frame in free}
-        every = sorted(twice | freed)
-        for frame in every[:MAX_CONFLICTS]:
-            claims = tuple(self._claims(frame))
-            if frame in freed and frame in self.trackers:
-                yield Conflict(frame, "free but owned", claims)
-            elif frame in freed and frame in self.tables:
-                yield Conflict(frame, "free but a table", claims)
-            elif frame in freed:
-                yield Conflict(frame, "free but mapped", claims)
-            if frame in twice:
-                yield Conflict(frame, "owned twice", claims)
-        if len(every) > MAX_CONFLICTS:
-            why = f"{len(every) - MAX_CONFLICTS:,} frames more have conflicting owners"
-            self.problems.append(Problem("frames", why))
-
-    def _claims(self, frame: int) -> Iterator[str]:
-        for tables in (self.tables, self.second_tables):
-            if frame in tables:
-                yield f"level {tables[frame].level} table of {tables[frame].space}"
-        if frame in self.pages:
-            space, va = self.pages[frame]
-            yield f"mapped at {va:#x} of {space}"
-        trackers = [self.trackers[frame]] if frame in self.trackers else []
-        trackers += self.more_trackers.get(frame, [])
-        yield from (tracker.full_path for tracker in trackers[:_CLAIMS_NAMED])
-        if len(trackers) > _CLAIMS_NAMED:
-            yield f"{len(trackers) - _CLAIMS_NAMED:,} more"
 
 
 _Label = tuple[Kind, str | None, int | None, int | None, bool]
@@ -373,7 +226,7 @@ is from the physical one; thread; whether it is tracked."""
 
 
 def _holdings(
-    books: _Books, free: _Intervals, stacks: dict[str, list[tuple[Stack, int]]]
+    books: Claims, free: Intervals, stacks: dict[str, list[tuple[Stack, int]]]
 ) -> Iterator[Holding]:
     """The used frames with an owner, equal neighbours joined."""
 

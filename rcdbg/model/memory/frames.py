@@ -2,14 +2,17 @@
 
 Two families are known, told apart by their fields: lists of free intervals (pairs of numbers),
 and bit sets in which a set bit is a frame that is taken: a plain bitmap, or the leaves of a
-segment tree that starts at `leaf_count`.
+segment tree that starts at some bit.
 """
 
 from rcdbg.image.types import ArrayType, BaseType, StructType
+from rcdbg.kernels.description import FramesConcept
+from rcdbg.model.concepts import held
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import FrameAllocator, Interval, Problem
-from rcdbg.model.values.containers import base_name, byte_string, elements, find_struct, lazy, mutex
+from rcdbg.model.values.containers import base_name, byte_string, elements
+from rcdbg.model.values.parts import has, number, part
 from rcdbg.model.values.value import DecodeError, Value
 from rcdbg.riscv.pages import FRAMES
 
@@ -21,23 +24,32 @@ LOCKED = "the lock is held: the kernel may be in the middle of changing this"
 def read_frames(kernel: Kernel) -> FrameAllocator:
     """The frame allocator as the kernel's static has it; never fails."""
     try:
-        data = lazy(kernel.static_holding(kernel.profile.frame_allocator))
-        if data is None:
+        names = kernel.description.frames
+        found = held(kernel, names.type, names.at, "frame allocator")
+        if found.value is None:
             return FrameAllocator("", None, (), None, NOT_YET)
-        guarded = mutex(data)
-        owner = find_struct(guarded.value, kernel.profile.frame_allocator)
-        return _read(owner, guarded.locked)
+        return _read(names, found.value, found.locked)
     except DecodeError as error:
         return FrameAllocator("", None, (), None, "", (error.problem,))
 
 
-def _read(owner: Value, locked: bool | None) -> FrameAllocator:
+def first_frame(kernel: Kernel) -> int | None:
+    """The first frame that the allocator manages; None before it is there. Raises DecodeError."""
+    names = kernel.description.frames
+    owner = held(kernel, names.type, names.at, "frame allocator").value
+    return None if owner is None else number(owner, names.start)
+
+
+def _read(names: FramesConcept, owner: Value, locked: bool | None) -> FrameAllocator:
     problems: list[Problem] = []
-    books = owner["allocator"]
-    start = owner["start_ppn"].scalar()
+    books = part(owner, names.books)
+    start = number(owner, names.start)
     managed = None
     try:
-        size = _total(owner, books)
+        if not has(owner, names.total):
+            known = " nor ".join(f"`{path}`" for path in names.total)
+            raise DecodeError(owner.path, f"neither {known} tells how many there are")
+        size = number(owner, names.total)
         if not 0 <= start <= start + size <= FRAMES:
             raise DecodeError(owner.path, f"{size:#x} frames from {start:#x} are not memory")
         managed = Interval(start, start + size)
@@ -45,7 +57,8 @@ def _read(owner: Value, locked: bool | None) -> FrameAllocator:
         problems.append(error.problem)
     free: list[Interval] = []
     try:
-        free = _merged(_free(books, managed.frames if managed else None, problems))
+        first_bit = number(owner, names.first_bit) if has(owner, names.first_bit) else 0
+        free = _merged(_free(books, first_bit, managed.frames if managed else None, problems))
     except DecodeError as error:
         problems.append(error.problem)
     moved = tuple(Interval(start + i.start, start + i.end) for i in free)
@@ -53,18 +66,12 @@ def _read(owner: Value, locked: bool | None) -> FrameAllocator:
     return FrameAllocator(base_name(books.type), managed, moved, locked, note, tuple(problems))
 
 
-def _total(owner: Value, books: Value) -> int:
-    """How many frames are managed: the owner knows, or its allocator's capacity says."""
-    for value, name in ((owner, "frames"), (books, "capacity")):
-        if value.has(name):
-            return value[name].scalar()
-    raise DecodeError(owner.path, "neither `frames` nor `capacity` tells how many there are")
-
-
-def _free(books: Value, capacity: int | None, problems: list[Problem]) -> list[Interval]:
+def _free(
+    books: Value, first_bit: int, capacity: int | None, problems: list[Problem]
+) -> list[Interval]:
     for field in books.fields():
         if _is_bytes(field):
-            return _free_in_bits(books, byte_string(field), capacity)
+            return _free_in_bits(books, byte_string(field), first_bit, capacity)
     for field in books.fields():
         if base_name(field.type) in ("Vec", "VecDeque", "LinkedList"):
             return _free_in_list(field, capacity, problems)
@@ -101,8 +108,7 @@ def _free_in_list(field: Value, capacity: int | None, problems: list[Problem]) -
     return free
 
 
-def _free_in_bits(books: Value, bits: bytes, capacity: int | None) -> list[Interval]:
-    first = books["leaf_count"].scalar() if books.has("leaf_count") else 0
+def _free_in_bits(books: Value, bits: bytes, first: int, capacity: int | None) -> list[Interval]:
     count = capacity if capacity is not None else len(bits) * 8 - first
     if first < 0 or count < 0 or first + count > len(bits) * 8:
         why = f"{count} frames do not fit into {len(bits)} bytes of bits from {first}"

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rcdbg.image.types import ArrayType, BaseType, StructType, TypeId, UnionType
+from rcdbg.kernels.description import Roots
+from rcdbg.model.concepts import held
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import LOCKED, NOT_YET
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Problem
-from rcdbg.model.values.containers import array, find_struct, lazy, mutex, pointer_in
+from rcdbg.model.values.containers import array, pointer_in
 from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Value
 
 MAX_BLOCKS = 1 << 16
@@ -96,12 +98,10 @@ class Heap:
 def read_heap(kernel: Kernel) -> Heap:
     """The heap as the kernel's static has it; never fails."""
     try:
-        data = lazy(kernel.static_holding(kernel.profile.heap))
-        if data is None:
+        found = held(kernel, kernel.description.heap.type, Roots(), "heap")
+        if found.value is None:
             return _nothing(NOT_YET)
-        guarded = mutex(data)
-        owner = find_struct(guarded.value, kernel.profile.heap)
-        return _read(kernel, owner, guarded.locked)
+        return _read(kernel, found.value, found.locked)
     except DecodeError as error:
         return _nothing("", error.problem)
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from rcdbg.model.memory.mappings import Aliases, Lint, Mapped, Reverse, TableDiff
-from rcdbg.model.memory.memory_set import Difference, MemorySet, MemorySets, Segment
+from rcdbg.model.memory.memory_set import MemorySet, MemorySets
+from rcdbg.model.memory.segments import Difference, Segment
 from rcdbg.model.serial.state import Json, mapped_range, problems
 from rcdbg.riscv.csr import Csr
 

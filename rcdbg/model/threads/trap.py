@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+from rcdbg.kernels.description import Names
+from rcdbg.model.concepts import held
 from rcdbg.model.kernel import Kernel
+from rcdbg.model.memory.frames import NOT_YET
 from rcdbg.model.state import Backtrace, Context, Hart, Problem, Stack, Trap
 from rcdbg.model.threads.context import context_at, context_type
 from rcdbg.model.threads.context import decode_context as decode_context
 from rcdbg.model.threads.unwind import FIRST_FRAMES, backtrace_now
-from rcdbg.model.values.containers import base_name, dig
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv import causes, csr
 from rcdbg.riscv.registers import PRIVILEGES, SUPERVISOR_CSRS, unsigned
@@ -34,10 +36,10 @@ def read_hart(kernel: Kernel) -> Hart:
 
 def kernel_stack(kernel: Kernel) -> Stack:
     """The stack on which traps are handled; raises DecodeError if the kernel has no such static."""
-    static = kernel.static_holding(kernel.profile.kernel_stack)
-    value = static
-    if base_name(static.type) != kernel.profile.kernel_stack:
-        value = dig(static, "data")
+    names = kernel.description.kernel_stack
+    value = held(kernel, names.type, names.at, "kernel stack").value
+    if value is None:
+        raise DecodeError(names.type.first or "kernel stack", NOT_YET)
     return Stack(value.address, value.address + value.type.size)
 
 
@@ -72,11 +74,11 @@ def _read_trap(kernel: Kernel, stack: Backtrace) -> Trap:
     cause = None if cause_csr is None else causes.describe(cause_csr)
     contexts, problems = _contexts(kernel, stack)
     innermost = stack.frames[0] if stack.frames else None
-    if unsigned(kernel.registers.pc) == kernel.symbol(kernel.profile.trap_entry):
+    if unsigned(kernel.registers.pc) == kernel.first_symbol(kernel.description.trap.entry):
         note = "entering a trap: the registers are not saved yet"
         return Trap(None, cause, note, problems, contexts)
     if innermost is not None and innermost.is_trap and innermost.context is None:
-        if _is_in(kernel, kernel.profile.trap_return):
+        if _is_in(kernel, kernel.description.trap.exit):
             note = "leaving a trap: all registers are restored, sret is next"
             return Trap(None, None, note, problems, contexts)
         note = "entering a trap: the registers are not all saved yet"
@@ -124,6 +126,6 @@ def _at_the_top(kernel: Kernel) -> Context | None:
     return context_at(kernel, address, "trap Context")
 
 
-def _is_in(kernel: Kernel, name: str) -> bool:
+def _is_in(kernel: Kernel, names: Names) -> bool:
     symbol = kernel.image.symbols.covering(unsigned(kernel.registers.pc))
-    return symbol is not None and symbol.name == name
+    return symbol is not None and symbol.name in names

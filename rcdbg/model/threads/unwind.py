@@ -89,7 +89,7 @@ def backtrace_of(kernel: Kernel, context: Context) -> Backtrace:
 def _unwind(kernel: Kernel, cursor: Cursor, most: int) -> Backtrace:
     frames: list[StackFrame] = []
     problems: tuple[Problem, ...] = ()
-    thread_exit = kernel.symbol(kernel.profile.thread_exit)
+    thread_exit = kernel.first_symbol(kernel.description.calls.thread_exit)
     note = f"only the first {most} stack frames were followed"
     while len(frames) < most:
         number = len(frames)
@@ -211,7 +211,7 @@ def _step_without(kernel: Kernel, cursor: Cursor) -> tuple[StackFrame, Cursor]:
     """
     place, sp = _place(kernel, cursor), cursor.sp
     symbol = kernel.image.symbols.covering(cursor.lookup)
-    if symbol is not None and symbol.name == kernel.profile.trap_entry and sp is not None:
+    if symbol is not None and symbol.name in kernel.description.trap.entry and sp is not None:
         if cursor.is_exact:
             raise _EndError(f"no call frame information for {symbol.name}")
         try:

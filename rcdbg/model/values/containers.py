@@ -10,7 +10,15 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rcdbg.image.types import ArrayType, EnumType, PointerType, StructType, Type, UnionType
+from rcdbg.image.types import (
+    ArrayType,
+    CEnumType,
+    EnumType,
+    PointerType,
+    StructType,
+    Type,
+    UnionType,
+)
 from rcdbg.model.values.value import MAX_DEPTH, MAX_ELEMENTS, DecodeError, Value
 
 MAX_BYTES = 1 << 22
@@ -62,6 +70,20 @@ def option(value: Value) -> Value | None:
     if name != "Some":
         raise DecodeError(value.path, f"{value.type.name} is not an Option")
     return body["__0"] if body.has("__0") else body
+
+
+def variant_name(value: Value) -> str:
+    """The name of the variant that an enum is in; raises DecodeError for a number of none."""
+    kind = value.type
+    if isinstance(kind, CEnumType):
+        number = int.from_bytes(value.raw(), "little")
+        for name, known in kind.enumerators:
+            if known == number:
+                return name
+        raise DecodeError(value.path, f"{number:#x} is no variant of {kind.name}")
+    if isinstance(kind, EnumType):
+        return value.variant()[0]
+    return base_name(kind)
 
 
 def arc(value: Value) -> Value:

@@ -10,11 +10,19 @@ import struct
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 from rcdbg.guest.virtual import MAX_READ
-from rcdbg.image.elf import Image
-from rcdbg.image.types import ArrayType, EnumType, PointerType, StructType, TypeId, UnionType
+from rcdbg.image.types import (
+    ArrayType,
+    EnumType,
+    PointerType,
+    StructType,
+    TypeId,
+    TypeTable,
+    UnionType,
+)
+from rcdbg.kernels.description import NO_NAMES, Names
+from rcdbg.model.by_types import by_types
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.state import Problem
 from rcdbg.model.values.containers import (
@@ -72,20 +80,19 @@ class Reached:
     """Whether nothing was unreadable or left out."""
 
 
-@lru_cache(maxsize=16)
-def _leading(image: Image, name: str) -> frozenset[TypeId]:
-    """The types that are, hold, or point to the structs called `name`."""
+def _leading(types: TypeTable, names: Names) -> frozenset[TypeId]:
+    """The types that are, hold, or point to the structs called so."""
     above: dict[TypeId, set[TypeId]] = {}
-    queue = deque(static.type for static in image.types.statics())
+    queue = deque(static.type for static in types.statics())
     seen = set(queue)
     wanted: deque[TypeId] = deque()
     while queue:
         type_id = queue.popleft()
-        kind = image.types.type(type_id)
-        if isinstance(kind, StructType) and base_name(kind) == name:
+        kind = types.type(type_id)
+        if isinstance(kind, StructType) and base_name(kind) in names:
             wanted.append(type_id)
             continue
-        for inner in _parts(image, type_id):
+        for inner in _parts(types, type_id):
             above.setdefault(inner, set()).add(type_id)
             if inner not in seen:
                 seen.add(inner)
@@ -99,9 +106,9 @@ def _leading(image: Image, name: str) -> frozenset[TypeId]:
     return frozenset(leading)
 
 
-def _parts(image: Image, type_id: TypeId) -> Iterator[TypeId]:
+def _parts(types: TypeTable, type_id: TypeId) -> Iterator[TypeId]:
     """The types that a value of a type leads to in one step."""
-    kind = image.types.type(type_id)
+    kind = types.type(type_id)
     if isinstance(kind, StructType) and base_name(kind) in _NOT_OWNED:
         return
     if isinstance(kind, StructType | UnionType):
@@ -116,21 +123,21 @@ def _parts(image: Image, type_id: TypeId) -> Iterator[TypeId]:
 
 
 def reach(
-    kernel: Kernel, name: str, within: tuple[str, ...] = (), limit: int = MAX_FOUND
+    kernel: Kernel, names: Names, within: Names = NO_NAMES, limit: int = MAX_FOUND
 ) -> Reached:
-    """All values of the structs called `name`, with the innermost struct of `within` around each.
+    """All values of the structs called so, with the innermost struct of `within` around each.
 
     A value has to be a single number. Bounded by MAX_VISITS and `limit`, which says how many such
     values a kernel can have in reason; never fails.
     """
-    walk = _Walk(kernel, name, within, min(limit, MAX_FOUND))
+    walk = _Walk(kernel, names, within, min(limit, MAX_FOUND))
     for static in kernel.image.types.statics():
         if static.type in walk.leading and kernel.image.types.type(static.type).size:
             walk.start(Value(kernel.space, static.type, static.address, _static_name(static.path)))
     walk.run()
     if walk.left_out and len(walk.problems) < MAX_PROBLEMS:
         why = f"more than {walk.limit:,} of them, or {MAX_VISITS:,} steps: the rest is left out"
-        walk.problems.append(Problem(f"the search for {name}", why))
+        walk.problems.append(Problem(f"the search for {names.first}", why))
     complete = not walk.problems and not walk.left_out
     return Reached(
         tuple(walk.found.values()), tuple(walk.owners.values()), tuple(walk.problems), complete
@@ -147,15 +154,16 @@ def _static_name(path: str) -> str:
 class _Walk:
     """The search, breadth first: what was seen, what was found, and what went wrong."""
 
-    def __init__(self, kernel: Kernel, name: str, within: tuple[str, ...], limit: int) -> None:
-        self.leading = _leading(kernel.image, name)
+    def __init__(self, kernel: Kernel, names: Names, within: Names, limit: int) -> None:
+        types = kernel.image.types
+        self.leading = by_types(types, ("leading", names), lambda: _leading(types, names))
         self.limit = limit
         self.found: dict[int, Found] = {}
         self.owners: dict[int, tuple[Value, str]] = {}
         self.problems: list[Problem] = []
         self.left_out = False
-        self._types = kernel.image.types
-        self._name = name
+        self._types = types
+        self._names = names
         self._within = within
         self._seen: set[tuple[int, str]] = set()
         self._queue: deque[tuple[Value, int | None]] = deque()
@@ -200,7 +208,7 @@ class _Walk:
                 self._push(value.at(kind.target, address, value.path), owner)
         elif isinstance(kind, EnumType):
             self._push(_named(value.variant()[1], value.path), owner)
-        elif isinstance(kind, StructType) and name == self._name:
+        elif isinstance(kind, StructType) and name in self._names:
             self._note(Found(value.scalar(), value.address, value.path, None, owner))
         elif isinstance(kind, StructType) and name in ("Arc", "Rc"):
             self._push(_named(arc(value), value.path), owner)
@@ -246,7 +254,7 @@ class _Walk:
         kind = self._types.type(type_id)
         if not isinstance(kind, StructType) or depth > MAX_DEPTH:
             return None
-        if base_name(kind) == self._name:
+        if base_name(kind) in self._names:
             return [0] if kind.size == _WORD else None
         if base_name(kind) in ("Arc", "Rc", "Vec", "VecDeque", "LinkedList", "HashSet", "HashMap"):
             return None
@@ -272,7 +280,7 @@ class _Walk:
         if not length:
             return
         if size < _WORD or length * size > MAX_READ or length > self.limit:
-            why = f"a length of {length:#x} is nonsense: there are not so many {self._name}s"
+            why = f"a length of {length:#x} is nonsense: there are not so many {self._names.first}s"
             raise DecodeError(value.path, why)
         first = pointer_in(buffer).scalar()
         straight = min(length, capacity - head)

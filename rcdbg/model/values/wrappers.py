@@ -64,7 +64,7 @@ def layer(value: Value) -> Layer | None:
         return peeled
     fields = value.fields()
     if len(fields) == 1:
-        if name in _QUIET or name.startswith(("Atomic", "NonZero")):
+        if name in QUIET or name.startswith(("Atomic", "NonZero")):
             return Layer(name, fields[0], quiet=True)
         guarded = _guarded(value, name)
         if guarded is not None:
@@ -93,7 +93,7 @@ def layers(value: Value) -> tuple[list[tuple[Value, Layer]], Value | None]:
     raise DecodeError(value.path, f"more than {2 * MAX_DEPTH} wrappers around each other")
 
 
-_QUIET = frozenset(
+QUIET = frozenset(
     {"UnsafeCell", "SyncUnsafeCell", "Cell", "ManuallyDrop", "MaybeDangling", "Pin", "Wrapping",
      "Saturating", "Reverse", "CachePadded"}
 )  # fmt: skip

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from rcdbg.errors import MemoryReadError
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.memory.memory_set import root_of
+from rcdbg.model.memory.space import root_of
 from rcdbg.model.profile import Profile
 from rcdbg.model.state import Thread
 from rcdbg.model.threads.processor import read_processor

@@ -9,7 +9,8 @@ from rich.console import Group, RenderableType
 from rich.style import Style
 from rich.text import Text
 
-from rcdbg.model.memory.frame_owners import AddressSpace, Conflict, FrameOwners, Holding
+from rcdbg.model.memory.claims import Conflict
+from rcdbg.model.memory.frame_owners import AddressSpace, FrameOwners, Holding
 from rcdbg.model.state import Interval
 from rcdbg.views import palette
 from rcdbg.views.common import address, count, guest, note_line, size, styled

@@ -3,7 +3,8 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from rcdbg.model.memory.memory_set import Difference, MemorySet, MemorySets, Segment
+from rcdbg.model.memory.memory_set import MemorySet, MemorySets
+from rcdbg.model.memory.segments import Difference, Segment
 from rcdbg.views import palette
 from rcdbg.views.common import address, count, guest, note_line, size, styled
 from rcdbg.views.layout import Column, Fitted, Row, listing, problem_lines

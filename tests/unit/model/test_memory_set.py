@@ -1,18 +1,16 @@
 """Segments against page tables, page by page."""
 
-from types import SimpleNamespace
-from typing import cast
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcdbg.model.kernel import Kernel
-from rcdbg.model.memory import memory_set as ms
-from rcdbg.model.memory.memory_set import Segment
+from rcdbg.kernels.reading import Overlay, overlay_of
+from rcdbg.model.memory import segments as books_of
 from rcdbg.model.memory.page_table import read_page_table
-from rcdbg.model.profile import Profile
+from rcdbg.model.memory.processes import FoundProcess, numbered
+from rcdbg.model.memory.segments import MapKind, Segment
 from rcdbg.model.state import MappedRange
 from rcdbg.riscv import pte
+from tests.unit.model.kernels import LAB, kernel_of
 from tests.unit.model.tables import PAGE, Tables
 from tests.unit.model.world import World
 
@@ -20,13 +18,16 @@ R, W, X, U = pte.R, pte.W, pte.X, pte.U
 OFFSET = 0x1000_0000
 RIGHTS = {R: "r---", R | W: "rw--", R | X: "r-x-", R | U: "r--u"}
 
+NAMES: dict[MapKind, str] = {"linear": "Direct", "framed": "Owned"}
+"""What some kernel calls its kinds: comparing goes by the kind."""
+
 segments = st.builds(
     lambda start, length, kind, rights: Segment(
-        start * PAGE, (start + length) * PAGE, kind, RIGHTS[rights]
+        start * PAGE, (start + length) * PAGE, NAMES[kind], RIGHTS[rights], kind
     ),
     st.integers(0, 20),
     st.integers(1, 4),
-    st.sampled_from(["Linear", "Framed"]),
+    st.sampled_from(list(NAMES)),
     st.sampled_from(list(RIGHTS)),
 )
 pages = st.dictionaries(
@@ -53,7 +54,7 @@ def test_every_page_is_judged_alike(
         for number, (frame, rights) in made.items()
     }
     pairs = {va * PAGE: frame % 30 for va, frame in owned.items()}
-    compared = ms._compare(books, ranges_of(mapped), pairs, OFFSET - (1 << 40))
+    compared = books_of.compare(books, ranges_of(mapped), pairs, OFFSET - (1 << 40))
     for segment, found in zip(books, compared, strict=True):
         wanted: dict[str, set[int]] = {}
         for va in range(segment.start, segment.end, PAGE):
@@ -63,7 +64,7 @@ def test_every_page_is_judged_alike(
             pa, rights = mapped[va]
             if RIGHTS[rights] != segment.rights:
                 wanted.setdefault("rights", set()).add(va)
-            if segment.map_type == "Linear":
+            if segment.kind == "linear":
                 if va - pa != OFFSET - (1 << 40):
                     wanted.setdefault("frame", set()).add(va)
             elif va not in pairs:
@@ -78,21 +79,23 @@ def test_every_page_is_judged_alike(
     covered = {va for s in books for va in range(s.start, s.end, PAGE)}
     left = {
         va
-        for item in ms._unexplained(books, ranges_of(mapped), [])
+        for item in books_of.unexplained(books, ranges_of(mapped), [])
         for va in range(item.va, item.va + item.size, PAGE)
     }
     assert left == mapped.keys() - covered
-    framed = {va for s in books if s.map_type == "Framed" for va in range(s.start, s.end, PAGE)}
+    framed = {va for s in books if s.kind == "framed" for va in range(s.start, s.end, PAGE)}
     strays = {
-        va for item in ms._strays(books, pairs) for va in range(item.va, item.va + item.size, PAGE)
+        va
+        for item in books_of.strays(books, pairs)
+        for va in range(item.va, item.va + item.size, PAGE)
     }
-    if len(pairs) <= ms.MAX_DIFFERENCES:
+    if len(pairs) <= books_of.MAX_DIFFERENCES:
         assert strays == pairs.keys() - framed
 
 
 @given(st.lists(segments, min_size=2, max_size=5))
 def test_overlaps_are_named(books: list[Segment]) -> None:
-    compared = ms._compare(books, (), {}, OFFSET)
+    compared = books_of.compare(books, (), {}, OFFSET)
     named = any(d.kind == "overlap" for s in compared for d in s.differences)
     seen: set[int] = set()
     twice = False
@@ -105,23 +108,23 @@ def test_overlaps_are_named(books: list[Segment]) -> None:
 
 def test_hostile_segments_end_at_once() -> None:
     """Ranges that run backwards, or over the whole address space a hundred times."""
-    whole = [Segment(0, (1 << 64) - 1, "Framed", "rw--")] * 100
-    backwards = Segment(PAGE, 0, "Linear", "rw--")
+    whole = [Segment(0, (1 << 64) - 1, "Framed", "rw--", "framed")] * 100
+    backwards = Segment(PAGE, 0, "Linear", "rw--", "linear")
     mapped = {number * 2 * PAGE: (0x9000_0000, R) for number in range(200)}
-    compared = ms._compare([*whole, backwards], ranges_of(mapped), {}, OFFSET)
-    assert all(s.more and len(s.differences) <= ms.MAX_DIFFERENCES for s in compared[:-1])
+    compared = books_of.compare([*whole, backwards], ranges_of(mapped), {}, OFFSET)
+    assert all(s.more and len(s.differences) <= books_of.MAX_DIFFERENCES for s in compared[:-1])
     assert [d.kind for d in compared[-1].differences] == ["range"]
 
 
 def test_a_segment_within_pages_takes_them_whole() -> None:
-    segment = Segment(0x1800, 0x2001, "Linear", "r---")
+    segment = Segment(0x1800, 0x2001, "Linear", "r---", "linear")
     mapped = {0x1000: (0x9000_0000, R), 0x2000: (0x9000_1000, R)}
-    (found,) = ms._compare([segment], ranges_of(mapped), {}, 0x1000 - 0x9000_0000)
+    (found,) = books_of.compare([segment], ranges_of(mapped), {}, 0x1000 - 0x9000_0000)
     assert found.differences == ()
-    assert list(ms._unexplained([segment], ranges_of(mapped), [])) == []
+    assert list(books_of.unexplained([segment], ranges_of(mapped), [])) == []
 
 
-def numbers(pids: list[int], profile: Profile) -> list[tuple[int, str]]:
+def numbers(pids: list[int], overlay: Overlay) -> list[tuple[int, str]]:
     """Processes a, b, c: c is the kernel's, b has the lowest thread."""
     world = World()
     process = world.struct("os::Process", [("pid", world.u64)])
@@ -129,16 +132,17 @@ def numbers(pids: list[int], profile: Profile) -> list[tuple[int, str]]:
     for name, pid, thread in zip("abc", pids, (5, 2, 9), strict=True):
         value = world.new(process)
         world.set(value, "pid", pid)
-        found.append(ms._Found(name, value, (thread,), name == "c"))
-    kernel = cast(Kernel, SimpleNamespace(profile=profile))
-    return [(number, item.name) for number, item in ms._numbered(kernel, found)]
+        found.append(FoundProcess(name, value, (thread,), name == "c"))
+    kernel = kernel_of(world, overlay=overlay)
+    return [(number, item.name) for number, item in numbered(kernel, found)]
 
 
 def test_processes_have_the_numbers_that_the_kernel_gave_them() -> None:
-    assert numbers([30, 10, 20], Profile()) == [(10, "b"), (20, "c"), (30, "a")]
+    assert numbers([30, 10, 20], LAB) == [(10, "b"), (20, "c"), (30, "a")]
 
 
 def test_processes_without_numbers_of_their_own_are_counted() -> None:
+    other = overlay_of(b'family = "lab"\n[process]\nid = "number"', "other.toml")
     counted = [(0, "c"), (1, "b"), (2, "a")]
-    assert numbers([7, 7, 8], Profile()) == counted, "two with the same number"
-    assert numbers([3, 2, 1], Profile(process_id="number")) == counted, "no such field"
+    assert numbers([7, 7, 8], LAB) == counted, "two with the same number"
+    assert numbers([3, 2, 1], other) == counted, "no such field"

@@ -23,7 +23,7 @@ from rcdbg.model.memory import mappings, table_walks
 from rcdbg.model.memory.frame_owners import read_frame_owners
 from rcdbg.model.memory.page_table import read_page_table
 from rcdbg.model.remember import once_a_moment
-from rcdbg.model.threads import processor, unwind
+from rcdbg.model.threads import processor, thread, unwind
 from rcdbg.model.threads.call_stacks import read_hart_stack
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv import pte
@@ -86,11 +86,11 @@ def test_show_all_decodes_nothing_twice(path: Path) -> None:
     image, snapshot = opened(path)
     target = Counting(snapshot.target)
     kernel = Kernel.now(image, target)
-    with calls(processor._read_thread, unwind._unwind) as counted:
+    with calls(thread.read_thread, unwind._unwind) as counted:
         subject("all").answer(kernel)
     threads = processor.read_processor(kernel).threads
     assert threads
-    assert counted["_read_thread"] == len(threads)
+    assert counted["read_thread"] == len(threads)
     assert counted["_unwind"] == 1, "the trap's call stack"
     tables = {table.address for table in table_walks.listing(kernel, kernel.memory.satp).tables}
     assert len(tables) > 1

@@ -13,7 +13,8 @@ from rcdbg.model.memory.mappings import (
     Reverse,
     TableDiff,
 )
-from rcdbg.model.memory.memory_set import Difference, MemorySet, MemorySets, Segment
+from rcdbg.model.memory.memory_set import MemorySet, MemorySets
+from rcdbg.model.memory.segments import Difference, Segment
 from rcdbg.model.state import MappedRange, Place, Problem, Translation
 from rcdbg.riscv import access, paging, pte
 from rcdbg.riscv.csr import decode
@@ -28,6 +29,7 @@ SEGMENT = Segment(
     0x3000,
     "Framed",
     "rw--",
+    "framed",
     (Difference("unmapped", 0x1000, 0x1000, "the page table maps nothing there"),),
 )
 PROBLEM = (Problem(HOSTILE, HOSTILE),)

@@ -1,0 +1,98 @@
+"""What the books of one address space say: its segments, the frames and the tables it owns."""
+
+from collections.abc import Iterator, Sequence
+
+from rcdbg.model.kernel import Kernel
+from rcdbg.model.memory.segments import MAX_DIFFERENCES, Difference, MapKind, Segment
+from rcdbg.model.state import Problem
+from rcdbg.model.values.containers import base_name, elements, variant_name
+from rcdbg.model.values.parts import has, part
+from rcdbg.model.values.value import DecodeError, Value
+from rcdbg.riscv.pages import PAGE_SHIFT
+from rcdbg.riscv.pte import flags_text
+from rcdbg.riscv.registers import MASK64
+from rcdbg.riscv.table_listing import Table
+
+MAX_SEGMENTS = 4096
+"""Segments of one process that are compared."""
+
+_PAIR_FIELDS = 2
+
+
+def segments(
+    kernel: Kernel, space: Value, problems: list[Problem]
+) -> tuple[tuple[Segment, ...], bool]:
+    """The segments in the order of the books, and whether they are all there."""
+    found: list[Segment] = []
+    names = kernel.description.address_space
+    try:
+        for item in elements(part(space, names.areas)):
+            if len(found) == MAX_SEGMENTS:
+                problems.append(Problem(item.path, "more segments than can be compared"))
+                return tuple(found), False
+            found.append(_segment(kernel, item))
+    except DecodeError as error:
+        problems.append(error.problem)
+        return tuple(found), False
+    return tuple(found), True
+
+
+def _segment(kernel: Kernel, item: Value) -> Segment:
+    names = kernel.description.area
+    start, end = (_address(kernel, part(item, paths)) for paths in (names.start, names.end))
+    rights = flags_text(part(item, names.rights).scalar())[:4]
+    variant = variant_name(part(item, names.kind)) if has(item, names.kind) else ""
+    return Segment(start, end, variant, rights, _kind(kernel, variant))
+
+
+def _kind(kernel: Kernel, variant: str) -> MapKind:
+    names = kernel.description.area
+    if variant in names.linear:
+        return "linear"
+    if variant in names.identical:
+        return "identical"
+    return "framed" if variant in names.framed else "other"
+
+
+def _address(kernel: Kernel, value: Value) -> int:
+    """An address, or the address of the page with that number."""
+    found = value.scalar()
+    if base_name(value.type) in kernel.description.units.pages:
+        return found << PAGE_SHIFT & MASK64
+    return found
+
+
+def owned_pages(kernel: Kernel, space: Value) -> dict[int, int]:
+    """The pages with a frame of their own: virtual address to frame number; raises DecodeError."""
+    found: dict[int, int] = {}
+    for pair in elements(part(space, kernel.description.address_space.owned)):
+        numbers = [field.scalar() for field in pair.fields()]
+        if len(numbers) != _PAIR_FIELDS:
+            raise DecodeError(pair.path, f"{pair.type.name} is no pair of page and frame")
+        found[numbers[0] << PAGE_SHIFT & MASK64] = numbers[1]
+    return found
+
+
+def table_differences(
+    kernel: Kernel, space: Value, tables: Sequence[Table], problems: list[Problem]
+) -> Iterator[Difference]:
+    """Page tables that the address space does not own, and own ones that nobody reaches."""
+    names = kernel.description.address_space
+    try:
+        books = part(space, names.tables)
+        owned = {tracker.scalar() for tracker in elements(books)}
+    except DecodeError as error:
+        problems.append(error.problem)
+        return
+    reached = {table.address >> PAGE_SHIFT: table for table in tables}
+    foreign, lost = sorted(reached.keys() - owned), sorted(owned - reached.keys())
+    for ppn in foreign[:MAX_DIFFERENCES]:
+        table = reached[ppn]
+        why = f"its level {table.level} table in frame {ppn:#x} is not among the mapping's own"
+        yield Difference("foreign-table", table.va, 0, why)
+    for ppn in lost[:MAX_DIFFERENCES]:
+        why = f"the mapping owns a table in frame {ppn:#x} that its root does not lead to"
+        yield Difference("lost-table", 0, 0, why)
+    left = len(foreign[MAX_DIFFERENCES:]) + len(lost[MAX_DIFFERENCES:])
+    if left:
+        problems.append(Problem(books.path, f"{left:,} more"))

@@ -1,0 +1,127 @@
+"""The parts of values, by the ways that a description gives; see `rcdbg.model.values.ways`."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rcdbg.image.types import TypeId, TypeTable
+from rcdbg.kernels.description import NO_NAMES, Keys, Names, Paths
+from rcdbg.model.values.contents import contents
+from rcdbg.model.values.value import DecodeError, Value
+from rcdbg.model.values.ways import All, Ask, Hop, Lock, Move, Way, way, way_to_struct
+
+_INITIALISED = 2
+"""spin::once::Status::Complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a way led to; `value` is None where an Option is empty, or nothing initialised."""
+
+    value: Value | None
+    locked: bool | None
+    """Whether the innermost lock on the way is held; None without a lock."""
+
+
+def has(value: Value, paths: Paths) -> bool:
+    """Whether values of that type have one of these parts; nothing is read."""
+    return way(value.space.types, value.type_id, paths, NO_NAMES) is not None
+
+
+def find(value: Value, paths: Paths, stop: Names = NO_NAMES) -> Found:
+    """What lies at the first of these paths that the type has, without the wrappers around it.
+
+    Structs called `stop` are no wrappers, even if they have a single field. Raises DecodeError
+    where the type has none of the paths, or memory on the way is nonsense.
+    """
+    chosen = _demand(value, paths, stop)
+    return _follow(value, chosen.hops, value.path + chosen.text)
+
+
+def part(value: Value, paths: Paths, stop: Names = NO_NAMES) -> Value:
+    """The same where something has to be: raises DecodeError also where there is nothing."""
+    chosen = _demand(value, paths, stop)
+    path = value.path + chosen.text
+    found = _follow(value, chosen.hops, path).value
+    if found is None:
+        raise DecodeError(path, "there is nothing now")
+    return found
+
+
+def number(value: Value, paths: Paths) -> int:
+    """The number that lies there; raises DecodeError."""
+    return part(value, paths).scalar()
+
+
+def numbers(value: Value, keys: Keys) -> tuple[int, ...]:
+    """The numbers of those parts that the type has; raises DecodeError where one is none."""
+    return tuple(number(value, paths) for paths in keys.each if has(value, paths))
+
+
+def parts(value: Value, paths: Paths, stop: Names = NO_NAMES) -> Iterator[Value]:
+    """All values at the first of these paths that the type has: `[*]` means each element.
+
+    Empty Options are left out. Raises DecodeError as `find`; where a collection is broken, after
+    its elements up to there.
+    """
+    chosen = _demand(value, paths, stop)
+    yield from _spread(value, chosen.hops)
+
+
+def struct_inside(value: Value, names: Names) -> Found:
+    """The struct with one of these names in a value, within wrappers; raises DecodeError."""
+    chosen = way_to_struct(value.space.types, value.type_id, names)
+    if chosen is None:
+        raise DecodeError(value.path, f"no {names.first} in {value.type.name}")
+    return _follow(value, chosen.hops, value.path)
+
+
+def has_struct_inside(types: TypeTable, type_id: TypeId, names: Names) -> bool:
+    """Whether values of that type have such a struct inside; nothing is read."""
+    return way_to_struct(types, type_id, names) is not None
+
+
+def _demand(value: Value, paths: Paths, stop: Names) -> Way:
+    chosen = way(value.space.types, value.type_id, paths, stop)
+    if chosen is None:
+        kind = value.type.name
+        why = f"{kind} has no {paths.first}" if paths else f"no part of {kind} is known"
+        raise DecodeError(value.path, why)
+    return chosen
+
+
+def _follow(value: Value, hops: Sequence[Hop], path: str) -> Found:
+    locked: bool | None = None
+    current: Value | None = value.at(value.type_id, value.address, path)
+    for hop in hops:
+        assert current is not None
+        if isinstance(hop, Move):
+            current = current.at(hop.type, current.address + hop.offset, path)
+        elif isinstance(hop, Ask):
+            current = hop.find(current)
+        elif isinstance(hop, All):
+            raise DecodeError(path, "this means many values")
+        else:
+            flag = current.at(hop.type, current.address + hop.offset, path).scalar()
+            if isinstance(hop, Lock):
+                locked = flag != 0
+            elif flag != _INITIALISED:
+                current = None
+        if current is None:
+            return Found(None, locked)
+    assert current is not None
+    return Found(current.at(current.type_id, current.address, path), locked)
+
+
+def _spread(value: Value, hops: Sequence[Hop]) -> Iterator[Value]:
+    for position, hop in enumerate(hops):
+        if isinstance(hop, All):
+            holder = _follow(value, hops[:position], value.path).value
+            found = None if holder is None else contents(holder)
+            if found is not None:
+                for number, (_, item) in enumerate(found.walk()):
+                    here = item.at(item.type_id, item.address, f"{value.path}[{number}]")
+                    yield from _spread(here, hops[position + 1 :])
+            return
+    last = _follow(value, hops, value.path).value
+    if last is not None:
+        yield last
