@@ -17,17 +17,16 @@ from gdbscripts.framework import demand_machine
 from gdbscripts.interrupts import Interrupts, resume
 from gdbscripts.step_mode import set_step_mode, step_mode
 from gdbscripts.target import GdbTarget
-from rcdbg.cli.trace.record import BY_USER
 from rcdbg.errors import RcdbgError
 from rcdbg.guest.protocol import Ram, Registers
 from rcdbg.machine.stub.dialect import STEP_ALONE
 from rcdbg.trace.moment import SHUT_DOWN, TIME_OVER, TIMEBASE_HZ, Moment
 from rcdbg.trace.observers.observer import Observer
-from rcdbg.trace.record import TraceEnd, TraceEvent
-from rcdbg.trace.recorders.recording import COUNTED, EVENT_SEEN
+from rcdbg.trace.record import BY_USER, TraceEnd, TraceEvent
+from rcdbg.trace.until import Countdown
 
 if TYPE_CHECKING:
-    from rcdbg.trace.sinks.files import Sink
+    from rcdbg.trace.sinks.sink import Sink
     from rcdbg.trace.until import Ending
 
 ENDED = "the machine has ended"
@@ -37,7 +36,7 @@ _CYCLES = "mcycle"
 _AGAIN_SECONDS = 0.5
 
 
-class Memory:
+class GdbMemory:
     """The memory of the machine as it stands now; nothing is kept from one stop to the next."""
 
     def __init__(self) -> None:
@@ -81,7 +80,7 @@ class GdbRecorder:
     def __init__(
         self,
         observer: Observer,
-        memory: Memory,
+        memory: GdbMemory,
         sink: Sink,
         until: Ending | None,
         limit_ticks: int | None = None,
@@ -90,6 +89,7 @@ class GdbRecorder:
         self._memory = memory
         self._sink = sink
         self._until = until
+        self._countdown = Countdown(until)
         self._limit = limit_ticks
         self._csrs = _needed(observer)
         self._interrupts = Interrupts()
@@ -168,8 +168,8 @@ class GdbRecorder:
         ticks = stop.ticks()
         for event in self._observer.feed(Moment(registers, ticks)):
             self._tell(event)
-            if self._limit is None and self._until is not None and self._until.reached(event):
-                self._why = EVENT_SEEN if self._until.matcher is not None else COUNTED
+            if self._limit is None and self._until and self._countdown.reached(event):
+                self._why = self._until.why
                 break
         if self._limit is not None and ticks is not None and ticks >= self._limit:
             self._why = TIME_OVER

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +16,11 @@ from rcdbg.errors import RcdbgError, UsageError
 
 if TYPE_CHECKING:
     # Imported when the command runs: `source` stays quick.
-    from rcdbg.cli.trace.options import Selection
-    from rcdbg.cli.trace.record import Output
     from rcdbg.model.kernel import Kernel
-    from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
-    from rcdbg.trace.sinks.files import Sink
+    from rcdbg.trace.record import TraceEnd
+    from rcdbg.trace.sinks.formats import Output
+    from rcdbg.trace.sinks.sink import KeptTrace, Sink
+    from rcdbg.trace.wanted import Wanted
 
 _MOST_NAMES = 50
 
@@ -48,23 +47,24 @@ class _Trace(Command):
     kind = gdb.COMMAND_RUNNING
 
     def run(self, words: list[str], as_json: bool) -> Any:
-        from rcdbg.cli.trace import options as trace_options
+        from rcdbg.trace import options as trace_options
+        from rcdbg.trace.sinks.documents import trace_document
+        from rcdbg.trace.sinks.formats import kept
+        from rcdbg.trace.sinks.sink import KeptTrace
 
         arguments = trace_options.parse("rc trace", words)
-        wanted = trace_options.selection(arguments)
+        wanted = trace_options.wanted(arguments)
         output = _output(arguments.output, as_json)
         demand_hardware_steps()
         kernel = fresh_kernel()
-        document = _Document() if as_json else None
-        with _sink(output, document) as sink:
+        whole = KeptTrace() if as_json else None
+        with _sink(output, whole) as sink:
             end = _record(kernel, wanted, sink)
         forget()
-        if document is not None:
-            return document.content()
-        if output[1] is not None:
-            from rcdbg.cli.trace.record import say_kept
-
-            say_kept(end, output)
+        if whole is not None:
+            return trace_document(whole.trace) if whole.trace is not None else None
+        if output.path is not None:
+            say(kept(end, output))
         if gdb.selected_inferior().pid:
             kernel = fresh_kernel()
             say(f"rcdbg: the kernel stands at {_describe(kernel)}")
@@ -97,69 +97,40 @@ def _functions(word: str | None) -> list[str]:
 
 def _output(path: Path | None, as_json: bool) -> Output:
     """What is made of the recording; raises UsageError for what cannot be."""
-    from rcdbg.cli.trace.record import sink_kind
+    from rcdbg.trace.sinks.formats import Output, output_of
 
     if path is None:
-        return "listing", None
+        return Output(None)
     if as_json:
         raise UsageError("rc trace: -o FILE or --json, not both")
     if str(path) == "-":
         raise UsageError("rc trace -o -: name a file, FILE.jsonl or FILE.json")
-    return sink_kind(path.expanduser())
+    return output_of(path.expanduser())
 
 
-class _Document:
-    """Keeps a trace, to be printed as one document."""
-
-    def __init__(self) -> None:
-        self._header: TraceHeader | None = None
-        self._events: list[TraceEvent] = []
-        self._end: TraceEnd | None = None
-
-    def header(self, header: TraceHeader) -> None:
-        """Keep it."""
-        self._header = header
-
-    def event(self, event: TraceEvent) -> None:
-        """Keep it."""
-        self._events.append(event)
-
-    def end(self, end: TraceEnd) -> None:
-        """Keep it."""
-        self._end = end
-
-    def content(self) -> dict[str, Any]:
-        """The document of `rcdbg trace show --json`."""
-        from rcdbg.cli.trace.files import trace_document
-
-        assert self._header is not None
-        return trace_document(self._header, self._events, self._end)
-
-
-@contextmanager
-def _sink(output: Output, document: _Document | None) -> Iterator[Sink]:
-    from rcdbg.cli.trace.record import Listing, opened
+def _sink(output: Output, whole: KeptTrace | None) -> AbstractContextManager[Sink]:
+    from rcdbg.trace.sinks.formats import opened
     from rcdbg.views.render import Printer
+    from rcdbg.views.trace.live_listing import LiveListing
 
-    if document is not None:
-        yield document
-    elif output[1] is None:
-        yield Listing(Printer(width(), bool(gdb.parameter("style enabled"))))
-    else:
-        with opened(output) as sink:
-            yield sink
+    if whole is not None:
+        return nullcontext(whole)
+    if output.format is not None:
+        return opened(output.format, output.path)
+    return nullcontext(LiveListing(Printer(width(), bool(gdb.parameter("style enabled")))))
 
 
-def _record(kernel: Kernel, wanted: Selection, sink: Sink) -> TraceEnd:
+def _record(kernel: Kernel, wanted: Wanted, sink: Sink) -> TraceEnd:
     """Record into the sink; if it fails, what was told is kept, with the reason."""
-    from gdbscripts.trace_recorder import GdbRecorder, Memory
-    from rcdbg.trace.moment import TIMEBASE_HZ
+    from gdbscripts.trace_recorder import GdbMemory, GdbRecorder
+    from rcdbg.trace.headers import make_header
     from rcdbg.trace.observers.observer import Observer
-    from rcdbg.trace.record import TraceEnd, TraceHeader
+    from rcdbg.trace.observers.probes import plan
+    from rcdbg.trace.record import TraceEnd
 
-    memory, image, until = Memory(), kernel.image, wanted.until
-    satp = kernel.csr("satp") or 0
-    observer = Observer(image, kernel.overlay, wanted.kinds, wanted.hits, memory, satp=satp)
+    memory, image, until = GdbMemory(), kernel.image, wanted.until
+    made = plan(image, kernel.overlay, wanted.kinds, wanted.hits)
+    observer = Observer(image, kernel.overlay, made, memory, satp=kernel.csr("satp") or 0)
     limit = None
     if until is not None and until.after_ticks is not None:
         now = memory.stop.ticks()
@@ -167,19 +138,8 @@ def _record(kernel: Kernel, wanted: Selection, sink: Sink) -> TraceEnd:
             raise UsageError(f"--until {until.text}: this machine's clock cannot be read")
         limit = now + until.after_ticks
     recorder = GdbRecorder(observer, memory, sink, until, limit)
-    sink.header(
-        TraceHeader(
-            backend="gdb",
-            clock="exact",
-            deterministic=False,  # what is typed into gdb may change anything
-            kinds=wanted.kinds,
-            hits=wanted.hits,
-            kernel=image.path.name,
-            build_id=image.build_id,
-            timebase_hz=TIMEBASE_HZ,
-            unseen=dict(observer.unseen),
-        )
-    )
+    # It is not deterministic: what is typed into gdb may change anything.
+    sink.header(make_header(image, made, backend="gdb"))
     try:
         end = recorder.record()
     except (RcdbgError, gdb.error) as error:

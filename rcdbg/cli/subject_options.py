@@ -7,9 +7,10 @@ expression of gdb) is theirs to say, by the function that they pass.
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from rcdbg.errors import UsageError
+from rcdbg.words import Words
 
 if TYPE_CHECKING:
     from rcdbg.kernels.reading import Overlay
@@ -63,14 +64,6 @@ _ADD: dict[str, Callable[[argparse._ActionsContainer], None]] = {
     "pagetable": _add_page_table,
     "csr": _add_csr,
 }
-
-
-class Words(argparse.ArgumentParser):
-    """Raises UsageError in place of ending the program: for words typed into gdb."""
-
-    def error(self, message: str) -> NoReturn:
-        """Complain; raises UsageError."""
-        raise UsageError(f"{self.prog}: {message}")
 
 
 def _parser(subject: str) -> Words:

@@ -6,9 +6,10 @@
     console(re.compile(r"tick \\d+"))   pattern("console:/tick \\d+/")
 
 A field is compared with a value, a predicate (called with what the event has) or a regular
-expression (searched in its text). Some texts are compared as people say them: a `cause` by a part
-of its words, the `text` of a console line by a part of it, a `symbol` or `place` also without the
-path before it and without the offset behind it; others are compared whole, but for their case.
+expression (searched in its text). Some texts are compared as people say them, as the declaration of
+their kind has it: a `cause` by a part of its words, the `text` of a console line by a part of it, a
+`symbol` or `place` also without the path before it and without the offset behind it; others are
+compared whole, but for their case.
 """
 
 import re
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rcdbg.errors import UsageError
-from rcdbg.trace.kinds import KINDS
+from rcdbg.trace.kinds import KINDS, Comparison
 from rcdbg.trace.record import TraceEvent
 
 COMMON = ("seq", "ticks", "instructions", "hart", "thread", "pc", "place")
@@ -25,26 +26,6 @@ COMMON = ("seq", "ticks", "instructions", "hart", "thread", "pc", "place")
 
 Wanted = int | str | bool | None | re.Pattern[str] | Mapping[str, Any] | Callable[[Any], bool]
 """What a field is compared with."""
-
-_MAIN = {
-    "trap_enter": "cause",
-    "trap_leave": "depth",
-    "switch": "to",
-    "thread_add": "id",
-    "thread_exit": "id",
-    "sleep": "id",
-    "wake": "id",
-    "frame_alloc": "ppn",
-    "frame_free": "ppn",
-    "map": "va",
-    "unmap": "va",
-    "satp": "root_ppn",
-    "timer_set": "deadline",
-    "sbi": "name",
-    "console": "text",
-    "hit": "symbol",
-}
-"""The field that is meant by a value without a name."""
 
 _TIMES = re.compile(r"(?:^|(?<=[^:]):)([0-9]+)$")
 _NEXT_FIELD = re.compile(r",(?=\s*[A-Za-z_]\w*\s*=)")
@@ -86,7 +67,7 @@ class Pattern:
             raise UsageError(f"{self}: events are counted from 1")
         if self.kind is not None and self.kind not in KINDS:
             raise UsageError(f"no kind of event {self.kind!r}; known: {', '.join(KINDS)}")
-        known = (*(KINDS[self.kind].fields if self.kind else ()), *COMMON)
+        known = (*(KINDS[self.kind].names if self.kind else ()), *COMMON)
         for name in self.fields:
             if name not in known:
                 whose = self.kind or "an event of any kind"
@@ -96,7 +77,10 @@ class Pattern:
         """Whether this event is meant."""
         if self.kind is not None and event.kind != self.kind:
             return False
-        return all(_fits(name, w, _value(event, name)) for name, w in self.fields.items())
+        return all(
+            _fits(_compared(event.kind, name), w, _value(event, name))
+            for name, w in self.fields.items()
+        )
 
     def __or__(self, other: Matcher) -> "Either":
         return Either((self, other))
@@ -130,7 +114,15 @@ def _value(event: TraceEvent, name: str) -> Any:
     return event.fields.get(name, _MISSING)
 
 
-def _fits(name: str, wanted: Any, actual: Any) -> bool:
+def _compared(kind: str, name: str) -> Comparison:
+    """How a text is compared with what an event of that kind has under that name."""
+    if name == "place":
+        return "name"
+    known = KINDS[kind].field(name) if kind in KINDS and name not in COMMON else None
+    return "whole" if known is None else known.compared
+
+
+def _fits(how: Comparison, wanted: Any, actual: Any) -> bool:
     if actual is _MISSING:
         return False
     if isinstance(wanted, re.Pattern):
@@ -138,17 +130,17 @@ def _fits(name: str, wanted: Any, actual: Any) -> bool:
     if isinstance(wanted, Mapping):
         if not isinstance(actual, Mapping):
             return False
-        return all(_fits(key, w, actual.get(key, _MISSING)) for key, w in wanted.items())
+        return all(_fits("whole", w, actual.get(key, _MISSING)) for key, w in wanted.items())
     if callable(wanted):
         return bool(wanted(actual))
     if isinstance(wanted, str):
-        return _same_text(name, wanted, actual)
+        return _same_text(how, wanted, actual)
     if isinstance(actual, list | tuple) and isinstance(wanted, list | tuple):
         return list(actual) == list(wanted)
     return bool(actual == wanted)
 
 
-def _same_text(name: str, wanted: str, actual: Any) -> bool:
+def _same_text(how: Comparison, wanted: str, actual: Any) -> bool:
     if isinstance(actual, Mapping | list | tuple):
         return False
     if actual is None or isinstance(actual, bool):
@@ -158,11 +150,11 @@ def _same_text(name: str, wanted: str, actual: Any) -> bool:
     if isinstance(actual, int):
         return _number(wanted) == actual
     text = str(actual)
-    if name == "cause":
+    if how == "words":
         return _plain(wanted) in _plain(text)
-    if name == "text":
+    if how == "part":
         return wanted in text
-    if name in ("symbol", "place"):
+    if how == "name":
         whole, bare = text, _OFFSET.sub("", text)
         return any(known == wanted or known.endswith(f"::{wanted}") for known in (whole, bare))
     return text.casefold() == wanted.casefold()
@@ -211,14 +203,18 @@ def pattern(text: str) -> Pattern:
     arguments: dict[str, Wanted] = {}
     for part in _NEXT_FIELD.split(rest) if rest.strip() else ():
         field = _FIELD.fullmatch(part)
-        name, value = (field[1], field[2]) if field else (_MAIN.get(kind, ""), part)
+        name, value = (field[1], field[2]) if field else (_main(kind), part)
         if not name or (not field and named) or name in named or not value.strip():
             raise UsageError(f"{text!r}: expected KIND[:FIELD=VALUE,...][:N], as in switch:to=3")
-        known = kind != "hit" or name in COMMON or name in KINDS["hit"].fields
+        known = kind != "hit" or name in COMMON or name in KINDS["hit"].names
         (named if known else arguments)[name] = _wanted(value.strip(), text)
     if arguments:
         named["arguments"] = arguments
     return Pattern(None if kind == "any" else kind, named, times)
+
+
+def _main(kind: str) -> str:
+    return KINDS[kind].main if kind in KINDS else ""
 
 
 def _small(digits: str, text: str) -> int:

@@ -9,6 +9,13 @@ from rcdbg.trace.moment import TIMEBASE_HZ, Clock
 FORMAT = 1
 """The version of the file format; a newer one is refused in words."""
 
+BY_USER, COUNTED, EVENT_SEEN = (
+    "Ctrl-C",
+    "as many events as were asked for",
+    "the event that was waited for",
+)
+"""Why a recording ended before the machine did; see also `rcdbg.trace.moment`."""
+
 
 @dataclass(frozen=True, slots=True)
 class TraceEvent:

@@ -1,44 +1,76 @@
 """When a recording is over: after an event, a number of events, or a stretch of guest time."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 
 from rcdbg.errors import UsageError
-from rcdbg.trace.moment import TIMEBASE_HZ
+from rcdbg.trace.moment import TIME_OVER, TIMEBASE_HZ
 from rcdbg.trace.patterns import Matcher, pattern
-from rcdbg.trace.record import TraceEvent
+from rcdbg.trace.record import COUNTED, EVENT_SEEN, TraceEvent
 
 _TIME = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(s|ms|us|t)")
 _UNITS = {"s": Fraction(1), "ms": Fraction(1, 1000), "us": Fraction(1, 1_000_000)}
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Ending:
-    """The end of a recording; asked about each event in turn, it remembers what it has seen.
+    """The end of a recording: the `count`-th event that the `matcher` means, if there is one.
 
-    `after_ticks` is guest time since the machine's start, so that a recorder can also end a
-    recording in which nothing happens any more.
+    `after_ticks` is guest time since the recording's start instead, so that a recorder can also end
+    one in which nothing happens any more. `text` is how the user said it.
     """
 
     text: str
     matcher: Matcher | None = None
     count: int = 1
     after_ticks: int | None = None
-    _seen: int = field(default=0, init=False, repr=False)
+
+    @property
+    def why(self) -> str:
+        """Why a recording is over that came to it by an event."""
+        if self.after_ticks is not None:
+            return TIME_OVER
+        return COUNTED if self.matcher is None else EVENT_SEEN
+
+
+class Countdown:
+    """Looks for the end among the events of one recording; None never comes."""
+
+    def __init__(self, ending: Ending | None) -> None:
+        self._ending = ending
+        self._seen = 0
 
     def reached(self, event: TraceEvent) -> bool:
-        """Whether the recording ends with this event."""
-        if self.after_ticks is not None:
-            return event.ticks is not None and event.ticks >= self.after_ticks
-        if self.matcher is None or self.matcher.matches(event):
+        """Whether the recording ends with this event; asked about each in turn."""
+        ending = self._ending
+        if ending is None:
+            return False
+        if ending.after_ticks is not None:
+            return event.ticks is not None and event.ticks >= ending.after_ticks
+        if ending.matcher is None or ending.matcher.matches(event):
             self._seen += 1
-        return self._seen >= self.count
+        return self.came
 
     @property
     def came(self) -> bool:
         """Whether as many events as were asked for have been seen."""
-        return self._seen >= self.count
+        return self._ending is not None and self._seen >= self._ending.count
+
+
+def after_events(count: int) -> Ending:
+    """After so many events of any kind."""
+    return Ending(f"{count:,} events" if count > 1 else "1 event", count=count)
+
+
+def after_ticks(ticks: int) -> Ending:
+    """At that guest time, in ticks of the timebase."""
+    return Ending(f"{ticks}t of guest time", after_ticks=ticks)
+
+
+def at(wanted: Matcher) -> Ending:
+    """At the first event that is meant."""
+    return Ending(str(wanted), wanted)
 
 
 def parse_until(text: str, timebase_hz: int | None = TIMEBASE_HZ) -> Ending:
@@ -50,7 +82,7 @@ def parse_until(text: str, timebase_hz: int | None = TIMEBASE_HZ) -> Ending:
     if re.fullmatch("[0-9]{1,15}", text):
         if int(text) < 1:
             raise UsageError(f"--until {text}: at least one event")
-        return Ending(f"{int(text):,} events" if int(text) > 1 else "1 event", count=int(text))
+        return after_events(int(text))
     if (ticks := parse_ticks(text, timebase_hz)) is not None:
         return Ending(f"{text} of guest time", after_ticks=ticks)
     try:

@@ -12,10 +12,11 @@ from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.analysis.diff import compare
 from rcdbg.trace.conditions import reached
 from rcdbg.trace.kinds import parse_kinds
-from rcdbg.trace.recorders.recording import Wanted, record
+from rcdbg.trace.recorders.recording import record
 from rcdbg.trace.recorders.replay_recorder import ReplayRecorder
 from rcdbg.trace.run import Boot, Run
 from rcdbg.trace.sinks.files import read_trace
+from rcdbg.trace.wanted import Wanted
 from tests.support.in_gdb import InGdb, documents
 from tests.support.order import in_order
 from tests.support.places import vector
@@ -41,7 +42,7 @@ def test_the_events_are_those_of_the_stub_recorder(
 ) -> None:
     boot = Boot(rcdbg_kernel, THREADS, memory=SMALL, deterministic=True)
     file, hit = tmp_path / "gdb.jsonl", "kernel_thread_exit"
-    with record(boot, Wanted(parse_kinds(EVENTS), (hit,)), backend="stub") as recording:
+    with record(boot, Wanted(parse_kinds(EVENTS), (hit,), backend="stub")) as recording:
         by_stub = list(recording)
     with Run(boot) as run:
         InGdb(gdb, run).call(f"rc trace --events {EVENTS} --hit {hit} -o {file}")
@@ -64,7 +65,7 @@ def test_a_fast_timer_makes_no_difference_in_a_replay(
     """The same run, recorded once and replayed for each: the same events at the same instants."""
     boot = Boot(rcdbg_kernel, f"scenario={scenario} interval=100000", deterministic=True)
     file, kinds = tmp_path / "gdb.jsonl", "traps,threads,satp,firmware"
-    with record(boot, Wanted(parse_kinds(kinds)), backend="stub") as recording:
+    with record(boot, Wanted(parse_kinds(kinds), backend="stub")) as recording:
         by_stub = list(recording)
     with ReplayRecorder(boot) as replay:
         replay.watch(())

@@ -13,9 +13,10 @@ from rcdbg.machine.qemu.qemu import LogConfig, Qemu, QemuConfig
 from rcdbg.machine.qemu.ram import GuestRam
 from rcdbg.riscv.code import instructions
 from rcdbg.trace.recorders.log_recorder import LogRecorder
-from rcdbg.trace.recorders.recording import Wanted, record
+from rcdbg.trace.recorders.recording import record
 from rcdbg.trace.recorders.stub_recorder import StubRecorder
 from rcdbg.trace.run import Boot
+from rcdbg.trace.wanted import Wanted
 from tests.support.places import vector
 
 UNDISTURBED, FAST = "interval=100000000", "interval=100000"

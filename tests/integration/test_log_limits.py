@@ -11,13 +11,15 @@ from rcdbg.image.elf import Image
 from rcdbg.machine.host.deadline import Deadline
 from rcdbg.machine.qemu.log_pipe import LogPipe
 from rcdbg.riscv.code import csr_written, instructions
-from rcdbg.trace.moment import TIME_OVER
+from rcdbg.trace.moment import TIME_OVER, Backend
 from rcdbg.trace.observers.scan import scan
 from rcdbg.trace.recorders import firmware, log_recorder
 from rcdbg.trace.recorders.firmware import Firmware
 from rcdbg.trace.recorders.log_recorder import LogRecorder
-from rcdbg.trace.recorders.recording import Until, Wanted, record
+from rcdbg.trace.recorders.recording import record
 from rcdbg.trace.run import Boot
+from rcdbg.trace.until import after_ticks
+from rcdbg.trace.wanted import Wanted
 from tests.support.places import vector
 
 SECONDS = 60
@@ -164,13 +166,13 @@ def test_a_kernel_whose_stvec_is_nonsense_can_be_recorded_and_ended(
 @pytest.mark.parametrize("deterministic", [True, False])
 @pytest.mark.parametrize("backend", ["log", "held"])
 def test_guest_time_ends_though_the_kernel_is_silent(
-    rcdbg_kernel: Path, backend: str, deterministic: bool
+    rcdbg_kernel: Path, backend: Backend, deterministic: bool
 ) -> None:
     append = "scenario=preempt interval=1000000000000"
     boot = Boot(rcdbg_kernel, append, deterministic=deterministic)
-    until = Until(ticks=GUEST_TICKS)
+    until = after_ticks(GUEST_TICKS)
     kinds = ("thread_add", "trap_enter", "trap_leave")
-    with record(boot, Wanted(kinds), backend=backend, until=until) as recording:
+    with record(boot, Wanted(kinds, until=until, backend=backend)) as recording:
         events = list(recording)
     assert [event.kind for event in events] == [*["thread_add"] * 3, "trap_leave"]
     assert recording.end is not None

@@ -15,11 +15,13 @@ from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.kinds import DEFAULT_KINDS
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.observers.observer import Observer
-from rcdbg.trace.observers.probes import What
+from rcdbg.trace.observers.probes import plan
 from rcdbg.trace.record import TraceEvent
-from rcdbg.trace.recorders.recording import Until, Wanted, record
+from rcdbg.trace.recorders.recording import record
 from rcdbg.trace.recorders.stub_recorder import StubRecorder
 from rcdbg.trace.run import Boot, Run
+from rcdbg.trace.until import after_events
+from rcdbg.trace.wanted import Wanted
 from tests.support.fake_target import FakeTarget
 from tests.support.order import in_order
 
@@ -34,12 +36,13 @@ class Story:
     """An observer, and a hand that moves the hart from place to place."""
 
     def __init__(self, image: Image, hits: tuple[str, ...] = ()) -> None:
-        self.observer = Observer(image, NOTHING, DEFAULT_KINDS, hits, NO_MEMORY)
+        made = plan(image, NOTHING, DEFAULT_KINDS, hits)
+        self.observer = Observer(image, NOTHING, made, NO_MEMORY)
         self.events: list[TraceEvent] = []
         self.ticks = 0
 
     def at(
-        self, what: What, sp: int = 0x4000_0000, x: dict[int, int] | None = None, **csrs: int
+        self, what: str, sp: int = 0x4000_0000, x: dict[int, int] | None = None, **csrs: int
     ) -> list[TraceEvent]:
         probe = next(p for p in self.observer.places if p.what == what)
         return self.at_address(probe.address, sp, x, **csrs)
@@ -133,7 +136,8 @@ class Tampered:
 
     def __init__(self, run: Run, *kinds: str, hits: tuple[str, ...] = ()) -> None:
         self.run = run
-        self.observer = Observer(run.image, run.overlay, kinds, hits, run.target)
+        made = plan(run.image, run.overlay, kinds, hits)
+        self.observer = Observer(run.image, run.overlay, made, run.target)
 
     def __iter__(self) -> Iterator[TraceEvent]:
         with StubRecorder(self.run, timeout=30) as recorder:
@@ -174,7 +178,7 @@ def test_a_fault_inside_the_handler_is_of_the_thread_that_was_interrupted(
 
 def test_a_fault_of_the_handlers_own_is_two_deep(rcdbg_kernel: Path) -> None:
     boot = Boot(rcdbg_kernel, "scenario=fault where=handler", deterministic=True)
-    with record(boot, Wanted(("trap_enter", "console")), backend="stub") as recording:
+    with record(boot, Wanted(("trap_enter", "console"), backend="stub")) as recording:
         events = list(recording)
     traps = [e for e in events if e.kind == "trap_enter"]
     assert [e.fields["depth"] for e in traps][-2:] == [1, 2]
@@ -219,8 +223,8 @@ def test_a_function_that_runs_before_paging_is_hit_at_its_physical_address(
     entry = rcdbg_image.symbols.covering(rcdbg_image.entry)
     assert entry is not None
     boot = Boot(rcdbg_kernel, "scenario=threads", deterministic=True)
-    wanted = Wanted(("satp",), (entry.name,))
-    with record(boot, wanted, backend="stub", until=Until(events=2)) as recording:
+    wanted = Wanted(("satp",), (entry.name,), after_events(2), "stub")
+    with record(boot, wanted) as recording:
         hit, paging = recording
     assert hit.fields["symbol"] == entry.name
     assert hit.pc == rcdbg_image.physical(entry.address) != entry.address
@@ -233,7 +237,7 @@ def test_a_function_that_runs_before_paging_is_hit_at_its_physical_address(
 
 def test_pages_that_are_unmapped_are_those_that_the_console_says(rcdbg_kernel: Path) -> None:
     boot = Boot(rcdbg_kernel, "scenario=mapping", deterministic=True)
-    with record(boot, Wanted(("unmap", "console")), backend="stub") as recording:
+    with record(boot, Wanted(("unmap", "console"), backend="stub")) as recording:
         if "unmap" in recording.header.unseen:
             pytest.skip("this kernel has no function there")
         events = list(recording)
@@ -254,7 +258,7 @@ def test_a_thread_is_known_by_its_address_space_too(rcdbg_kernel: Path) -> None:
     """All stacks are at one address; process n has thread n, and says where its root table is."""
     kinds = ("trap_enter", "satp", "console", "switch", "thread_exit")
     boot = Boot(rcdbg_kernel, "scenario=processes interval=100000", deterministic=True)
-    with record(boot, Wanted(kinds), backend="stub") as recording:
+    with record(boot, Wanted(kinds, backend="stub")) as recording:
         events = list(recording)
     owner: dict[int, int] = {}
     root = None

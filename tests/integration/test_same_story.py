@@ -11,10 +11,14 @@ import pytest
 
 from rcdbg.trace.analysis.diff import compare
 from rcdbg.trace.kinds import DEFAULT_KINDS, parse_kinds
+from rcdbg.trace.moment import Backend
+from rcdbg.trace.patterns import switch
 from rcdbg.trace.record import Trace
-from rcdbg.trace.recorders.recording import Until, Wanted, record
+from rcdbg.trace.recorders.recording import record
 from rcdbg.trace.run import NANOSECONDS_PER_INSTRUCTION, NANOSECONDS_PER_TICK, Boot
 from rcdbg.trace.sinks.files import read_trace
+from rcdbg.trace.until import Ending, after_events, after_ticks, at
+from rcdbg.trace.wanted import Wanted
 from tests.support.busy_host import busy_host
 from tests.support.order import in_order
 
@@ -24,9 +28,9 @@ TIMEOUT = 120
 STORY = parse_kinds("traps,threads,timer_set,console,satp,sbi")
 
 
-def story(kernel: Path, append: str, backend: str, wanted: Wanted, until: Until) -> Trace:
+def story(kernel: Path, append: str, backend: Backend, wanted: Wanted) -> Trace:
     boot = Boot(kernel, append, deterministic=True)
-    with record(boot, wanted, backend=backend, until=until) as recording:
+    with record(boot, replace(wanted, backend=backend)) as recording:
         events = tuple(recording)
     assert recording.header.backend == backend
     assert in_order(events)
@@ -37,21 +41,22 @@ def story(kernel: Path, append: str, backend: str, wanted: Wanted, until: Until)
 @pytest.mark.parametrize(
     ("scenario", "until"),
     [
-        ("threads", Until()),
-        ("sleepers", Until()),
-        ("fault", Until()),
-        ("processes", Until()),
-        ("preempt", Until(events=300)),
-        ("preempt", Until(matches=lambda event: event.fields.get("to") == 3)),
+        ("threads", None),
+        ("sleepers", None),
+        ("fault", None),
+        ("processes", None),
+        ("preempt", after_events(300)),
+        ("preempt", at(switch(to=3))),
     ],
 )
 def test_with_stops_and_without_the_story_is_the_same(
-    rcdbg_kernel: Path, scenario: str, until: Until
+    rcdbg_kernel: Path, scenario: str, until: Ending | None
 ) -> None:
-    append, wanted = f"scenario={scenario} {FAST}", Wanted(STORY)
-    stub = story(rcdbg_kernel, append, "stub", wanted, until)
-    for backend in ("log", "held"):
-        log = story(rcdbg_kernel, append, backend, wanted, until)
+    append, wanted = f"scenario={scenario} {FAST}", Wanted(STORY, until=until)
+    stub = story(rcdbg_kernel, append, "stub", wanted)
+    backends: tuple[Backend, ...] = ("log", "held")
+    for backend in backends:
+        log = story(rcdbg_kernel, append, backend, wanted)
         found = compare((log.header, log.events), (stub.header, stub.events))
         assert found.divergence is None
         assert found.same == len(log.events) > 20
@@ -64,12 +69,12 @@ def test_with_stops_and_without_the_story_is_the_same(
 
 
 def test_every_kind_of_event_is_the_same(rcdbg_kernel: Path) -> None:
-    wanted = Wanted(DEFAULT_KINDS)
-    append, until = f"scenario=threads {FAST}", Until(events=300)
-    stub = story(rcdbg_kernel, append, "stub", wanted, until)
+    append, wanted = f"scenario=threads {FAST}", Wanted(DEFAULT_KINDS, until=after_events(300))
+    stub = story(rcdbg_kernel, append, "stub", wanted)
     assert {event.kind for event in stub.events} >= {"satp", "map", "frame_alloc"}
-    for backend in ("log", "held"):
-        log = story(rcdbg_kernel, append, backend, wanted, until)
+    backends: tuple[Backend, ...] = ("log", "held")
+    for backend in backends:
+        log = story(rcdbg_kernel, append, backend, wanted)
         found = compare((log.header, log.events), (stub.header, stub.events))
         assert found.divergence is None
 
@@ -79,8 +84,8 @@ def test_a_longer_recording_goes_on_where_the_shorter_one_ended(rcdbg_kernel: Pa
     """Two seconds of guest time are recorded at first; one timer a tenth of a second is seen."""
     interval = 1_000_000
     append = f"scenario=preempt interval={interval}"
-    until = Until(ticks=45_000_000)
-    trace = story(rcdbg_kernel, append, "stub", Wanted(("trap_enter", "timer_set")), until)
+    until = after_ticks(45_000_000)
+    trace = story(rcdbg_kernel, append, "stub", Wanted(("trap_enter", "timer_set"), until=until))
     deadlines = [e.fields["deadline"] for e in trace.events if e.kind == "timer_set"]
     traps = [e for e in trace.events if e.kind == "trap_enter" and e.fields["interrupt"]]
     # Each timer is late by at most what the kernel and the firmware take for it.
@@ -96,7 +101,7 @@ def test_a_longer_recording_goes_on_where_the_shorter_one_ended(rcdbg_kernel: Pa
 
 @pytest.mark.every_kernel
 def test_time_is_instructions(rcdbg_kernel: Path) -> None:
-    trace = story(rcdbg_kernel, f"scenario=threads {FAST}", "stub", Wanted(STORY), Until())
+    trace = story(rcdbg_kernel, f"scenario=threads {FAST}", "stub", Wanted(STORY))
     counts = [event.instructions or 0 for event in trace.events]
     assert all(one <= other for one, other in pairwise(counts))
     for event in trace.events:
@@ -150,6 +155,6 @@ def test_a_text_that_an_argument_points_to_needs_a_guest_that_waits(rcdbg_kernel
 
 
 def test_header_and_end_have_nothing_of_the_host(rcdbg_kernel: Path) -> None:
-    trace = story(rcdbg_kernel, f"scenario=threads {FAST}", "log", Wanted(STORY), Until())
+    trace = story(rcdbg_kernel, f"scenario=threads {FAST}", "log", Wanted(STORY))
     assert trace.end is not None
     assert replace(trace.end, repeats=0) == trace.end

@@ -13,11 +13,14 @@ from rcdbg.riscv import paging
 from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.conditions import reached
 from rcdbg.trace.observers.observer import Observer
+from rcdbg.trace.observers.probes import plan
 from rcdbg.trace.observers.scan import scan
 from rcdbg.trace.record import TraceEvent
-from rcdbg.trace.recorders.recording import Until, Wanted, record
+from rcdbg.trace.recorders.recording import record
 from rcdbg.trace.recorders.stub_recorder import StubRecorder
 from rcdbg.trace.run import Boot, Run
+from rcdbg.trace.until import after_events, after_ticks
+from rcdbg.trace.wanted import Wanted
 from tests.support.order import in_order
 from tests.support.tools import tool
 
@@ -25,7 +28,7 @@ FAST = "interval=100000"
 
 
 def trace(kernel: Path, append: str, *kinds: str) -> list[TraceEvent]:
-    with record(Boot(kernel, append, deterministic=True), Wanted(kinds), backend="stub") as run:
+    with record(Boot(kernel, append, deterministic=True), Wanted(kinds, backend="stub")) as run:
         events = list(run)
     assert run.end is not None
     assert (run.end.lost, run.end.exit_status) == (0, 0)
@@ -107,7 +110,8 @@ def test_mapped_pages_are_in_the_page_table_as_asked_for(rcdbg_boot: BootKernel)
 @pytest.mark.every_kernel
 def test_the_machine_stands_still_at_each_moment(rcdbg_boot: BootKernel) -> None:
     run = rcdbg_boot("threads", FAST)
-    observer = Observer(run.image, NOTHING, ("satp",), (), run.machine.target)
+    made = plan(run.image, NOTHING, ("satp",))
+    observer = Observer(run.image, NOTHING, made, run.machine.target)
     seen: list[TraceEvent] = []
     with StubRecorder(run.machine) as recorder:
         recorder.watch(observer.addresses)
@@ -126,11 +130,11 @@ def test_the_machine_stands_still_at_each_moment(rcdbg_boot: BootKernel) -> None
 @pytest.mark.every_kernel
 def test_a_recording_ends_where_it_was_asked_to(rcdbg_kernel: Path) -> None:
     boot = Boot(rcdbg_kernel, "scenario=preempt interval=20000", deterministic=True)
-    with record(boot, Wanted(("trap_enter",)), backend="stub", until=Until(events=5)) as run:
+    with record(boot, Wanted(("trap_enter",), until=after_events(5), backend="stub")) as run:
         assert len(list(run)) == 5
     assert run.end is not None
     assert run.end.events == 5
-    with record(boot, Wanted(("satp",)), backend="stub", until=Until(ticks=8_000_000)) as run:
+    with record(boot, Wanted(("satp",), until=after_ticks(8_000_000), backend="stub")) as run:
         list(run)
     assert run.end is not None
     assert "time" in run.end.why
@@ -179,7 +183,7 @@ def test_what_is_scanned_is_what_objdump_sees(rcdbg_image: Image) -> None:
 
 
 def follow(run: Run, kind: str, events: int) -> list[TraceEvent]:
-    observer = Observer(run.image, NOTHING, (kind,), (), run.target)
+    observer = Observer(run.image, NOTHING, plan(run.image, NOTHING, (kind,)), run.target)
     found: list[TraceEvent] = []
     with StubRecorder(run) as recorder:
         recorder.watch(observer.addresses)

@@ -15,7 +15,7 @@ from rcdbg.trace.patterns import console, switch
 from rcdbg.trace.record import Trace
 from rcdbg.trace.sinks.files import read_trace
 from tests.support.order import in_order
-from tests.unit.trace.test_chrome import check
+from tests.unit.trace.test_perfetto import check
 
 TIMEOUT = 120
 FAST = "interval=100000"

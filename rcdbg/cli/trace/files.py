@@ -2,18 +2,11 @@
 
 import argparse
 import json
-import re
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rcdbg.cli.trace.choosing import add_selection, chosen
 from rcdbg.errors import UsageError
-from rcdbg.trace.kinds import GROUPS, KINDS, parse_kinds
-
-if TYPE_CHECKING:
-    from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
-    from rcdbg.trace.select import Selection
-    from rcdbg.trace.sinks.files import TraceReader
 
 DIFFERENT = 1
 """Exit status of `rcdbg trace diff` for recordings that differ, as that of diff(1)."""
@@ -26,7 +19,7 @@ def add_to(commands: Any) -> None:
     stats = commands.add_parser("stats", help="count events; run time, and times of traps")
     for command, run in ((show, _show), (draw, _draw), (stats, _stats)):
         command.add_argument("file", metavar="FILE", type=Path, help="recorded with -o FILE.jsonl")
-        _add_selection(command)
+        add_selection(command)
         command.set_defaults(run=run)
     show.add_argument("--last", metavar="N", type=int, help="only the last N of them")
     draw.add_argument("--svg", metavar="OUT", type=Path, help="write a picture instead")
@@ -50,63 +43,18 @@ def add_to(commands: Any) -> None:
         command.add_argument("--json", action="store_true", help="for programs; see docs/json.md")
 
 
-def _add_selection(command: argparse.ArgumentParser) -> None:
-    group = command.add_argument_group("only some events")
-    group.add_argument(
-        "--kind", metavar="LIST", help=f"with commas: {', '.join((*GROUPS, *KINDS))}"
-    )
-    group.add_argument("--thread", metavar="LIST", help="ids with commas; none: in no thread")
-    group.add_argument(
-        "--from", dest="after", metavar="WHERE", help="an event's number (120) or time (5ms, 900t)"
-    )
-    group.add_argument("--to", dest="before", metavar="WHERE", help="the same; inclusive")
-    group.add_argument("--grep", metavar="REGEX", help="whose line in the listing has this")
-
-
-def _selection(arguments: argparse.Namespace, timebase_hz: int | None) -> "Selection":
-    from rcdbg.trace.select import Selection, parse_bound
-
-    last = getattr(arguments, "last", None)
-    if last is not None and last < 1:
-        raise UsageError(f"--last {last}: at least 1")
-    try:
-        words = re.compile(arguments.grep) if arguments.grep else None
-    except re.error as error:
-        raise UsageError(f"--grep {arguments.grep}: no regular expression: {error}") from error
-    return Selection(
-        kinds=parse_kinds(arguments.kind) if arguments.kind else None,
-        threads=_threads(arguments.thread) if arguments.thread else None,
-        after=parse_bound(arguments.after, timebase_hz) if arguments.after else None,
-        before=parse_bound(arguments.before, timebase_hz) if arguments.before else None,
-        words=words,
-        last=last,
-    )
-
-
-def _threads(text: str) -> tuple[int | None, ...]:
-    try:
-        return tuple(None if word.strip() == "none" else int(word) for word in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"--thread {text}: ids with commas, or none") from error
-
-
-def _chosen(reader: "TraceReader", arguments: argparse.Namespace) -> "Iterator[TraceEvent]":
-    from rcdbg.views.trace.listing import event_line
-
-    chosen = _selection(arguments, reader.header.timebase_hz)
-    return chosen.of(reader, lambda event: event_line(event, reader.header).plain)
-
-
 def _show(arguments: argparse.Namespace) -> int:
+    from rcdbg.trace.record import Trace
+    from rcdbg.trace.sinks.documents import trace_document
     from rcdbg.trace.sinks.files import TraceReader
     from rcdbg.views.render import Printer
     from rcdbg.views.trace import listing as trace_listing
 
     with TraceReader(arguments.file) as reader:
-        events = _chosen(reader, arguments)
+        events = chosen(reader, arguments)
         if arguments.json:
-            listed = list(events)  # the end is known when all of them have been read
-            found = trace_document(reader.header, listed, reader.end, reader.cut_off)
+            listed = tuple(events)  # the end is known when all of them have been read
+            found = trace_document(Trace(reader.header, listed, reader.end), reader.cut_off)
             print(json.dumps(found, indent=2))
             return 0
         printer = Printer()
@@ -124,31 +72,12 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def trace_document(
-    header: "TraceHeader",
-    events: "Iterable[TraceEvent]",
-    end: "TraceEnd | None",
-    note: str | None = None,
-) -> dict[str, Any]:
-    """A trace as one document; `note` says what is the matter with a file."""
-    from rcdbg.model.serial.state import document
-    from rcdbg.trace.sinks.documents import end_document, event_document, header_document
-
-    content = {
-        "header": header_document(header),
-        "events": [event_document(event) for event in events],
-        "end": end_document(end) if end is not None else None,
-        "note": note,
-    }
-    return document("trace", content)
-
-
 def _draw(arguments: argparse.Namespace) -> int:
     from rcdbg.trace.analysis.timeline import timeline
     from rcdbg.trace.sinks.files import TraceFileError, TraceReader
 
     with TraceReader(arguments.file) as reader:
-        events = _chosen(reader, arguments)
+        events = chosen(reader, arguments)
         whole = arguments.after is not None
         drawn = timeline(reader.header, events, arguments.by, whole=whole)
         cut_off = reader.cut_off
@@ -177,7 +106,7 @@ def _stats(arguments: argparse.Namespace) -> int:
     from rcdbg.trace.sinks.files import TraceReader
 
     with TraceReader(arguments.file) as reader:
-        found = statistics(reader.header, _chosen(reader, arguments))
+        found = statistics(reader.header, chosen(reader, arguments))
         if arguments.json:
             from rcdbg.model.serial.state import document
 

@@ -5,43 +5,25 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
 
-from rcdbg.errors import RcdbgError, UsageError
-from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
-from rcdbg.trace.sinks.files import JsonLines, Sink, TraceFileError
-from rcdbg.trace.sinks.perfetto import ChromeTrace
-from rcdbg.trace.until import Ending
+from rcdbg.errors import RcdbgError
+from rcdbg.trace.record import BY_USER, TraceEnd, TraceEvent, TraceHeader
+from rcdbg.trace.sinks.formats import Output, kept, opened
+from rcdbg.trace.sinks.sink import Sink
+from rcdbg.trace.wanted import Wanted
 
 if TYPE_CHECKING:
     from rcdbg.trace.run import Boot
-    from rcdbg.views.render import Printer
 
 _INTERRUPTED = 128 + signal.SIGINT
 _PROGRESS_SECONDS = 0.2
 MISSED = 1
 """Exit status where the event of --until did not come."""
-BY_USER = "Ctrl-C"
-"""Why a recording ended that the user ended."""
-
-Output = tuple[Literal["jsonl", "chrome", "listing"], Path | None]
-"""What is made of a recording, and the file; None for the standard output."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to record."""
-
-    boot: "Boot"
-    kinds: tuple[str, ...]
-    hits: tuple[str, ...]
-    until: Ending | None
-    backend: str
-
-
-class Recording(Protocol):
+class EventSource(Protocol):
     """A recording that is going on."""
 
     @property
@@ -56,69 +38,13 @@ class Recording(Protocol):
         """The events as they come."""
 
 
-def sink_kind(output: Path | None) -> Output:
-    """What -o asks for, by the extension; raises UsageError for others."""
-    if output is None:
-        return "listing", None
-    if str(output) == "-":
-        return "jsonl", None
-    kinds: dict[str, Literal["jsonl", "chrome"]] = {".jsonl": "jsonl", ".json": "chrome"}
-    if output.suffix not in kinds:
-        raise UsageError(f"-o {output}: .jsonl is JSON Lines, .json is for ui.perfetto.dev")
-    if not output.parent.is_dir():
-        raise UsageError(f"-o {output}: there is no directory {output.parent}")
-    return kinds[output.suffix], output
+def sink_for(output: Output) -> contextlib.AbstractContextManager[Sink]:
+    """The sink for an output, which is closed afterwards."""
+    if output.format is not None:
+        return opened(output.format, output.path)
+    from rcdbg.views.trace.live_listing import LiveListing
 
-
-class Listing:
-    """Prints events as they come, on a terminal unless there is another `printer`."""
-
-    def __init__(self, printer: "Printer | None" = None) -> None:
-        from rcdbg.views.render import Printer
-
-        self._printer = printer or Printer()
-        self._header: TraceHeader | None = None
-
-    def header(self, header: TraceHeader) -> None:
-        """Print what is recorded, and the heads of the columns."""
-        from rcdbg.views.trace import listing as trace_listing
-
-        self._header = header
-        self._printer.show(trace_listing.heading(header))
-        self._printer.show(trace_listing.columns(header))
-
-    def event(self, event: TraceEvent) -> None:
-        """Print a line."""
-        from rcdbg.views.trace import listing as trace_listing
-
-        if self._header is not None:
-            line = trace_listing.event_line(event, self._header)
-            self._printer.line(line, trace_listing.INDENT)
-
-    def end(self, end: TraceEnd) -> None:
-        """Print how it ended."""
-        from rcdbg.views.trace import listing as trace_listing
-
-        self._printer.show(trace_listing.ending(end))
-
-
-@contextlib.contextmanager
-def opened(output: Output) -> Iterator[Sink]:
-    """The sink for an output, closed afterwards; raises TraceFileError if it cannot be written."""
-    kind, path = output
-    if kind == "listing":
-        yield Listing()
-        return
-    made = JsonLines if kind == "jsonl" else ChromeTrace
-    if path is None:
-        yield made(sys.stdout.buffer)
-        sys.stdout.buffer.flush()
-        return
-    try:
-        with path.open("wb") as stream:
-            yield made(stream)
-    except OSError as error:
-        raise TraceFileError(f"cannot write {path}: {error.strerror}") from error
+    return contextlib.nullcontext(LiveListing())
 
 
 class _Interrupts:
@@ -185,30 +111,24 @@ class Progress:
         self._width = len(text)
 
 
-def record_to(request: Request, output: Output) -> int:
+def record_to(boot: "Boot", wanted: Wanted, output: Output) -> int:
     """Record, and say what was kept; returns the exit status. Raises RcdbgError."""
-    from rcdbg.trace.recorders.recording import Until, Wanted, record
+    from rcdbg.trace.recorders.recording import record
 
-    until = request.until
-    limits = Until() if until is None else Until(ticks=until.after_ticks, matches=until.reached)
-    wanted = Wanted(request.kinds, request.hits)
-    with (
-        _Interrupts() as interrupts,
-        record(request.boot, wanted, backend=request.backend, until=limits) as recording,
-    ):
+    with _Interrupts() as interrupts, record(boot, wanted) as recording:
         end = keep(recording, output, interrupts)
     say_kept(end, output)
     # Where there is a file, Ctrl-C is how a recording without --until is meant to end.
-    meant = output[1] is not None and until is None
+    meant = output.path is not None and wanted.until is None
     if interrupts.asked:
         return 0 if meant else _INTERRUPTED
-    if until is not None and until.matcher is not None and not until.came:
-        print(f"rcdbg: {until.text} did not come", file=sys.stderr)
+    if recording.missed and wanted.until is not None:
+        print(f"rcdbg: {wanted.until.text} did not come", file=sys.stderr)
         return MISSED
     return 0
 
 
-def keep(recording: Recording, output: Output, interrupts: Any = None) -> TraceEnd:
+def keep(recording: EventSource, output: Output, interrupts: Any = None) -> TraceEnd:
     """Take all events of a recording, up to Ctrl-C; returns how it ended.
 
     If the recorder fails, what it had told is kept, with the reason, before its error is raised.
@@ -216,9 +136,9 @@ def keep(recording: Recording, output: Output, interrupts: Any = None) -> TraceE
     interrupts = interrupts or _Interrupts()
     events = iter(recording)
     header = recording.header
-    progress = Progress(output[0] != "listing")
+    progress = Progress(output.format is not None)
     count = 0
-    with opened(output) as sink:
+    with sink_for(output) as sink:
         sink.header(header)
         try:
             while (event := interrupts.next(events)) is not None:
@@ -241,14 +161,10 @@ def keep(recording: Recording, output: Output, interrupts: Any = None) -> TraceE
 
 def say_kept(end: TraceEnd, output: Output) -> None:
     """Say what went into a file; a listing has said so itself."""
-    kind, path = output
-    if kind == "listing":
+    if output.format is None:
         return
-    lost = f", {end.lost:,} lost" if end.lost else ""
-    said = f"{path or 'standard output'}: {end.events:,} events{lost} ({end.why})"
-    if path is None:
+    said = kept(end, output)
+    if output.path is None:
         print(f"rcdbg: {said}", file=sys.stderr)
-    elif kind == "jsonl":
-        print(f"{said}; rcdbg trace show {path}")
     else:
-        print(f"{said}; open it at https://ui.perfetto.dev")
+        print(said)

@@ -10,19 +10,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from rcdbg.trace.kinds import KINDS, TICKS, fields_where
 from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
 
 CONTEXT = 3
 """Events that are shown before and after, unless asked for otherwise."""
 
-_TIMES = ("deadline",)
-"""Fields that are times."""
-_ADDRESSES = ("sepc", "stval")
-"""Fields that another build of a kernel has other values in for the same events."""
-
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class EventChange:
     """Something that one trace has otherwise than the other."""
 
     name: str
@@ -40,21 +36,21 @@ class Divergence:
 
     a: TraceEvent | None
     b: TraceEvent | None
-    changes: tuple[Change, ...]
+    changes: tuple[EventChange, ...]
     before: tuple[TraceEvent, ...]
     after_a: tuple[TraceEvent, ...]
     after_b: tuple[TraceEvent, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class TraceDifference:
     """How two traces compare. `same` events were equal before the divergence, if there is one.
 
     `header` are differences in what they were made of; `kinds` those that both recorded, which
     alone are compared; `notes` what was left out of the comparison.
     """
 
-    header: tuple[Change, ...]
+    header: tuple[EventChange, ...]
     kinds: tuple[str, ...]
     same: int
     divergence: Divergence | None
@@ -72,14 +68,16 @@ def compare(
     *,
     times: bool = False,
     context: int = CONTEXT,
-) -> Difference:
+) -> TraceDifference:
     """Compare the events of two traces, each gone through once and no further than needed."""
     (header_a, events_a), (header_b, events_b) = a, b
     kinds = tuple(kind for kind in _kinds(header_a) if kind in _kinds(header_b))
     notes = list(_notes(header_a, header_b, kinds, times))
-    ignored: tuple[str, ...] = () if times else _TIMES
-    if _rebuilt(header_a, header_b):
-        ignored += _ADDRESSES
+    ignored = {
+        kind: (frozenset() if times else fields_where(kind, unit=TICKS))
+        | (fields_where(kind, moves=True) if _rebuilt(header_a, header_b) else frozenset())
+        for kind in kinds
+    }
     left, right = _only(events_a, kinds), _only(events_b, kinds)
     before: deque[TraceEvent] = deque(maxlen=context)
     same = 0
@@ -88,23 +86,23 @@ def compare(
         one, other = next(left, None), next(right, None)
         if one is None and other is None:
             break
-        changes = _changes(one, other, ignored, times) if one and other else ()
+        changes = _changes(one, other, ignored[one.kind], times) if one and other else ()
         if one is None or other is None or changes:
             after = _take(left, context), _take(right, context)
             divergence = Divergence(one, other, changes, tuple(before), *after)
             break
         before.append(one)
         same += 1
-    return Difference(_headers(header_a, header_b), kinds, same, divergence, tuple(notes))
+    return TraceDifference(_headers(header_a, header_b), kinds, same, divergence, tuple(notes))
 
 
-def ends(a: TraceEnd | None, b: TraceEnd | None) -> tuple[Change, ...]:
+def ends(a: TraceEnd | None, b: TraceEnd | None) -> tuple[EventChange, ...]:
     """How the ends of two traces differ."""
     if a is None or b is None:
-        return () if a is b else (Change("end", _said(a), _said(b)),)
+        return () if a is b else (EventChange("end", _said(a), _said(b)),)
     names = ("why", "exit_status", "lost")
     pairs = ((name, getattr(a, name), getattr(b, name)) for name in names)
-    return tuple(Change(name, one, other) for name, one, other in pairs if one != other)
+    return tuple(EventChange(name, one, other) for name, one, other in pairs if one != other)
 
 
 def _said(end: TraceEnd | None) -> str:
@@ -131,31 +129,31 @@ def _take(events: Iterator[TraceEvent], most: int) -> tuple[TraceEvent, ...]:
 
 
 def _changes(
-    a: TraceEvent, b: TraceEvent, ignored: tuple[str, ...], times: bool
-) -> tuple[Change, ...]:
+    a: TraceEvent, b: TraceEvent, ignored: frozenset[str], times: bool
+) -> tuple[EventChange, ...]:
     if a.kind != b.kind:
-        return (Change("kind", a.kind, b.kind),)
+        return (EventChange("kind", a.kind, b.kind),)
     names = ["thread", "hart", "place", *(("ticks", "instructions") if times else ())]
     found = [
-        Change(name, getattr(a, name), getattr(b, name))
+        EventChange(name, getattr(a, name), getattr(b, name))
         for name in names
         if getattr(a, name) != getattr(b, name)
     ]
     found += [
-        Change(name, a.fields.get(name), b.fields.get(name))
+        EventChange(name, a.fields.get(name), b.fields.get(name))
         for name in dict.fromkeys((*a.fields, *b.fields))
         if name not in ignored and a.fields.get(name) != b.fields.get(name)
     ]
     return tuple(found)
 
 
-def _headers(a: TraceHeader, b: TraceHeader) -> tuple[Change, ...]:
+def _headers(a: TraceHeader, b: TraceHeader) -> tuple[EventChange, ...]:
     names = ("kernel", "build_id", "append", "backend", "clock", "deterministic", "timebase_hz",
              "kinds", "hits")  # fmt: skip
     pairs = ((name, getattr(a, name), getattr(b, name)) for name in names)
-    found = [Change(name, one, other) for name, one, other in pairs if one != other]
+    found = [EventChange(name, one, other) for name, one, other in pairs if one != other]
     if dict(a.unseen) != dict(b.unseen):
-        found.append(Change("unseen", dict(a.unseen), dict(b.unseen)))
+        found.append(EventChange("unseen", dict(a.unseen), dict(b.unseen)))
     return tuple(found)
 
 
@@ -164,6 +162,13 @@ def _notes(a: TraceHeader, b: TraceHeader, kinds: tuple[str, ...], times: bool) 
     if left_out:
         yield f"not compared, since only one has them: {', '.join(dict.fromkeys(left_out))}"
     if _rebuilt(a, b):
-        yield f"another build of the kernel: {' and '.join(_ADDRESSES)} are not compared"
+        moved = dict.fromkeys(
+            name
+            for kind in kinds
+            for name in (KINDS[kind].names if kind in KINDS else ())
+            if name in fields_where(kind, moves=True)
+        )
+        if moved:
+            yield f"another build of the kernel: {' and '.join(moved)} are not compared"
     if times and "bound" in (a.clock, b.clock) and a.clock != b.clock:
         yield "their clocks are not alike: times are bound to differ"

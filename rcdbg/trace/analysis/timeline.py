@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rcdbg.trace.kinds import KINDS
 from rcdbg.trace.record import TraceEvent, TraceHeader
 
 Doing = Literal["run", "ready", "asleep"]
@@ -39,7 +40,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ThreadRow:
     """A thread (None: no thread, as in boot), its slices in order, and its marks in order."""
 
     thread: int | None
@@ -60,17 +61,9 @@ class Timeline:
     axis: Axis
     start: int
     end: int
-    rows: tuple[Row, ...]
+    rows: tuple[ThreadRow, ...]
     events: int
     notes: tuple[str, ...] = ()
-
-
-_LIFE = ("thread_add", "thread_exit", "sleep", "wake")
-"""Kinds that are about the thread in their field `id`, whoever did it."""
-
-_MARKED = frozenset(
-    ("trap_enter", "thread_add", "thread_exit", "sleep", "wake", "hit", "console", "sbi", "satp")
-)
 
 
 @dataclass(slots=True)
@@ -133,7 +126,7 @@ def timeline(
     threads = _follow(kept, axis)
     start, end = _bounds(kept, axis)
     ordered = sorted(threads.items(), key=lambda item: -1 if item[0] is None else item[0])
-    rows = tuple(Row(name, tuple(t.slices), tuple(t.marks)) for name, t in ordered)
+    rows = tuple(ThreadRow(name, tuple(t.slices), tuple(t.marks)) for name, t in ordered)
     return Timeline(header, axis, start, end, rows, len(kept), tuple(notes))
 
 
@@ -144,7 +137,7 @@ def _telling_axis(header: TraceHeader, events: list[TraceEvent]) -> Axis:
 
 def _without_boot(events: list[TraceEvent], axis: Axis) -> list[TraceEvent]:
     """The events from the first that is about a thread; none if there is little before it."""
-    first = next((n for n, e in enumerate(events) if e.kind in (*_LIFE, "switch")), 0)
+    first = next((n for n, e in enumerate(events) if _is_about_threads(e.kind)), 0)
     late = events[first:]
     if not first or len(late) < 2:
         return []
@@ -186,25 +179,26 @@ def _follow(events: list[TraceEvent], axis: Axis) -> dict[int | None, _Thread]:
             running, switched = event.fields.get("to"), True
             of(running).becomes("run", now)
             continue
-        subject = event.fields.get("id") if event.kind in _LIFE else event.thread
-        thread = of(subject)
+        known = KINDS.get(event.kind)
+        subject = known.subject if known is not None else ""
+        thread = of(event.fields.get(subject) if subject else event.thread)
         if event.kind in ("thread_add", "wake"):
             thread.wakes(now, event.kind)
         elif event.kind == "thread_exit" and thread.doing != "run":
             thread.becomes(None, now, "exit")
-        if event.kind in _MARKED:
+        if known is None or known.marked:
             thread.marks.append(_mark(event, now))
     for thread in threads.values():
         thread.becomes(None, last)
     return threads
 
 
+def _is_about_threads(kind: str) -> bool:
+    return kind == "switch" or (kind in KINDS and bool(KINDS[kind].subject))
+
+
 def _mark(event: TraceEvent, at: int) -> Mark:
-    fields = event.fields
-    text = {
-        "trap_enter": fields.get("cause"),
-        "hit": fields.get("symbol"),
-        "console": fields.get("text"),
-        "sbi": fields.get("name"),
-    }.get(event.kind)
+    fields, known = event.fields, KINDS.get(event.kind)
+    main = known.field(known.main) if known is not None else None
+    text = fields.get(main.name) if main is not None and main.type == "text" else None
     return Mark(at, event.kind, str(text or event.kind), event.seq, bool(fields.get("interrupt")))

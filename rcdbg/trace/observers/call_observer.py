@@ -11,7 +11,7 @@ from rcdbg.riscv.pte import flags_text
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.observers import arguments as abi
 from rcdbg.trace.observers.call import STALE, Call, held
-from rcdbg.trace.observers.probes import Probe
+from rcdbg.trace.observers.probes import Handler, Probe
 from rcdbg.trace.observers.scene import Scene
 
 _MAX_PENDING_CALLS = 64
@@ -28,6 +28,22 @@ class CallObserver:
         self._scene = scene
         self._calls: list[tuple[int, int, int]] = []
         self._frame_start: int | None = None
+
+    def handlers(self) -> dict[str, Handler]:
+        """What it does at which sights."""
+        return {
+            "ready": self.on_ready,
+            "wake": self.on_wake,
+            "sleep": self.on_sleep,
+            "exit": self.on_exit,
+            "kill": self.on_kill,
+            "alloc_entry": self.on_alloc_entry,
+            "alloc_return": self.on_alloc_return,
+            "frame_free": self.on_frame_free,
+            "map": self.on_map,
+            "unmap": self.on_unmap,
+            "hit": self.on_hit,
+        }
 
     def on_ready(self, moment: Moment, probe: Probe) -> None:
         """A thread becomes ready: a new one, one that slept, or one that waits for its turn."""

@@ -5,7 +5,7 @@ the recorder says that it is current; what it cannot know it marks, and it never
 anything that a kernel does.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from rcdbg.guest.protocol import Registers, Target
@@ -13,7 +13,7 @@ from rcdbg.image.elf import Image
 from rcdbg.kernels.reading import Overlay
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.observers.call_observer import CallObserver
-from rcdbg.trace.observers.probes import Probe, What
+from rcdbg.trace.observers.probes import Handler, Plan, Probe
 from rcdbg.trace.observers.sbi_calls import SbiCalls
 from rcdbg.trace.observers.scene import Scene, csr_value
 from rcdbg.trace.observers.trap_observer import TrapObserver
@@ -25,64 +25,45 @@ _ECALL_FROM_S = 9
 class Observer:
     """Turns the moments of one run, in their order, into events.
 
-    `places` says where to look and what has to be known there, `unseen` which of the kinds cannot
-    be seen in this kernel, and why. `memory` is the machine's physical memory; `satp` the CSR's
-    value at the start. Raises UsageError for a function in `hits` that does not exist.
+    `wanted` says what is recorded, where to look for it, and what cannot be seen. `memory` is the
+    machine's physical memory; `satp` the CSR's value at the start.
     """
 
     def __init__(
-        self,
-        image: Image,
-        overlay: Overlay,
-        kinds: Sequence[str],
-        hits: Sequence[str],
-        memory: Target,
-        *,
-        satp: int = 0,
+        self, image: Image, overlay: Overlay, wanted: Plan, memory: Target, *, satp: int = 0
     ) -> None:
-        self._scene = Scene(image, overlay, kinds, hits, memory, satp)
+        self._scene = Scene(image, overlay, wanted, memory, satp)
         self._firmware = SbiCalls()
-        self._traps = traps = TrapObserver(self._scene)
-        calls = CallObserver(self._scene)
-        self._handlers: dict[What, Callable[[Moment, Probe], None]] = {
-            "satp": traps.on_satp,
-            "trap_enter": traps.on_trap_enter,
-            "trap_leave": traps.on_trap_leave,
-            "ready": calls.on_ready,
-            "wake": calls.on_wake,
-            "sleep": calls.on_sleep,
-            "exit": calls.on_exit,
-            "kill": calls.on_kill,
-            "alloc_entry": calls.on_alloc_entry,
-            "alloc_return": calls.on_alloc_return,
-            "frame_free": calls.on_frame_free,
-            "map": calls.on_map,
-            "unmap": calls.on_unmap,
+        self._traps = TrapObserver(self._scene)
+        self._handlers: dict[str, Handler] = {
             "ecall": self._on_ecall,
-            "hit": calls.on_hit,
+            **self._traps.handlers(),
+            **CallObserver(self._scene).handlers(),
         }
 
-    def look_for(self, kinds: Sequence[str], hits: Sequence[str]) -> None:
-        """From here on see these kinds and functions; what is known of the run stays known.
+    @property
+    def handled(self) -> frozenset[str]:
+        """The sights (`rcdbg.trace.kinds.Sight.what`) of which events can be made."""
+        return frozenset(self._handlers)
 
-        Raises UsageError for a function that does not exist, and then nothing has changed.
-        """
-        self._scene.look_for(kinds, hits)
+    def look_for(self, wanted: Plan) -> None:
+        """From here on see what that plan says; what is known of the run stays known."""
+        self._scene.look_for(wanted)
+
+    @property
+    def places(self) -> tuple[Probe, ...]:
+        """Where to look, and what for."""
+        return self._scene.plan.probes
+
+    @property
+    def unseen(self) -> Mapping[str, str]:
+        """Kinds that were asked for and cannot be seen, or not all of them: why."""
+        return self._scene.plan.unseen
 
     @property
     def lost(self) -> int:
         """Events that are known to be missing."""
         return self._scene.lost
-
-    @property
-    def places(self) -> tuple[Probe, ...]:
-        """Where to look, and what for."""
-        return self._scene.places
-
-    @property
-    def unseen(self) -> Mapping[str, str]:
-        """Kinds that were asked for and cannot be seen, or not all of them: why."""
-        return self._scene.unseen
 
     @property
     def addresses(self) -> tuple[int, ...]:

@@ -5,10 +5,9 @@ of is said in `Plan.unseen`, in words, and the rest is recorded.
 """
 
 import fnmatch
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image
@@ -16,51 +15,18 @@ from rcdbg.image.resolve import resolve
 from rcdbg.image.symbols import simplified
 from rcdbg.image.tables import Function
 from rcdbg.kernels.description import Description, Names
-from rcdbg.kernels.recognise import first_symbol
+from rcdbg.kernels.reading import Overlay
+from rcdbg.kernels.recognise import describe, first_symbol
 from rcdbg.riscv import code
 from rcdbg.riscv.code import SpSource
+from rcdbg.trace.kinds import KINDS, Sight
+from rcdbg.trace.moment import Moment
 from rcdbg.trace.observers.arguments import in_registers
 from rcdbg.trace.observers.scan import body, scan
-
-What = Literal[
-    "satp",
-    "trap_enter",
-    "trap_leave",
-    "ready",
-    "wake",
-    "sleep",
-    "exit",
-    "kill",
-    "alloc_return",
-    "alloc_entry",
-    "frame_free",
-    "map",
-    "unmap",
-    "ecall",
-    "hit",
-]
 
 MAX_HITS = 256
 """Functions that patterns may name: each is a breakpoint."""
 
-_ALWAYS: tuple[What, ...] = ("satp", "trap_enter", "trap_leave", "ready", "exit", "kill")
-"""Seen to whatever is asked for: else nobody could tell whose thread an event belongs to."""
-
-_NEEDS: dict[str, tuple[What, ...]] = {
-    "switch": ("sleep",),
-    "thread_add": ("ready",),
-    "thread_exit": ("exit", "kill"),
-    "sleep": ("sleep",),
-    "wake": ("sleep", "wake"),
-    "frame_alloc": ("alloc_return", "alloc_entry"),
-    "frame_free": ("frame_free",),
-    "map": ("map",),
-    "unmap": ("unmap",),
-    "timer_set": ("ecall",),
-    "sbi": ("ecall",),
-    "console": ("ecall",),
-    "hit": ("hit",),
-}
 _ENTRY_CSRS = ("scause", "sepc", "stval", "sstatus")
 _LEAVE_CSRS = ("sepc", "sstatus")
 
@@ -76,7 +42,7 @@ class Probe:
     """
 
     address: int
-    what: What
+    what: str
     symbol: int
     function: Function | None = None
     csrs: tuple[str, ...] = ()
@@ -84,53 +50,69 @@ class Probe:
     sp_unknown: bool = False
 
 
-@dataclass(slots=True)
+Handler = Callable[[Moment, Probe], None]
+"""What an observer does when the hart comes to a place."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """All places, in the order in which those at one address are to be looked at."""
+    """What is to be recorded, and where: made once for a recording.
 
-    probes: list[Probe] = field(default_factory=list)
-    unseen: dict[str, str] = field(default_factory=dict)
-    """Kinds of events that were asked for and cannot be seen, or not all of them: why."""
+    `kinds` has `hit` if there are `hits`. `probes` are all places, in the order in which those at
+    one address are to be looked at. `unseen` are the kinds that were asked for and cannot be seen,
+    or not all of them: why.
+    """
+
+    kinds: tuple[str, ...]
+    hits: tuple[str, ...]
+    probes: tuple[Probe, ...]
+    unseen: Mapping[str, str]
 
 
-def plan(
-    image: Image, description: Description, kinds: Sequence[str], hits: Sequence[str] = ()
-) -> Plan:
+def plan(image: Image, overlay: Overlay, kinds: Sequence[str], hits: Sequence[str] = ()) -> Plan:
     """Where to look for events of these kinds, and for entries of the functions `hits`.
 
     Raises UsageError for a function that does not exist.
     """
-    return _Planner(image, description, kinds).plan(hits)
+    every = (*kinds, *(("hit",) if hits and "hit" not in kinds else ()))
+    return _Planner(image, describe(image, overlay), every).plan(tuple(hits))
 
 
-def needed(kind: str) -> tuple[What, ...]:
-    """What has to be looked at for events of a kind, beside what always is."""
-    return _NEEDS.get(kind, ())
+def needed(kind: str) -> tuple[str, ...]:
+    """What is looked at for events of a kind: of some of it, or all, they are made."""
+    return tuple(sight.what for sight in KINDS[kind].seen_at)
 
 
 class _Planner:
-    def __init__(self, image: Image, description: Description, kinds: Sequence[str]) -> None:
+    def __init__(self, image: Image, description: Description, kinds: tuple[str, ...]) -> None:
         self._image = image
         self._description = description
         self._kinds = kinds
-        self._wanted: set[What] = {*_ALWAYS}
-        for kind in kinds:
-            self._wanted.update(_NEEDS.get(kind, ()))
-        self._plan = Plan()
+        every = {sight: None for kind in KINDS.values() for sight in kind.seen_at}
+        asked_for = {sight for kind in kinds for sight in KINDS[kind].seen_at}
+        self._sights = [sight for sight in every if sight.always or sight in asked_for]
+        self._wanted = {sight.what for sight in self._sights}
+        self._probes: list[Probe] = []
+        self._unseen: dict[str, str] = {}
 
-    def plan(self, hits: Sequence[str]) -> Plan:
+    def plan(self, hits: tuple[str, ...]) -> Plan:
+        # Behind a write of satp there may be the way out of a trap: then the table comes first.
         self._satp()
         self._traps()
-        self._functions()
+        for sight in self._sights:
+            if sight.found_by != "code":
+                self._entry(sight)
+        if "alloc_entry" in self._wanted:
+            self._allocations()
         if "ecall" in self._wanted:
             self._ecalls()
         for name in hits:
             for address in hit_addresses(self._image, name):
                 self._add(address, "hit")
-        return self._plan
+        return Plan(self._kinds, hits, tuple(self._probes), self._unseen)
 
     def _add(
-        self, address: int, what: What, function: Function | None = None, **more: object
+        self, address: int, what: str, function: Function | None = None, **more: object
     ) -> None:
         """Adds a place, and the same one by its physical address if the boot code may get there."""
         if function is None and what == "hit":
@@ -141,7 +123,7 @@ class _Planner:
         if physical is not None and physical != address and early:
             places.append(physical)
         for place in places:
-            self._plan.probes.append(Probe(place, what, address, function, **more))  # type: ignore[arg-type]
+            self._probes.append(Probe(place, what, address, function, **more))  # type: ignore[arg-type]
 
     def _is_boot_code(self, address: int) -> bool:
         entry = self._image.symbols.covering(self._image.entry)
@@ -173,34 +155,26 @@ class _Planner:
         if not places:
             self._miss(("trap_leave", "switch"), f"{_no_symbol(trap.exit)} with an sret in it")
 
-    def _functions(self) -> None:
-        calls = self._description.calls
-        ready = self._watch("ready", calls.thread_ready, ("thread_add",))
-        # Where no function tells, the Thread says so itself once it has given up the hart.
-        self._watch("sleep", calls.thread_sleep, ())
-        # Whoever wakes a thread makes it ready: only where that cannot be seen, this is looked at.
-        if not ready:
-            self._watch("wake", calls.thread_wake, ("wake",))
-        exits = self._symbol(calls.thread_exit)
-        if exits is None:
-            self._miss(("thread_exit",), _no_symbol(calls.thread_exit))
-        else:
-            self._add(exits, "exit")
-        self._watch("kill", calls.thread_kill, ("thread_exit",))
-        self._watch("frame_free", calls.frame_dealloc, ("frame_free",))
-        self._watch("map", calls.map_page, ("map",))
-        self._watch("unmap", calls.unmap_pages, ("unmap",))
-        if "alloc_entry" in self._wanted:
-            self._allocations()
+    def _entry(self, sight: Sight) -> None:
+        """Watches the entries of the first of a sight's functions that there is."""
+        if sight.instead_of in {probe.what for probe in self._probes}:
+            return
+        names = self._names(sight.call)
+        kinds = () if sight.only_helps else _made_at(sight)
+        if sight.found_by == "symbol":
+            address = self._symbol(names)
+            if address is None:
+                self._miss(kinds, _no_symbol(names))
+            else:
+                self._add(address, sight.what)
+            return
+        for function in self._first(names, kinds):
+            self._add(function.address, sight.what, function)
 
-    def _watch(self, what: What, names: Names, kinds: Iterable[str]) -> bool:
-        """Watches the entries of the first of these functions that there is."""
-        if what not in self._wanted:
-            return False
-        found = self._first(names, kinds)
-        for function in found:
-            self._add(function.address, what, function)
-        return bool(found)
+    def _names(self, call: str) -> Names:
+        """What the kernel may call that function."""
+        found: Names = getattr(self._description.calls, call)
+        return found
 
     def _first(self, names: Names, kinds: Iterable[str]) -> list[Function]:
         for name in names:
@@ -218,7 +192,7 @@ class _Planner:
         return []
 
     def _allocations(self) -> None:
-        names, types = self._description.calls.frame_alloc, self._image.types
+        names, types = self._names("frame_alloc"), self._image.types
         simple = [
             name
             for name in names
@@ -239,7 +213,8 @@ class _Planner:
         for address in found:
             self._add(address, "ecall")
         if not found:
-            self._miss(("sbi", "console", "timer_set"), "the kernel has no ecall instruction")
+            made = [name for name in KINDS if "ecall" in needed(name)]
+            self._miss(made, "the kernel has no ecall instruction")
 
     def _symbol(self, names: Names) -> int | None:
         found = first_symbol(self._image, names)
@@ -248,8 +223,13 @@ class _Planner:
     def _miss(self, kinds: Iterable[str], why: str) -> None:
         for kind in kinds:
             if kind in self._kinds:
-                before = self._plan.unseen.get(kind)
-                self._plan.unseen[kind] = f"{before}; {why}" if before else why
+                before = self._unseen.get(kind)
+                self._unseen[kind] = f"{before}; {why}" if before else why
+
+
+def _made_at(sight: Sight) -> list[str]:
+    """The kinds of events that are seen there."""
+    return [kind.name for kind in KINDS.values() if sight in kind.seen_at]
 
 
 def _no_symbol(names: Names) -> str:

@@ -20,13 +20,13 @@ from rcdbg.riscv.registers import unsigned
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.observers import arguments as abi
 from rcdbg.trace.observers.call import Call
-from rcdbg.trace.observers.probes import Probe, plan
+from rcdbg.trace.observers.probes import Plan, Probe
 from rcdbg.trace.observers.thread_map import KnownThread, ThreadMap
 from rcdbg.trace.record import TraceEvent
 
 
 @dataclass(slots=True)
-class Trap:
+class OpenTrap:
     """A trap that is being handled: whom it interrupted, and why."""
 
     thread: KnownThread | None
@@ -37,15 +37,14 @@ class Scene:
     """What the parts of an observer share, and all that they change together.
 
     `running` is the thread that went on after the last trap, `traps` those that are being handled,
-    the outermost first. Raises UsageError for a function in `hits` that does not exist.
+    the outermost first. `target` is physical memory, `satp` the CSR's value.
     """
 
     def __init__(
         self,
         image: Image,
         overlay: Overlay,
-        kinds: Sequence[str],
-        hits: Sequence[str],
+        wanted: Plan,
         memory: Target,
         satp: int,
     ) -> None:
@@ -56,10 +55,10 @@ class Scene:
         self.profile = flat_names(self.description)
         self.target = memory
         self.satp = satp
-        self.look_for(kinds, hits)
+        self.look_for(wanted)
         self.threads = ThreadMap(self.profile)
         self.running: KnownThread | None = None
-        self.traps: list[Trap] = []
+        self.traps: list[OpenTrap] = []
         self._seq = 0
         self._ticks: int | None = None
         self._signatures: dict[int, abi.Signature] = {}
@@ -67,19 +66,14 @@ class Scene:
         self._events: list[TraceEvent] = []
         self._trap_stack = self._find_trap_stack()
 
-    def look_for(self, kinds: Sequence[str], hits: Sequence[str]) -> None:
-        """From here on see these kinds and functions; what is known of the run stays known.
-
-        Raises UsageError for a function that does not exist, and then nothing has changed.
-        """
-        made = plan(self.image, self.description, kinds, hits)
-        self.places: tuple[Probe, ...] = tuple(made.probes)
-        self.unseen: Mapping[str, str] = made.unseen
-        self._kinds = frozenset((*kinds, "hit") if hits else kinds)
+    def look_for(self, wanted: Plan) -> None:
+        """From here on see what that plan says; what is known of the run stays known."""
+        self.plan = wanted
+        self._kinds = frozenset(wanted.kinds)
         self.probes: dict[int, list[Probe]] = {}
-        for probe in self.places:
+        for probe in wanted.probes:
             self.probes.setdefault(probe.address, []).append(probe)
-        self.watched = {probe.what for probe in self.places}
+        self.watched = {probe.what for probe in wanted.probes}
 
     def clock(self, ticks: int | None) -> None:
         """It is that time now; time never goes back."""
@@ -128,7 +122,7 @@ class Scene:
             self.running = self.by_stack(sp, moment)
             return
         self.running = self.threads.current(self.kernel(moment))
-        self.traps.append(Trap(self.running, csr_value(moment, "scause") or 0))
+        self.traps.append(OpenTrap(self.running, csr_value(moment, "scause") or 0))
 
     def thread(self, moment: Moment) -> KnownThread | None:
         """Whose stack holds sp; on the trap stack, whom the trap interrupted."""

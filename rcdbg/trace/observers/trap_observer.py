@@ -8,8 +8,8 @@ from rcdbg.riscv import causes
 from rcdbg.riscv.paging import Satp
 from rcdbg.riscv.registers import MASK64, PRIVILEGES
 from rcdbg.trace.moment import Moment
-from rcdbg.trace.observers.probes import Probe
-from rcdbg.trace.observers.scene import Scene, Trap, csr_value
+from rcdbg.trace.observers.probes import Handler, Probe
+from rcdbg.trace.observers.scene import OpenTrap, Scene, csr_value
 from rcdbg.trace.observers.thread_map import KnownThread
 
 ASTRAY = "its sp is outside of its stack"
@@ -38,6 +38,14 @@ class TrapObserver:
         self._scene = scene
         self._leaving: _Leaving | None = None
 
+    def handlers(self) -> dict[str, Handler]:
+        """What it does at which sights."""
+        return {
+            "satp": self.on_satp,
+            "trap_enter": self.on_trap_enter,
+            "trap_leave": self.on_trap_leave,
+        }
+
     def settle(self, sp: int | None) -> None:
         """The run is at a new moment, where sp is that, or at its end: a way out has led there."""
         if self._leaving is not None:
@@ -64,7 +72,7 @@ class TrapObserver:
         if thread is None and not scene.is_static(sp) and scene.running is not None:
             thread, marks = scene.running, (ASTRAY,)
         scause = csr_value(moment, "scause") or 0
-        scene.traps.append(Trap(thread, scause))
+        scene.traps.append(OpenTrap(thread, scause))
         fields = {
             "cause": causes.describe(scause),
             "scause": scause,

@@ -9,9 +9,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final, cast, get_args
 
-from rcdbg.trace.kinds import KINDS
+from rcdbg.model.serial.state import document
+from rcdbg.trace.kinds import KINDS, EventField, FieldType
 from rcdbg.trace.moment import Clock
-from rcdbg.trace.record import FORMAT, TraceEnd, TraceEvent, TraceHeader
+from rcdbg.trace.record import FORMAT, Trace, TraceEnd, TraceEvent, TraceHeader
 
 MAGIC: Final = "rcdbg_trace"
 """The key of a trace's first line that has the version of the format."""
@@ -21,16 +22,14 @@ _MAX_NAME = 64
 _WORD = 1 << 64
 _COUNT = 1 << 63
 
-_FIELD_TYPES: Final[dict[str, tuple[type, ...]]] = {
-    **dict.fromkeys(("cause", "privilege", "why", "mode", "name", "text", "symbol"), (str,)),
-    **dict.fromkeys(("scause", "sepc", "stval", "depth", "from", "to", "id", "ppn"), (int,)),
-    **dict.fromkeys(("va", "pa", "pages", "root_ppn", "deadline"), (int,)),
-    **dict.fromkeys(("extension", "function"), (int,)),
-    "interrupt": (bool,),
-    "stack": (list,),
-    "arguments": (list, dict),
+_TYPES: Final[dict[FieldType, type]] = {
+    "number": int,
+    "text": str,
+    "flag": bool,
+    "numbers": list,
+    "values": dict,
 }
-"""What the fields of the known kinds hold, if it is not null; `flags` and new ones may be any."""
+"""What JSON has for the types of fields."""
 
 
 def header_document(header: TraceHeader) -> dict[str, Any]:
@@ -64,7 +63,7 @@ def end_document(end: TraceEnd) -> dict[str, Any]:
 def event_document(event: TraceEvent) -> dict[str, Any]:
     """The event as a JSON object whose keys come in one order, whoever made the event."""
     document = event.document()
-    known = KINDS[event.kind].fields if event.kind in KINDS else {}
+    known = KINDS[event.kind].names if event.kind in KINDS else ()
     fields = event.fields
     names = [*(n for n in known if n in fields), *sorted(n for n in fields if n not in known)]
     document["fields"] = {name: _finite_only(fields[name]) for name in names}
@@ -144,11 +143,20 @@ def _get(document: Mapping[str, Any], name: str, *types: type, null: bool = Fals
     return value
 
 
+def _check(field: EventField, value: Any) -> None:
+    """Raises ValueError for what is not of the field's type, or has more than 64 bits."""
+    wanted, given = _TYPES[field.type], value
+    if (isinstance(value, bool) and wanted is not bool) or not isinstance(value, wanted):
+        raise ValueError(f"the field {field.name} is not {wanted.__name__}")
+    numbers: list[Any] = [given] if field.type == "number" else []
+    if field.type == "numbers":
+        numbers = given
+    if not all(_is_word(one) for one in numbers):
+        raise ValueError(f"the field {field.name} is out of range")
+
+
 def _is_word(value: Any) -> bool:
-    """Whether it is at most 64 bits, if it is a number; lists hold nothing but numbers."""
-    if isinstance(value, int):
-        return -_WORD < value < _WORD
-    return isinstance(value, str | dict)
+    return isinstance(value, int) and not isinstance(value, bool) and -_WORD < value < _WORD
 
 
 def _strings(document: Mapping[str, Any], name: str) -> tuple[str, ...]:
@@ -205,14 +213,9 @@ def made_event(document: Mapping[str, Any]) -> TraceEvent:
     if not kind.isidentifier() or not kind.isascii() or len(kind) > _MAX_NAME:
         raise ValueError("the kind is no name")
     fields = _get(document, "fields", dict)
-    for name, value in fields.items():
-        types = _FIELD_TYPES.get(name)
-        if value is None or types is None:
-            continue
-        if (isinstance(value, bool) and bool not in types) or not isinstance(value, types):
-            raise ValueError(f"the field {name} is not {types[0].__name__}")
-        if not all(_is_word(one) for one in (value if isinstance(value, list) else (value,))):
-            raise ValueError(f"the field {name} is out of range")
+    for field in KINDS[kind].fields if kind in KINDS else ():
+        if fields.get(field.name) is not None:
+            _check(field, fields[field.name])
     return TraceEvent(
         seq=_get(document, "seq", int),
         kind=kind,
@@ -225,3 +228,14 @@ def made_event(document: Mapping[str, Any]) -> TraceEvent:
         fields=fields,
         marks=_strings(document, "marks") if "marks" in document else (),
     )
+
+
+def trace_document(trace: Trace, note: str | None = None) -> dict[str, Any]:
+    """A trace as one document; `note` says what is the matter with a file."""
+    content = {
+        "header": header_document(trace.header),
+        "events": [event_document(event) for event in trace.events],
+        "end": end_document(trace.end) if trace.end is not None else None,
+        "note": note,
+    }
+    return document("trace", content)

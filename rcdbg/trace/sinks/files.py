@@ -1,32 +1,25 @@
-"""Traces as files: JSON Lines, a header, then one event a line, then how the recording ended.
+"""Traces in files, read again: JSON Lines, as `rcdbg.trace.sinks.jsonl` writes them.
 
-    {"rcdbg_trace":1,"backend":"stub","clock":"exact",...}
-    {"seq":1,"kind":"trap_enter","ticks":31337,"hart":0,"thread":1,...,"fields":{...}}
-    {"end":{"why":"the machine ended","events":1,...}}
-
-The same events are the same bytes: the order of keys is fixed, and there is nothing in a file of
-when or where it was made. A file is not trusted: lines are bounded, and every value is checked, so
-that whoever reads a trace need not.
+A file is not trusted: lines are bounded, and every value is checked, so that whoever reads a trace
+need not.
 """
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol, Self
+from typing import BinaryIO, Final, Self
 
 from rcdbg.errors import RcdbgError
 from rcdbg.trace.record import FORMAT, Trace, TraceEnd, TraceEvent, TraceHeader
 from rcdbg.trace.sinks.documents import (
     MAGIC,
-    end_document,
-    event_document,
-    header_document,
     is_count,
     made_end,
     made_event,
     made_header,
     parsed,
 )
+from rcdbg.trace.sinks.jsonl import JsonLines
+from rcdbg.trace.sinks.sink import pour
 
 MAX_LINE_BYTES: Final = 1 << 20
 """No event is longer; the console lines in them are bounded by the recorders."""
@@ -36,52 +29,11 @@ class TraceFileError(RcdbgError):
     """The file is not a trace, is damaged, or is of a newer format."""
 
 
-class Sink(Protocol):
-    """Where a recording goes: the header first, then each event, then the end."""
-
-    def header(self, header: TraceHeader) -> None:
-        """Take what the trace is made of."""
-
-    def event(self, event: TraceEvent) -> None:
-        """Take the next event."""
-
-    def end(self, end: TraceEnd) -> None:
-        """Take how it ended. Without it, the trace is one that was cut off."""
-
-
-class JsonLines:
-    """Writes a trace to a binary stream, line by line; the caller closes the stream."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def header(self, header: TraceHeader) -> None:
-        """Write the first line."""
-        self._stream.write(_line(header_document(header)))
-
-    def event(self, event: TraceEvent) -> None:
-        """Write an event."""
-        self._stream.write(_line(event_document(event)))
-
-    def end(self, end: TraceEnd) -> None:
-        """Write the last line."""
-        self._stream.write(_line({"end": end_document(end)}))
-
-
-def _line(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-
-
 def write_trace(path: Path, trace: Trace) -> None:
     """Write a whole trace; raises TraceFileError if the file cannot be written."""
     try:
         with path.open("wb") as stream:
-            sink = JsonLines(stream)
-            sink.header(trace.header)
-            for event in trace.events:
-                sink.event(event)
-            if trace.end is not None:
-                sink.end(trace.end)
+            pour(trace, JsonLines(stream))
     except OSError as error:
         raise TraceFileError(f"cannot write {path}: {error.strerror}") from error
 

@@ -5,10 +5,11 @@ trap; other events as instants, and a counter of the frames that are taken.
 """
 
 import json
-from fractions import Fraction
 from typing import Any, BinaryIO, Final
 
+from rcdbg.trace.kinds import KINDS, fields_where
 from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
+from rcdbg.trace.sinks.clock import SecondsClock
 from rcdbg.trace.sinks.documents import end_document, event_document, header_document
 
 _PROCESS: Final = 1
@@ -16,10 +17,9 @@ _NOBODY: Final = 1
 """The track of what happens in no thread; a thread's is its id and `_FIRST`."""
 _FIRST: Final = 2
 _MAX_ID: Final = (1 << 31) - _FIRST - 1
-_ADDRESSES = ("pc", "sepc", "stval", "scause", "va", "pa", "stack", "root_ppn", "ppn")
 
 
-class ChromeTrace:
+class PerfettoSink:
     """Writes a trace to a binary stream, event by event; the caller closes the stream.
 
     Time is in microseconds of the guest; where a trace has no time, an event is a microsecond.
@@ -28,7 +28,7 @@ class ChromeTrace:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._header: TraceHeader | None = None
-        self._microseconds_per_tick = Fraction(1, 10)
+        self._clock = SecondsClock(None)
         self._first = True
         self._now: int | float = 0
         self._tracks: set[int] = set()
@@ -39,19 +39,15 @@ class ChromeTrace:
     def header(self, header: TraceHeader) -> None:
         """Begin."""
         self._header = header
-        if header.timebase_hz:
-            self._microseconds_per_tick = Fraction(1_000_000, header.timebase_hz)
+        self._clock = SecondsClock(header.timebase_hz)
         self._stream.write(b'{"displayTimeUnit":"ns","traceEvents":[\n')
         name = header.kernel or "kernel"
         self._meta("process_name", 0, {"name": f"{name} {header.append}".strip()})
 
     def event(self, event: TraceEvent) -> None:
         """Write an event."""
-        if event.ticks is None:
-            self._now = event.seq
-        else:
-            now = event.ticks * self._microseconds_per_tick
-            self._now = max(self._now, now.numerator if now.denominator == 1 else float(now))
+        now = self._clock.at(event) * 1_000_000
+        self._now = now.numerator if now.denominator == 1 else float(now)
         if event.kind == "switch":
             self._switch(event)
         elif event.kind == "trap_enter":
@@ -90,7 +86,8 @@ class ChromeTrace:
             self._finish(track)
 
     def _instant(self, event: TraceEvent) -> None:
-        text = event.fields.get("text") if event.kind == "console" else event.fields.get("symbol")
+        known = KINDS.get(event.kind)
+        text = event.fields.get(known.main) if known is not None else None
         name = f"{event.kind}: {text}" if isinstance(text, str) else event.kind
         self._put("i", self._track(event.thread), name, event.kind, {"s": "t"}, _arguments(event))
 
@@ -138,9 +135,10 @@ class ChromeTrace:
 
 def _arguments(event: TraceEvent) -> dict[str, Any]:
     """What a click on it shows; 64-bit values as text, since JavaScript would round them."""
+    hexadecimal = fields_where(event.kind, base="hexadecimal")
     shown: dict[str, Any] = {"event": event.seq, "place": event.place, "pc": f"{event.pc:#x}"}
     for name, value in event_document(event)["fields"].items():
-        shown[name] = _shown(value, name in _ADDRESSES)
+        shown[name] = _shown(value, name in hexadecimal)
     if event.instructions is not None:
         shown["instructions"] = event.instructions
     if event.marks:

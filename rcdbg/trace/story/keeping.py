@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from rcdbg.guest.snapshot import write_snapshot
+from rcdbg.trace.headers import make_header
 from rcdbg.trace.record import Trace, TraceEnd, TraceHeader
 from rcdbg.trace.run import machine_of
 from rcdbg.trace.sinks.files import write_trace
@@ -11,15 +12,11 @@ from rcdbg.trace.story.story import Story
 
 def header_of(story: Story) -> TraceHeader:
     """What its history is made of, as for a recording."""
-    watch, image = story.course.watch, story.image
-    return TraceHeader(
+    return make_header(
+        story.image,
+        story.course.watch.plan,
         backend="story",
-        clock="exact",
         deterministic=story.machine.deterministic,
-        kinds=watch.kinds,
-        hits=watch.hits,
-        kernel=image.path.name,
-        build_id=image.build_id or "",
         append=story.boot.append,
     )
 

@@ -9,7 +9,7 @@ from rcdbg.image.elf import Image
 from rcdbg.kernels.reading import Overlay
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.observers.observer import Observer
-from rcdbg.trace.observers.probes import needed
+from rcdbg.trace.observers.probes import needed, plan
 from rcdbg.trace.patterns import Either, Pattern
 from rcdbg.trace.record import TraceEvent
 
@@ -20,20 +20,16 @@ class Watch:
     def __init__(
         self, image: Image, overlay: Overlay, memory: Target, kinds: Sequence[str]
     ) -> None:
-        self._kinds = list(dict.fromkeys(kinds))
-        self._hits: list[str] = []
-        self._observer = Observer(image, overlay, self._kinds, self._hits, memory)
+        self._image = image
+        self._overlay = overlay
+        self.plan = plan(image, overlay, tuple(dict.fromkeys(kinds)))
+        self._observer = Observer(image, overlay, self.plan, memory)
         self.places = self._observer.addresses
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of events that are told now."""
-        return tuple(self._kinds)
-
-    @property
-    def hits(self) -> tuple[str, ...]:
-        """The functions whose entries are told now."""
-        return tuple(self._hits)
+        return self.plan.kinds
 
     def demand(self, awaited: Iterable[Any]) -> None:
         """Look for these from here on.
@@ -42,20 +38,22 @@ class Watch:
         this kernel: waiting for them would be in vain.
         """
         kinds, hits = kinds_of(awaited)
-        more = [*self._kinds, *(kind for kind in kinds if kind not in self._kinds)]
-        functions = [*self._hits, *(hit for hit in hits if hit not in self._hits)]
-        if (more, functions) != (self._kinds, self._hits):
-            self._observer.look_for([k for k in more if k != "hit" or functions], functions)
-            self._kinds, self._hits = more, functions
+        functions = tuple(dict.fromkeys((*self.plan.hits, *hits)))
+        more = tuple(
+            kind for kind in dict.fromkeys((*self.plan.kinds, *kinds)) if kind != "hit" or functions
+        )
+        if (more, functions) != (self.plan.kinds, self.plan.hits):
+            self.plan = plan(self._image, self._overlay, more, functions)
+            self._observer.look_for(self.plan)
             self.places = self._observer.addresses
         for kind in kinds:
-            why = self._observer.unseen.get(kind)
+            why = self.plan.unseen.get(kind)
             if why is not None and not self._is_seen_somewhere(kind):
                 raise UsageError(f"{kind} events cannot be seen in this kernel: {why}")
 
     def _is_seen_somewhere(self, kind: str) -> bool:
         """Whether some of them are seen, though not all."""
-        return any(probe.what in needed(kind) for probe in self._observer.places)
+        return any(probe.what in needed(kind) for probe in self.plan.probes)
 
     def events(self, moment: Moment) -> list[TraceEvent]:
         """What has happened by this moment."""

@@ -1,68 +1,33 @@
 """What timelines are made of, in a terminal as in a picture: shares of cells, sorts of marks."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
-from rich.style import Style
-
-from rcdbg.trace.analysis.timeline import Doing, Mark, Row, Timeline
-from rcdbg.views import palette
-
-
-@dataclass(frozen=True, slots=True)
-class Sort:
-    """A sort of mark: how it looks in a terminal, in a picture (shape, fill), and what it means."""
-
-    name: str
-    character: str
-    style: Style
-    shape: str
-    fill: str
-    words: str
-
-
-# The fills are those of Okabe and Ito, which people with any colour vision tell apart; shapes and
-# characters differ as well.
-EXCEPTION: Final = Sort("exception", "!", palette.PROBLEM, "cross", "#D55E00", "exception")
-EXIT: Final = Sort("exit", "x", palette.DEAD, "square", "#000000", "exit")
-TIMER: Final = Sort("timer", "t", palette.WARNING, "triangle", "#B87800", "timer interrupt")
-INTERRUPT: Final = Sort("interrupt", "i", palette.WARNING, "triangle-down", "#0072B2", "interrupt")
-BREAKPOINT: Final = Sort("breakpoint", "b", palette.LABEL, "diamond", "#0072B2", "breakpoint")
-CALL: Final = Sort("call", "e", palette.LABEL, "triangle-down", "#009E73", "environment call")
-HIT: Final = Sort("hit", "h", palette.SYMBOL, "diamond", "#009E73", "function hit")
-ADD: Final = Sort("add", "+", palette.GOOD, "plus", "#009E73", "new thread")
-SLEEP: Final = Sort("sleep", "s", palette.SLEEPING, "triangle-down", "#CC79A7", "goes to sleep")
-WAKE: Final = Sort("wake", "w", palette.READY, "triangle", "#CC79A7", "woken")
-SATP: Final = Sort("satp", "p", palette.LABEL, "diamond", "#56B4E9", "page table switch")
-FIRMWARE: Final = Sort("firmware", "f", palette.LABEL, "square", "#56B4E9", "firmware call")
-CONSOLE: Final = Sort("console", "c", palette.SOURCE, "dot", "#555555", "console line")
-SORTS: Final = (EXCEPTION, EXIT, HIT, ADD, SLEEP, WAKE, BREAKPOINT, CALL, INTERRUPT, TIMER, SATP,
-                FIRMWARE, CONSOLE)  # fmt: skip
-"""The most telling first: of several in one place, that one is drawn."""
+from rcdbg.trace.analysis.timeline import Doing, Mark, ThreadRow, Timeline
+from rcdbg.views.trace.drawings import OTHER, SORTS, Sort, sort_of
 
 _RANK: Final = {sort.name: number for number, sort in enumerate(SORTS)}
-_BY_KIND: Final = {
-    "thread_exit": EXIT, "hit": HIT, "thread_add": ADD, "sleep": SLEEP, "wake": WAKE,
-    "satp": SATP, "sbi": FIRMWARE, "console": CONSOLE,
-}  # fmt: skip
-
-
-def sort_of(mark: Mark) -> Sort:
-    """The sort that a mark is drawn as."""
-    if mark.kind != "trap_enter":
-        return _BY_KIND.get(mark.kind, CONSOLE)
-    if mark.interrupt:
-        return TIMER if "timer" in mark.text else INTERRUPT
-    if mark.text == "breakpoint":
-        return BREAKPOINT
-    return CALL if mark.text.startswith("environment call") else EXCEPTION
+_MAX_NAMES = 4
 
 
 def used(timeline: Timeline) -> list[Sort]:
-    """The sorts that there are in a timeline, the most telling first."""
-    found = {sort_of(mark).name for row in timeline.rows for mark in row.marks}
-    return [sort for sort in SORTS if sort.name in found]
+    """The sorts that there are in a timeline, the most telling first; kinds without one by name."""
+    found: dict[str, dict[str, None]] = {}
+    for row in timeline.rows:
+        for mark in row.marks:
+            found.setdefault(sort_of(mark).name, {})[mark.kind] = None
+    return [
+        replace(sort, words=_names(tuple(found[sort.name]))) if sort is OTHER else sort
+        for sort in SORTS
+        if sort.name in found
+    ]
+
+
+def _names(kinds: tuple[str, ...]) -> str:
+    more = len(kinds) - _MAX_NAMES
+    names = ", ".join(kinds[:_MAX_NAMES])
+    return f"{names} and {more} kinds more" if more > 0 else names
 
 
 def in_cells(timeline: Timeline, marks: Iterable[Mark], cells: int) -> dict[int, list[Mark]]:
@@ -80,7 +45,7 @@ def cell_of(timeline: Timeline, at: int, cells: int) -> int:
     return min(cells - 1, max(0, (at - timeline.start) * cells // (timeline.end - timeline.start)))
 
 
-def shares(timeline: Timeline, row: Row, cells: int) -> list[dict[Doing, float]]:
+def shares(timeline: Timeline, row: ThreadRow, cells: int) -> list[dict[Doing, float]]:
     """For each of so many cells of the axis, which part of it the thread spent with what."""
     found: list[dict[Doing, float]] = [{} for _ in range(cells)]
     span = timeline.end - timeline.start

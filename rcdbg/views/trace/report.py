@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from rcdbg.trace.analysis.diff import Change, Difference
+from rcdbg.trace.analysis.diff import EventChange, TraceDifference
 from rcdbg.trace.analysis.stats import Spread, Stats
 from rcdbg.trace.record import TraceEvent, TraceHeader
 from rcdbg.views import palette
@@ -82,8 +82,8 @@ def _spread(found: Spread | None, hz: int | None) -> tuple[Text, ...]:
 def diff_view(
     a: tuple[str, TraceHeader],
     b: tuple[str, TraceHeader],
-    difference: Difference,
-    ends: tuple[Change, ...],
+    difference: TraceDifference,
+    ends: tuple[EventChange, ...],
 ) -> RenderableType:
     """Where two traces part; each is given by its name and its header."""
     lines = [_change(change, "") for change in difference.header]
@@ -111,7 +111,7 @@ def _side(letter: str, event: TraceEvent | None, header: TraceHeader, name: str)
     return start + event_line(event, header)
 
 
-def _change(change: Change, before: str) -> Text:
+def _change(change: EventChange, before: str) -> Text:
     line = Text(before).append_text(guest(change.name, palette.HEADING)).append(": ")
     return line.append(_said(change.a)).append(" in A, ", palette.QUIET).append(
         _said(change.b)

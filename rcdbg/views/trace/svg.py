@@ -7,10 +7,11 @@ each has a title that a browser shows. The picture stays bounded however long th
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
-from rcdbg.trace.analysis.timeline import Doing, Mark, Row, Timeline
+from rcdbg.trace.analysis.timeline import Doing, Mark, ThreadRow, Timeline
 from rcdbg.views.common import safe
 from rcdbg.views.trace.axis import axis_marks, duration, instant
-from rcdbg.views.trace.marks import Sort, in_cells, shares, sort_of, used
+from rcdbg.views.trace.drawings import Sort, sort_of
+from rcdbg.views.trace.marks import in_cells, shares, used
 
 WIDTH = 1200
 MAX_ROWS = 100
@@ -110,7 +111,7 @@ def _x(timeline: Timeline, at: int, width: int) -> float:
     return (at - timeline.start) * width / (timeline.end - timeline.start)
 
 
-def _slices(timeline: Timeline, row: Row, width: int) -> Iterator[str]:
+def _slices(timeline: Timeline, row: ThreadRow, width: int) -> Iterator[str]:
     if len(row.slices) > _MANY:
         yield from _shaded(timeline, row, width)
         return
@@ -142,7 +143,7 @@ def _bar(x: float, wide: float, doing: Doing, words: str = "", opacity: float = 
             f"{title}</rect>")  # fmt: skip
 
 
-def _shaded(timeline: Timeline, row: Row, width: int) -> Iterator[str]:
+def _shaded(timeline: Timeline, row: ThreadRow, width: int) -> Iterator[str]:
     """Where there are more slices than pixels: each pixel as dark as the thread was busy."""
     for x, share in enumerate(shares(timeline, row, width)):
         if part := share.get("run"):
@@ -151,7 +152,7 @@ def _shaded(timeline: Timeline, row: Row, width: int) -> Iterator[str]:
             yield _bar(x, 1, max(share, key=lambda doing: share[doing]))
 
 
-def _marks(timeline: Timeline, row: Row, width: int) -> Iterator[str]:
+def _marks(timeline: Timeline, row: ThreadRow, width: int) -> Iterator[str]:
     cells = width // _MARK_STEP
     for _, marks in sorted(in_cells(timeline, row.marks, cells).items()):
         first = marks[0]

@@ -4,13 +4,14 @@ from rich.console import Group, RenderableType
 from rich.style import Style
 from rich.text import Text
 
-from rcdbg.trace.analysis.timeline import Doing, Row, Timeline
+from rcdbg.trace.analysis.timeline import Doing, ThreadRow, Timeline
 from rcdbg.views import palette
 from rcdbg.views.common import count, note_line, styled
 from rcdbg.views.layout import Fitted, flow
 from rcdbg.views.trace.axis import axis_marks
+from rcdbg.views.trace.drawings import sort_of
 from rcdbg.views.trace.listing import heading
-from rcdbg.views.trace.marks import cell_of, in_cells, shares, sort_of, used
+from rcdbg.views.trace.marks import cell_of, in_cells, shares, used
 
 MAX_ROWS = 64
 _MIN_CELLS = 8
@@ -39,7 +40,7 @@ def _picture(timeline: Timeline, width: int) -> RenderableType:
     return Group(*lines, _legend(timeline, width))
 
 
-def _row(timeline: Timeline, row: Row, label: int, cells: int) -> list[Text]:
+def _row(timeline: Timeline, row: ThreadRow, label: int, cells: int) -> list[Text]:
     line = Text(row.name.ljust(label), no_wrap=True)
     for share in shares(timeline, row, cells):
         line.append(*_cell(share))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rcdbg.trace.analysis.diff import Change, Difference, compare, ends
+from rcdbg.trace.analysis.diff import EventChange, TraceDifference, compare, ends
 from rcdbg.trace.record import TraceEnd, TraceEvent
 from tests.unit.trace.events import header, story
 
@@ -18,7 +18,7 @@ def with_change(index: int, **changes: Any) -> tuple[TraceEvent, ...]:
     return tuple(events)
 
 
-def difference(other: tuple[TraceEvent, ...], **options: Any) -> Difference:
+def difference(other: tuple[TraceEvent, ...], **options: Any) -> TraceDifference:
     return compare((header(), EVENTS), (header(), other), **options)
 
 
@@ -32,14 +32,14 @@ def test_a_trace_is_like_itself() -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"thread": 9}, Change("thread", 1, 9)),
-        ({"place": "elsewhere"}, Change("place", "os::handler+0x4", "elsewhere")),
-        ({"fields": {"from": 1, "to": 3, "why": "timer"}}, Change("to", 2, 3)),
-        ({"fields": {"from": 1, "to": 2}}, Change("why", "timer", None)),
-        ({"kind": "wake"}, Change("kind", "switch", "wake")),
+        ({"thread": 9}, EventChange("thread", 1, 9)),
+        ({"place": "elsewhere"}, EventChange("place", "os::handler+0x4", "elsewhere")),
+        ({"fields": {"from": 1, "to": 3, "why": "timer"}}, EventChange("to", 2, 3)),
+        ({"fields": {"from": 1, "to": 2}}, EventChange("why", "timer", None)),
+        ({"kind": "wake"}, EventChange("kind", "switch", "wake")),
     ],
 )
-def test_the_first_difference_in_meaning_is_found(change: Any, expected: Change) -> None:
+def test_the_first_difference_in_meaning_is_found(change: Any, expected: EventChange) -> None:
     parted = difference(with_change(7, **change)).divergence
     assert parted is not None
     assert parted.a == EVENTS[7]
@@ -89,5 +89,5 @@ def test_addresses_of_another_build_are_not_compared() -> None:
 def test_ends_are_compared() -> None:
     a, b = TraceEnd("shut down", 3, exit_status=0), TraceEnd("shut down", 3, exit_status=1)
     assert ends(a, a) == ()
-    assert ends(a, b) == (Change("exit_status", 0, 1),)
-    assert ends(a, None) == (Change("end", "shut down", "cut off"),)
+    assert ends(a, b) == (EventChange("exit_status", 0, 1),)
+    assert ends(a, None) == (EventChange("end", "shut down", "cut off"),)

@@ -11,10 +11,11 @@ from xml.etree import ElementTree
 import pytest
 
 from rcdbg.cli.main import main
-from rcdbg.cli.trace.record import BY_USER, _Interrupts, keep, sink_kind
+from rcdbg.cli.trace.record import _Interrupts, keep
 from rcdbg.errors import MachineError, UsageError
-from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
+from rcdbg.trace.record import BY_USER, TraceEnd, TraceEvent, TraceHeader
 from rcdbg.trace.sinks.files import read_trace, write_trace
+from rcdbg.trace.sinks.formats import JSONL, PERFETTO, Output, output_of
 from tests.unit.trace.events import story
 
 Run = Callable[..., tuple[int, str, str]]
@@ -146,11 +147,11 @@ def test_a_recording_that_makes_no_sense_is_refused_before_it_begins(
 
 
 def test_the_extension_says_what_is_made(tmp_path: Path) -> None:
-    assert sink_kind(None) == ("listing", None)
-    assert sink_kind(Path("-")) == ("jsonl", None)
-    assert sink_kind(tmp_path / "x.json")[0] == "chrome"
+    assert output_of(None) == Output(None)
+    assert output_of(Path("-")) == Output(JSONL)
+    assert output_of(tmp_path / "x.json") == Output(PERFETTO, tmp_path / "x.json")
     with pytest.raises(UsageError):
-        sink_kind(tmp_path / "x")
+        output_of(tmp_path / "x")
 
 
 class Recording:
@@ -178,7 +179,7 @@ def fail() -> None:
 def test_ctrl_c_keeps_what_was_recorded(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     with _Interrupts() as interrupts:
-        end = keep(Recording(interrupt), sink_kind(path), interrupts)
+        end = keep(Recording(interrupt), output_of(path), interrupts)
     assert interrupts.asked
     assert end == TraceEnd(BY_USER, 9)
     assert read_trace(path) == replace(story(), events=story().events[:9], end=end)
@@ -196,24 +197,24 @@ def test_ctrl_c_while_an_event_is_written_waits_for_its_end(tmp_path: Path) -> N
 def test_a_recorder_that_fails_leaves_what_it_had_told_and_why(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     with pytest.raises(MachineError):
-        keep(Recording(fail), sink_kind(path))
+        keep(Recording(fail), output_of(path))
     assert read_trace(path).end == TraceEnd("QEMU went away", 9)
 
 
 def test_a_recording_for_perfetto_is_json_also_after_ctrl_c(tmp_path: Path) -> None:
     path = tmp_path / "t.json"
     with _Interrupts() as interrupts:
-        keep(Recording(interrupt), sink_kind(path), interrupts)
+        keep(Recording(interrupt), output_of(path), interrupts)
     assert json.loads(path.read_bytes())["otherData"]["end"]["why"] == BY_USER
 
 
 def test_jsonl_to_the_standard_output(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    keep(Recording(lambda: None), sink_kind(Path("-")))
+    keep(Recording(lambda: None), output_of(Path("-")))
     lines = capfdbinary.readouterr().out.splitlines()
     assert len(lines) == 25 + 2
     assert json.loads(lines[0])["rcdbg_trace"] == 1
 
 
 def test_without_a_file_events_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    keep(Recording(lambda: None), sink_kind(None))
+    keep(Recording(lambda: None), output_of(None))
     assert numbers(capsys.readouterr().out) == list(range(1, 26))

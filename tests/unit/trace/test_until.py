@@ -3,7 +3,7 @@
 import pytest
 
 from rcdbg.errors import UsageError
-from rcdbg.trace.until import parse_until
+from rcdbg.trace.until import Countdown, parse_until
 from tests.unit.trace.events import event, story
 
 
@@ -21,7 +21,7 @@ from tests.unit.trace.events import event, story
     ],
 )
 def test_it_ends_with_the_event_that_was_asked_for(text: str, seq: int) -> None:
-    until = parse_until(text)
+    until = Countdown(parse_until(text))
     assert next(one.seq for one in story().events if until.reached(one)) == seq
 
 
@@ -32,7 +32,7 @@ def test_time_is_in_ticks_of_the_guest() -> None:
 
 
 def test_without_a_clock_time_never_comes() -> None:
-    assert not parse_until("1t").reached(event("wake", ticks=None))
+    assert not Countdown(parse_until("1t")).reached(event("wake", ticks=None))
 
 
 @pytest.mark.parametrize("text", ["", "0", "-3", "5 h", "3m", "switch:too=1", "soon"])

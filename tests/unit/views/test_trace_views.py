@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Group, RenderableType
 
-from rcdbg.trace.analysis.diff import Change, compare
+from rcdbg.trace.analysis.diff import EventChange, compare
 from rcdbg.trace.analysis.stats import statistics
 from rcdbg.trace.analysis.timeline import timeline
 from rcdbg.trace.kinds import KINDS
@@ -54,7 +54,7 @@ def difference(trace: Trace) -> RenderableType:
     other = story()
     found = compare((trace.header, trace.events), (other.header, other.events[:9]))
     return trace_report.diff_view(
-        (HOSTILE, trace.header), ("b", other.header), found, (Change("end", HOSTILE, None),)
+        (HOSTILE, trace.header), ("b", other.header), found, (EventChange("end", HOSTILE, None),)
     )
 
 

@@ -2,22 +2,15 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from rcdbg.cli.subject_options import Words
 from rcdbg.errors import UsageError
 from rcdbg.trace.kinds import DEFAULT_KINDS, GROUPS, KINDS, parse_kinds
-from rcdbg.trace.until import Ending, parse_until
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """What to record, and up to what; None for as long as the kernel runs."""
-
-    kinds: tuple[str, ...]
-    hits: tuple[str, ...]
-    until: Ending | None
+from rcdbg.trace.moment import BACKENDS
+from rcdbg.trace.sinks.formats import FORMATS
+from rcdbg.trace.until import parse_until
+from rcdbg.trace.wanted import Wanted
+from rcdbg.words import Words
 
 
 def add_to(group: argparse._ActionsContainer) -> None:
@@ -45,12 +38,24 @@ def add_to(group: argparse._ActionsContainer) -> None:
         "--output",
         metavar="FILE",
         type=Path,
-        help=".jsonl: JSON Lines, for rcdbg trace show, draw, ...; .json: for ui.perfetto.dev; "
-        "-: JSON Lines on the standard output",
+        help="; ".join(f"{one.suffix}: {one.words}" for one in FORMATS)
+        + "; -: JSON Lines on the standard output",
     )
 
 
-def selection(arguments: argparse.Namespace) -> Selection:
+def add_backend(group: argparse._ActionsContainer) -> None:
+    """Add how a machine of our own is recorded."""
+    group.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        default="auto",
+        help="log: QEMU's log, the guest does not wait; held: it waits at each event, with exact "
+        "memory; stub: a stop at each event, with exact time and memory; auto: what the events "
+        "need (default)",
+    )
+
+
+def wanted(arguments: argparse.Namespace) -> Wanted:
     """What they ask for; raises UsageError for what does not go together."""
     hits = tuple(arguments.hit or ())
     kinds = parse_kinds(arguments.events) if arguments.events else DEFAULT_KINDS
@@ -63,7 +68,7 @@ def selection(arguments: argparse.Namespace) -> Selection:
     if last is not None and last not in kinds:
         how = "name the function with --hit" if last == "hit" else "add it to --events"
         raise UsageError(f"--until {arguments.until}: {last} is not recorded; {how}")
-    return Selection(kinds, hits, until)
+    return Wanted(kinds, hits, until, getattr(arguments, "backend", "auto"))
 
 
 def parse(program: str, words: Sequence[str]) -> argparse.Namespace:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from rcdbg.trace.record import Trace, TraceEnd, TraceEvent
-from rcdbg.trace.sinks.perfetto import ChromeTrace
+from rcdbg.trace.sinks.perfetto import PerfettoSink
 from tests.unit.trace.events import event, header, leave, story, trap
 
 
 def chrome(events: tuple[TraceEvent, ...]) -> dict[str, Any]:
     stream = io.BytesIO()
-    sink = ChromeTrace(stream)
+    sink = PerfettoSink(stream)
     sink.header(header())
     for one in events:
         sink.event(one)
