@@ -17,7 +17,7 @@ from gdb.unwinder import Unwinder, register_unwinder
 
 from gdbscripts.lent_memory import LentMemory, Pieces
 from rcdbg.errors import ImageError
-from rcdbg.image.dwarf.cfi import How
+from rcdbg.image.dwarf.cfi_program import How
 from rcdbg.image.dwarf.forms import DwarfError
 from rcdbg.kernels.recognise import first_symbol
 from rcdbg.model.kernel import Kernel

@@ -12,7 +12,7 @@ from elftools.dwarf.callframe import FDE
 from elftools.elf.elffile import ELFFile
 
 from rcdbg.guest.protocol import Registers
-from rcdbg.image.dwarf.cfi import How
+from rcdbg.image.dwarf.cfi_program import How
 from rcdbg.image.elf import Image
 from rcdbg.kernels.description import Description
 from rcdbg.model.kernel import Kernel

@@ -8,9 +8,9 @@ numbers" (x0..x31 are 0..31, column 64 is an alternate return column, CSR n is 4
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
 
+from rcdbg.image.dwarf.cfi_program import RegisterRule, Row, execute
 from rcdbg.image.dwarf.forms import DwarfError, inline_string, little, sleb128, take, uleb128
 
 CSR_COLUMN = 4096
@@ -19,27 +19,7 @@ CSR_COLUMN = 4096
 _CIE_ID = {4: 0xFFFF_FFFF, 8: 0xFFFF_FFFF_FFFF_FFFF}
 _DWARF64 = 0xFFFF_FFFF
 _OVERLAPS = 8
-_MAX_STATES = 64
 _MAX_KNOWN = 1 << 14
-
-
-class How(Enum):
-    """How to find a register of the caller."""
-
-    UNDEFINED = "undefined"
-    SAME = "same value"
-    AT_CFA = "in memory at CFA + number"
-    CFA_PLUS = "CFA + number"
-    REGISTER = "in the register of that number"
-    EXPRESSION = "a DWARF expression"
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """How to find one register of the caller; `number` is an offset in bytes or a register."""
-
-    how: How
-    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +29,7 @@ class CallFrame:
     cfa_register: int | None
     """With `cfa_offset` it gives the CFA; None where an expression would."""
     cfa_offset: int
-    rules: Mapping[int, Rule]
+    rules: Mapping[int, RegisterRule]
     return_column: int
     """The DWARF register whose value in the caller is the caller's pc."""
     is_signal: bool
@@ -78,18 +58,6 @@ class _Fde:
     size: int
     instructions: tuple[int, int]
     """Where they stand in the section: first byte, and the byte after the last."""
-
-
-@dataclass(slots=True)
-class _State:
-    """The rules while an entry's instructions run."""
-
-    cfa_register: int | None = None
-    cfa_offset: int = 0
-    rules: dict[int, Rule] = field(default_factory=dict)
-
-    def copy(self) -> "_State":
-        return _State(self.cfa_register, self.cfa_offset, dict(self.rules))
 
 
 class CallFrames:
@@ -204,14 +172,15 @@ class CallFrames:
 
     def _run(self, fde: _Fde, pc: int) -> CallFrame:
         cie = self._cies[fde.cie]
-        state = _State()
-        _execute(cie, cie.instructions, state, _State(), None)
+        alignments = cie.code_alignment, cie.data_alignment
+        row = Row()
+        execute(cie.instructions, row, Row(), alignments)
         first, end = fde.instructions
-        _execute(cie, self._data[first:end], state, state.copy(), pc - fde.start)
+        execute(self._data[first:end], row, row.copy(), alignments, pc - fde.start)
         return CallFrame(
-            state.cfa_register,
-            state.cfa_offset,
-            state.rules,
+            row.cfa_register,
+            row.cfa_offset,
+            row.rules,
             cie.return_column,
             cie.is_signal,
             fde.start,
@@ -225,115 +194,3 @@ def _in_bounds() -> Iterator[None]:
         yield
     except IndexError as error:
         raise DwarfError("an entry of .debug_frame is cut off") from error
-
-
-def _execute(cie: _Cie, code: bytes, state: _State, initial: _State, until: int | None) -> None:
-    """Runs call frame instructions on `state` up to the location `until`, an offset in bytes.
-
-    `initial` is what DW_CFA_restore goes back to.
-    """
-    location, position = 0, 0
-    saved: list[_State] = []
-    rules = state.rules
-
-    def unsigned() -> int:
-        nonlocal position
-        value, position = uleb128(code, position)
-        return value
-
-    def signed() -> int:
-        nonlocal position
-        value, position = sleb128(code, position)
-        return value
-
-    def expression() -> None:
-        nonlocal position
-        length = unsigned()
-        take(code, position, length)
-        position += length
-
-    def set_rule(register: int, how: How, number: int = 0) -> None:
-        rules[register] = Rule(how, number)
-
-    def restore(register: int) -> None:
-        if register in initial.rules:
-            rules[register] = initial.rules[register]
-        else:
-            rules.pop(register, None)
-
-    try:
-        while position < len(code):
-            opcode = code[position]
-            position += 1
-            high, low = opcode & 0xC0, opcode & 0x3F
-            if high == 0x40 or opcode in _ADVANCE:
-                delta = low
-                if high != 0x40:
-                    width = _ADVANCE[opcode]
-                    delta = little(code, position, width)
-                    position += width
-                location += delta * cie.code_alignment
-                if until is not None and location > until:
-                    return
-            elif high == 0x80:
-                set_rule(low, How.AT_CFA, unsigned() * cie.data_alignment)
-            elif high == 0xC0:
-                restore(low)
-            elif opcode == 0x00:  # DW_CFA_nop
-                pass
-            elif opcode == 0x05:  # DW_CFA_offset_extended
-                register = unsigned()
-                set_rule(register, How.AT_CFA, unsigned() * cie.data_alignment)
-            elif opcode == 0x06:  # DW_CFA_restore_extended
-                restore(unsigned())
-            elif opcode == 0x07:  # DW_CFA_undefined
-                set_rule(unsigned(), How.UNDEFINED)
-            elif opcode == 0x08:  # DW_CFA_same_value
-                set_rule(unsigned(), How.SAME)
-            elif opcode == 0x09:  # DW_CFA_register
-                register = unsigned()
-                set_rule(register, How.REGISTER, unsigned())
-            elif opcode == 0x0A:  # DW_CFA_remember_state
-                saved.append(state.copy())
-                if len(saved) > _MAX_STATES:
-                    raise DwarfError("too many remembered states in .debug_frame")
-            elif opcode == 0x0B:  # DW_CFA_restore_state
-                if not saved:
-                    raise DwarfError("a state of .debug_frame is restored that was not remembered")
-                back = saved.pop()
-                state.cfa_register, state.cfa_offset = back.cfa_register, back.cfa_offset
-                rules.clear()
-                rules.update(back.rules)
-            elif opcode == 0x0C:  # DW_CFA_def_cfa
-                state.cfa_register, state.cfa_offset = unsigned(), unsigned()
-            elif opcode == 0x0D:  # DW_CFA_def_cfa_register
-                state.cfa_register = unsigned()
-            elif opcode == 0x0E:  # DW_CFA_def_cfa_offset
-                state.cfa_offset = unsigned()
-            elif opcode == 0x0F:  # DW_CFA_def_cfa_expression
-                state.cfa_register = None
-                expression()
-            elif opcode in (0x10, 0x16):  # DW_CFA_expression, DW_CFA_val_expression
-                set_rule(unsigned(), How.EXPRESSION)
-                expression()
-            elif opcode == 0x11:  # DW_CFA_offset_extended_sf
-                register = unsigned()
-                set_rule(register, How.AT_CFA, signed() * cie.data_alignment)
-            elif opcode == 0x12:  # DW_CFA_def_cfa_sf
-                state.cfa_register, state.cfa_offset = unsigned(), signed() * cie.data_alignment
-            elif opcode == 0x13:  # DW_CFA_def_cfa_offset_sf
-                state.cfa_offset = signed() * cie.data_alignment
-            elif opcode == 0x14:  # DW_CFA_val_offset
-                register = unsigned()
-                set_rule(register, How.CFA_PLUS, unsigned() * cie.data_alignment)
-            elif opcode == 0x15:  # DW_CFA_val_offset_sf
-                register = unsigned()
-                set_rule(register, How.CFA_PLUS, signed() * cie.data_alignment)
-            else:
-                raise DwarfError(f"call frame instruction {opcode:#x} is not known")
-    except IndexError as error:
-        raise DwarfError("a call frame instruction is cut off") from error
-
-
-_ADVANCE = {0x02: 1, 0x03: 2, 0x04: 4}
-"""DW_CFA_advance_loc1, 2 and 4, with the bytes of what follows."""

@@ -101,8 +101,11 @@ def fits(attribute: int, form: int) -> bool:
 
 def uleb128(data: bytes, position: int) -> tuple[int, int]:
     """The unsigned LEB128 number at `position`, and the position behind it."""
-    value = shift = 0
-    for index in range(MAX_LEB_BYTES):
+    byte = data[position]
+    if byte < 0x80:  # as nearly all are
+        return byte, position + 1
+    value, shift = byte & 0x7F, 7
+    for index in range(1, MAX_LEB_BYTES):
         byte = data[position + index]
         value |= (byte & 0x7F) << shift
         if byte < 0x80:

@@ -7,7 +7,8 @@ stack holds, the result is what could be followed, and a note or a Problem that 
 from dataclasses import dataclass, replace
 
 from rcdbg.errors import ImageError, MemoryReadError
-from rcdbg.image.dwarf.cfi import CSR_COLUMN, CallFrame, How, Rule
+from rcdbg.image.dwarf.cfi import CSR_COLUMN, CallFrame
+from rcdbg.image.dwarf.cfi_program import How, RegisterRule
 from rcdbg.image.dwarf.forms import DwarfError
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.remember import once_a_moment
@@ -171,7 +172,9 @@ def _rules(kernel: Kernel, cursor: Cursor) -> CallFrame | None:
         raise _EndError("not followed", str(error)) from error
 
 
-def _value(kernel: Kernel, cursor: Cursor, rule: Rule, cfa: int, register: int) -> int | None:
+def _value(
+    kernel: Kernel, cursor: Cursor, rule: RegisterRule, cfa: int, register: int
+) -> int | None:
     """A register of the caller; None if it is lost."""
     match rule.how:
         case How.SAME:
@@ -246,7 +249,7 @@ def _by_instructions(
     cfa = (sp + opened.size) & MASK64
     registers = {**cursor.registers, _SP: cfa}
     for register, offset in opened.saved.items():
-        value = _value(kernel, cursor, Rule(How.AT_CFA, offset), cfa, register)
+        value = _value(kernel, cursor, RegisterRule(How.AT_CFA, offset), cfa, register)
         if value is not None:
             registers[register] = value
     pc = registers.get(_RA, 0)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcdbg.image.dwarf.cfi import CallFrames, How, Rule
+from rcdbg.image.dwarf.cfi import CallFrames
+from rcdbg.image.dwarf.cfi_program import How, RegisterRule
 from rcdbg.image.dwarf.forms import DwarfError
 
 START = 0xFFFF_FFFF_8020_0000
@@ -33,16 +34,16 @@ def test_rules_from_row_to_row() -> None:
     frames = CallFrames(section(code))
     rows = [(frames.at(START + n)) for n in (0, 2, 4, 8, 12, 16, 63)]
     seen = [(row.cfa_offset, dict(row.rules)) for row in rows if row is not None]
-    ra = {1: Rule(How.AT_CFA, -8)}
-    same = {8: Rule(How.SAME)}
+    ra = {1: RegisterRule(How.AT_CFA, -8)}
+    same = {8: RegisterRule(How.SAME)}
     assert seen == [
         (0, {}),
         (32, {}),
         (32, ra),
         (32, {}),
         (32, ra | same),
-        (32, {1: Rule(How.UNDEFINED)} | same),
-        (32, {1: Rule(How.UNDEFINED)} | same),
+        (32, {1: RegisterRule(How.UNDEFINED)} | same),
+        (32, {1: RegisterRule(How.UNDEFINED)} | same),
     ]
     assert frames.at(START - 1) is None
     assert frames.at(START + 64) is None
@@ -54,7 +55,7 @@ def test_a_signal_frame_with_its_return_address_in_a_csr() -> None:
     assert row is not None
     assert row.is_signal
     assert row.return_column == 64
-    assert row.rules == {64: Rule(How.REGISTER, 4096 + 0x141)}
+    assert row.rules == {64: RegisterRule(How.REGISTER, 4096 + 0x141)}
 
 
 @pytest.mark.parametrize(
