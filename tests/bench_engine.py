@@ -24,7 +24,6 @@ from rich.table import Table
 from rcdbg.image.locate import default_kernel
 from rcdbg.image.resolve import load_with_types
 from rcdbg.machine.gdb.program import find_gdb
-from rcdbg.machine.oracles import parse_info_mem
 from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frame_owners import read_frame_owners
@@ -38,6 +37,7 @@ from rcdbg.riscv.table_listing import Listing
 from rcdbg.trace.conditions import trap
 from rcdbg.trace.run import Boot, Run
 from tests.support.frozen import Frozen
+from tests.support.qemu_account import parse_info_mem
 
 REPEATS = 15
 MEMORY = "128M"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rcdbg.image.elf import Image
-from rcdbg.machine.qemu.qemu import QemuConfig
+from rcdbg.machine.qemu.config import QemuConfig
 from rcdbg.riscv import code
 from rcdbg.trace.observers.scan import scan
 

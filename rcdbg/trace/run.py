@@ -13,7 +13,8 @@ from rcdbg.kernels.description import Description
 from rcdbg.kernels.reading import NOTHING, Overlay
 from rcdbg.kernels.recognise import describe as description_of
 from rcdbg.machine.host.deadline import Deadline, DeadlineError
-from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
+from rcdbg.machine.qemu.config import QemuConfig
+from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.machine.stop import Stop
 from rcdbg.machine.stub.client import StubClient
 from rcdbg.model.kernel import Kernel

@@ -16,7 +16,8 @@ from rcdbg.image.match import differs_from_memory
 from rcdbg.kernels.reading import NOTHING, Overlay
 from rcdbg.machine.gdb.client import Gdb
 from rcdbg.machine.qemu import timer
-from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
+from rcdbg.machine.qemu.config import QemuConfig
+from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.model.kernel import Kernel
 
 _END_SECONDS = 5.0

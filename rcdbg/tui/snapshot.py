@@ -5,7 +5,7 @@ from itertools import count
 from pathlib import Path
 
 from rcdbg.guest.snapshot import Machine, write_snapshot
-from rcdbg.machine.oracles import parse_info_registers
+from rcdbg.machine.qemu.info import parse_info_registers
 from rcdbg.tui.rig import Rig
 
 

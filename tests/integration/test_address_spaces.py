@@ -10,8 +10,6 @@ import pytest
 from rcdbg.cli import subject_options
 from rcdbg.guest.snapshot import write_snapshot
 from rcdbg.kernels.reading import NOTHING
-from rcdbg.machine.oracles import Run as Mapped
-from rcdbg.machine.oracles import parse_info_mem
 from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.model.memory import mappings
 from rcdbg.model.memory.memory_set import MemorySet, read_memory_sets
@@ -24,6 +22,7 @@ from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.conditions import Condition, reached, trap
 from rcdbg.trace.run import Run, machine_of
 from tests.integration.test_cli import one_line, rcdbg
+from tests.support.qemu_account import MappedRun, parse_info_mem
 
 pytestmark = pytest.mark.every_kernel
 
@@ -165,7 +164,7 @@ def test_the_boot_page_table_against_the_kernels_own(rcdbg_boot: BootKernel) -> 
 
 
 def check_against_qemu(
-    changes: Sequence[tuple[str, int, int]], before: list[Mapped], after: list[Mapped]
+    changes: Sequence[tuple[str, int, int]], before: list[MappedRun], after: list[MappedRun]
 ) -> None:
     """Every (kind, va, size) that was told is what QEMU's two listings differ in."""
     borders = {at for m in (*before, *after) for at in (m.va, m.va + m.size - PAGE)}

@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from rcdbg.machine.oracles import parse_info_mem
 from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frame_owners import FrameOwners, read_frame_owners
@@ -16,6 +15,7 @@ from rcdbg.views.memory import frame_map, heap
 from rcdbg.views.render import render_text
 from tests.support.dump import parse_dump
 from tests.support.frozen import Frozen
+from tests.support.qemu_account import parse_info_mem
 
 pytestmark = pytest.mark.every_kernel
 

@@ -14,7 +14,7 @@ import pytest
 
 from rcdbg.machine.gdb.client import Gdb
 from rcdbg.machine.gdb.mi import GdbError
-from rcdbg.machine.oracles import parse_info_mem, parse_info_registers
+from rcdbg.machine.qemu.info import parse_info_registers
 from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.model.state import Context
@@ -27,6 +27,7 @@ from rcdbg.trace.run import Boot
 from rcdbg.views.subjects import SUBJECTS
 from tests.support.dump import parse_dump
 from tests.support.in_gdb import SCRIPT, TIMEOUT, InGdb, batch, documents
+from tests.support.qemu_account import parse_info_mem
 
 MASK64 = (1 << 64) - 1
 

@@ -9,7 +9,8 @@ import pytest
 
 from rcdbg.errors import MachineError
 from rcdbg.image.elf import Image
-from rcdbg.machine.qemu.qemu import LogConfig, Qemu, QemuConfig
+from rcdbg.machine.qemu.config import LogConfig, QemuConfig
+from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.machine.qemu.ram import GuestRam
 from rcdbg.riscv.code import instructions
 from rcdbg.trace.recorders.log_recorder import LogRecorder

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from rcdbg.machine.oracles import Run as Mapped
-from rcdbg.machine.oracles import parse_info_mem
 from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.model.memory import mappings
 from rcdbg.model.memory.memory_set import MemorySet, read_memory_sets
@@ -22,6 +20,7 @@ from rcdbg.trace.run import Run
 from tests.conftest import MEMORY
 from tests.integration.test_cli import rcdbg
 from tests.support.in_gdb import InGdb
+from tests.support.qemu_account import MappedRun, parse_info_mem
 
 pytestmark = pytest.mark.every_kernel
 
@@ -66,7 +65,7 @@ def printed_roots(run: Run) -> dict[int, int]:
     return {int(number): int(pa, 16) for number, pa in found}
 
 
-def flat(mapped: list[Mapped]) -> dict[int, tuple[int, str]]:
+def flat(mapped: list[MappedRun]) -> dict[int, tuple[int, str]]:
     return {
         m.va + offset: (m.pa + offset, m.attributes[:5])
         for m in mapped

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rcdbg.machine.oracles import parse_gva2gpa, parse_info_mem, parse_info_registers
+from rcdbg.machine.qemu.info import parse_info_registers
 from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.riscv import paging, pte
 from rcdbg.riscv.csr import SPECS
@@ -13,6 +13,7 @@ from rcdbg.riscv.table_listing import Listing
 from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.conditions import reached, trap
 from rcdbg.trace.run import Run
+from tests.support.qemu_account import parse_gva2gpa, parse_info_mem
 
 pytestmark = pytest.mark.every_kernel
 

@@ -16,9 +16,9 @@ from rcdbg.errors import MachineError, MemoryReadError
 from rcdbg.guest.protocol import Target
 from rcdbg.guest.snapshot import Snapshot, pack, read_snapshot
 from rcdbg.image.elf import image_of, load_image
-from rcdbg.machine.oracles import parse_info_registers
 from rcdbg.machine.qemu import live
-from rcdbg.machine.qemu.quick_monitor import QuickMonitor
+from rcdbg.machine.qemu.info import parse_info_registers
+from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.machine.stub.attach import attached
 from rcdbg.machine.stub.client import StubClient
 from rcdbg.model.kernel import Kernel
@@ -130,7 +130,7 @@ def test_the_monitors_registers_are_those_of_the_stub(rcdbg_boot: BootKernel) ->
     run = rcdbg_boot("preempt", "interval=20000")
     for _ in range(8):
         run.until(trap())
-        with QuickMonitor(run.machine.qemu.quick_socket) as monitor:
+        with Monitor(run.machine.qemu.quick_socket) as monitor:
             by_stub = run.machine.target.registers()
             by_monitor = live.registers(monitor, run.machine.stub.clock.address)
         assert (by_monitor.pc, by_monitor.x) == (by_stub.pc, by_stub.x)
@@ -221,7 +221,7 @@ def test_samples_of_a_busy_kernel_are_whole(rcdbg_boot: BootKernel) -> None:
 
 def test_a_stop_is_measured_and_over(run: Run) -> None:
     let_go(run)
-    with QuickMonitor(run.qemu.quick_socket) as monitor:
+    with Monitor(run.qemu.quick_socket) as monitor:
         began = time.perf_counter()
         with live.paused(monitor) as pause:
             assert not is_running(run)
@@ -236,7 +236,7 @@ def test_a_stop_is_measured_and_over(run: Run) -> None:
 def test_the_registers_of_a_stop_stay_those_of_the_stop(run: Run) -> None:
     """They are decoded when the guest runs on; QEMU, asked within the stop, is the witness."""
     let_go(run)
-    with QuickMonitor(run.qemu.quick_socket) as monitor:
+    with Monitor(run.qemu.quick_socket) as monitor:
         for _ in range(5):
             with live.paused(monitor) as pause:
                 values = parse_info_registers(run.qemu.monitor.hmp("info registers"))

@@ -8,9 +8,9 @@ from functools import cached_property
 
 from rcdbg.errors import MachineError
 from rcdbg.guest.protocol import Registers
-from rcdbg.machine.oracles import parse_info_registers
 from rcdbg.machine.qemu import timer
-from rcdbg.machine.qemu.quick_monitor import QuickMonitor, command
+from rcdbg.machine.qemu.info import parse_info_registers
+from rcdbg.machine.qemu.monitor import Monitor, command, human
 
 SSTATUS_MASK = 0x8000_0003_000D_E762
 """The bits of mstatus that sstatus shows (privileged spec, "Supervisor Status Register")."""
@@ -19,15 +19,7 @@ _SHARED = ("satp", "stvec", "scause", "sepc", "stval", "sscratch")
 _STOP, _CONT = command("stop"), command("cont")
 
 
-def ask(monitor: QuickMonitor, line: str) -> str:
-    """What QEMU's human monitor prints for `line`."""
-    with monitor.lock:
-        monitor.forget()
-        monitor.send(_human(line))
-        return str(monitor.answer())
-
-
-def registers(monitor: QuickMonitor, mtime: int | None = None) -> Registers:
+def registers(monitor: Monitor, mtime: int | None = None) -> Registers:
     """The registers by `info registers`, and `time` at `mtime`: none of this stops the guest.
 
     While it runs, pc and GPRs are those that QEMU last stored, each from a moment of its own. The
@@ -39,13 +31,9 @@ def registers(monitor: QuickMonitor, mtime: int | None = None) -> Registers:
         return _understood(*(str(monitor.answer()) for _ in _looks(mtime)))
 
 
-def _human(line: str) -> bytes:
-    return command("human-monitor-command", command_line=line)
-
-
 def _looks(mtime: int | None) -> list[bytes]:
-    looks = [_human("info registers")]
-    return looks if mtime is None else [*looks, _human(timer.dump_command(mtime))]
+    looks = [human("info registers")]
+    return looks if mtime is None else [*looks, human(timer.dump_command(mtime))]
 
 
 def _understood(text: str, ticks: str = "") -> Registers:
@@ -77,7 +65,7 @@ class Pause:
 
 
 @contextlib.contextmanager
-def paused(monitor: QuickMonitor, mtime: int | None = None) -> Iterator[Pause]:
+def paused(monitor: Monitor, mtime: int | None = None) -> Iterator[Pause]:
     """Within it the guest stands; no debugger may be connected to QEMU's stub.
 
     Its length is the time between QEMU's own STOP and RESUME events (QMP reference, "run-state"),

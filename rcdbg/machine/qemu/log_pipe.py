@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 
-from rcdbg.machine.qemu.qemu import unread
+from rcdbg.machine.qemu.reader import unread
 
 _READ = 1 << 20
 

@@ -14,7 +14,8 @@ from rcdbg.errors import MachineError
 from rcdbg.image import cache
 from rcdbg.image.elf import Image
 from rcdbg.machine.qemu.board import RAM_BASE
-from rcdbg.machine.qemu.qemu import Qemu, QemuConfig, find_qemu
+from rcdbg.machine.qemu.config import QemuConfig, find_qemu
+from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.machine.qemu.ram import GuestRam
 from rcdbg.machine.stub.client import StubClient
 

@@ -20,9 +20,10 @@ from rcdbg.image.elf import Image, load_image
 from rcdbg.image.match import differs_from_memory
 from rcdbg.kernels.recognise import describe, first_symbol
 from rcdbg.machine.qemu import timer
+from rcdbg.machine.qemu.config import LogConfig
 from rcdbg.machine.qemu.held_log import HeldLog
 from rcdbg.machine.qemu.log_pipe import LogPipe
-from rcdbg.machine.qemu.qemu import LogConfig, Qemu
+from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.trace.deterministic import replace_wfi, unstopped
 from rcdbg.trace.moment import TIME_OVER, Clock, Moment
 from rcdbg.trace.recorders.firmware import Firmware, digest, discover, firmware, kernel_start

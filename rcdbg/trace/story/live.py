@@ -16,8 +16,8 @@ from rcdbg.guest.protocol import Registers, Target
 from rcdbg.guest.recording import CopiedPages, RecordingTarget, copy_pages
 from rcdbg.image.elf import Image
 from rcdbg.kernels.reading import NOTHING, Overlay
-from rcdbg.machine.qemu.live import Pause, ask, paused, registers
-from rcdbg.machine.qemu.quick_monitor import QuickMonitor
+from rcdbg.machine.qemu.live import Pause, paused, registers
+from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.machine.qemu.timer import mtime_address
 from rcdbg.model.kernel import Kernel
 
@@ -89,8 +89,8 @@ def running_guest(memory: Target, socket: Path) -> Iterator[Guest]:
 
     Nobody may be connected to its stub. Raises MachineError if there is no QEMU.
     """
-    with QuickMonitor(socket) as monitor:
-        mtime = mtime_address(lambda line: ask(monitor, line))
+    with Monitor(socket) as monitor:
+        mtime = mtime_address(monitor.hmp)
         yield Guest(memory, lambda: registers(monitor, mtime), lambda: paused(monitor, mtime))
 
 

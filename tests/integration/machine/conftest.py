@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from rcdbg.machine.gdb.client import Gdb
-from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
+from rcdbg.machine.qemu.config import QemuConfig
+from rcdbg.machine.qemu.qemu import Qemu
 from tests.support.tools import tool
 from tests.unit.machine.processes import Watch
 

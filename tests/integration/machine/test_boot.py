@@ -7,7 +7,8 @@ import pytest
 
 from rcdbg.errors import MachineError
 from rcdbg.machine.qemu.board import RAM_BASE
-from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
+from rcdbg.machine.qemu.config import QemuConfig
+from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.machine.stub.client import StubClient
 from tests.unit.machine.processes import SECONDS, Watch
 

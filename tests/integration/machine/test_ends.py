@@ -11,7 +11,8 @@ import pexpect
 import pytest
 
 from rcdbg.machine.gdb.client import Gdb
-from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
+from rcdbg.machine.qemu.config import QemuConfig
+from rcdbg.machine.qemu.qemu import Qemu
 from tests.unit.machine.processes import SECONDS, Watch
 
 from .guests import SPIN
@@ -20,7 +21,8 @@ OWNER = """
 import signal, sys
 from pathlib import Path
 from rcdbg.machine.gdb.client import Gdb
-from rcdbg.machine.qemu.qemu import Qemu, QemuConfig
+from rcdbg.machine.qemu.config import QemuConfig
+from rcdbg.machine.qemu.qemu import Qemu
 
 # Tests that are run in the background, or by nohup, pass on that these are to be ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)

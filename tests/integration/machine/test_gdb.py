@@ -13,7 +13,7 @@ from rcdbg.machine.gdb.client import Gdb
 from rcdbg.machine.gdb.mi import GdbError
 from rcdbg.machine.gdb.program import find_gdb
 from rcdbg.machine.host.deadline import DeadlineError
-from rcdbg.machine.oracles import parse_info_registers
+from rcdbg.machine.qemu.info import parse_info_registers
 from rcdbg.machine.stub.dialect import (
     ASK_STEP_MODE,
     STEP_ALONE,

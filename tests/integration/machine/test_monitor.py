@@ -1,8 +1,9 @@
-"""QEMU's monitor, through the library and our facade."""
+"""QEMU's monitor."""
 
 import os
-import queue
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from rcdbg.machine.host.deadline import DeadlineError
-from rcdbg.machine.oracles import parse_gva2gpa, parse_info_mem
-from rcdbg.machine.qemu.monitor import Event, Monitor, MonitorError
+from rcdbg.machine.qemu.monitor import Monitor, MonitorError, command
 from rcdbg.machine.stub.client import StubClient
+from tests.support.qemu_account import parse_gva2gpa, parse_info_mem
 from tests.unit.machine.processes import SECONDS
 
 from .conftest import ENTRY, BootGuest
@@ -70,17 +71,28 @@ def test_mappings_of_the_kernel(boot: BootGuest, kernel: Path) -> None:
         assert parse_gva2gpa(machine.monitor.hmp("gva2gpa 0x5000")) is None
 
 
-def test_events_are_heard(boot: BootGuest) -> None:
+def test_events_tell_when(boot: BootGuest) -> None:
+    monitor = boot(SPIN).monitor
+    before = time.time()
+    with monitor.lock:
+        monitor.forget()
+        monitor.send(command("cont"), command("stop"))
+        assert [monitor.answer(), monitor.answer()] == [{}, {}]
+        times = monitor.times()
+        assert before - 1 < times["RESUME"] <= times["STOP"] < time.time() + 1
+        monitor.forget()
+        assert monitor.times() == {}
+
+
+def test_one_that_waits_is_told_of_the_close(boot: BootGuest) -> None:
     machine = boot(SPIN)
-    heard: queue.Queue[Event] = queue.Queue()
-    machine.monitor.subscribe(lambda event: event["nothing like that"])
-    unsubscribe = machine.monitor.subscribe(heard.put)
-    machine.monitor.execute("cont")
-    assert heard.get(timeout=SECONDS)["event"] == "RESUME"
-    machine.quit()
-    assert heard.get(timeout=SECONDS)["event"] == "SHUTDOWN"
-    unsubscribe()
-    unsubscribe()
+    with Monitor(machine.qmp_socket) as monitor, ThreadPoolExecutor(1) as beside:
+        monitor.lock.acquire()
+        waiting = beside.submit(monitor.answer, SECONDS)
+        monitor.close()
+        with pytest.raises(MonitorError, match="closed"):
+            waiting.result(SECONDS)
+        monitor.lock.release()
 
 
 def test_a_second_monitor_waits_on_the_public_socket(boot: BootGuest) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from rcdbg.errors import MemoryReadError
 from rcdbg.machine.host.deadline import DeadlineError
-from rcdbg.machine.oracles import parse_info_registers
+from rcdbg.machine.qemu.info import parse_info_registers
 from rcdbg.machine.stub import wire
 from rcdbg.machine.stub.client import StubClient
 from rcdbg.machine.stub.dialect import STEP_ALONE, STEP_WITH_INTERRUPTS

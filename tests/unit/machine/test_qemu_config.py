@@ -7,7 +7,8 @@ import pytest
 
 from rcdbg.errors import MachineError
 from rcdbg.machine.qemu.board import parse_memory
-from rcdbg.machine.qemu.qemu import Qemu, QemuConfig, find_qemu
+from rcdbg.machine.qemu.config import QemuConfig, find_qemu
+from rcdbg.machine.qemu.qemu import Qemu
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcdbg.machine.oracles import parse_info_registers
+from rcdbg.machine.qemu.info import parse_info_registers
 from rcdbg.trace.recorders.log_format import MAX_STATE, Interrupt, Item, LogParser, State, Stopped
 
 STATE = """\

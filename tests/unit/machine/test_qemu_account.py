@@ -2,13 +2,8 @@
 
 import pytest
 
-from rcdbg.machine.oracles import (
-    Run,
-    merge_runs,
-    parse_gva2gpa,
-    parse_info_mem,
-    parse_info_registers,
-)
+from rcdbg.machine.qemu.info import parse_info_registers
+from tests.support.qemu_account import MappedRun, merge_runs, parse_gva2gpa, parse_info_mem
 
 INFO_MEM = """\
 vaddr            paddr            size             attr
@@ -35,23 +30,23 @@ CPU#0
 
 def test_runs_cut_at_table_borders_are_put_together() -> None:
     assert parse_info_mem(INFO_MEM) == [
-        Run(0x80200000, 0x80200000, 0x9000, "r-x--a-"),
-        Run(0x80209000, 0x80209000, 0x5F7000, "rw---ad"),
-        Run(0x80800000, 0x80900000, 0x1000, "rw---ad"),
-        Run(0xFFFFFFFF80000000, 0x80000000, 0x40000000, "rwx--ad"),
+        MappedRun(0x80200000, 0x80200000, 0x9000, "r-x--a-"),
+        MappedRun(0x80209000, 0x80209000, 0x5F7000, "rw---ad"),
+        MappedRun(0x80800000, 0x80900000, 0x1000, "rw---ad"),
+        MappedRun(0xFFFFFFFF80000000, 0x80000000, 0x40000000, "rwx--ad"),
     ]
 
 
 def test_only_true_neighbours_are_merged() -> None:
-    base = Run(0x1000, 0x8000, 0x1000, "rw")
+    base = MappedRun(0x1000, 0x8000, 0x1000, "rw")
     for other in (
-        Run(0x2000, 0xA000, 0x1000, "rw"),
-        Run(0x3000, 0x9000, 0x1000, "rw"),
-        Run(0x2000, 0x9000, 0x1000, "r-"),
+        MappedRun(0x2000, 0xA000, 0x1000, "rw"),
+        MappedRun(0x3000, 0x9000, 0x1000, "rw"),
+        MappedRun(0x2000, 0x9000, 0x1000, "r-"),
     ):
         assert merge_runs([base, other]) == [base, other]
-    assert merge_runs([base, Run(0x2000, 0x9000, 0x3000, "rw")]) == [
-        Run(0x1000, 0x8000, 0x4000, "rw")
+    assert merge_runs([base, MappedRun(0x2000, 0x9000, 0x3000, "rw")]) == [
+        MappedRun(0x1000, 0x8000, 0x4000, "rw")
     ]
     assert merge_runs([]) == []
 

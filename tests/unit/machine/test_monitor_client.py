@@ -1,4 +1,4 @@
-"""The quick monitor against something that speaks as QEMU does."""
+"""The monitor's client against something that speaks as QEMU does."""
 
 import socket
 import threading
@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rcdbg.machine.qemu.monitor import MonitorError
-from rcdbg.machine.qemu.quick_monitor import QuickMonitor, command
+from rcdbg.machine.qemu.monitor import Monitor, MonitorError, command
 
 GREETING = b'{"QMP": {"version": {}, "capabilities": []}}\r\n'
 EVENT = b'{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "RESUME"}\r\n'
@@ -41,14 +40,14 @@ class Speaker:
 
 @pytest.fixture
 def qmp(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    speaker = Speaker(tmp_path / "quick.sock", request.param)
+    speaker = Speaker(tmp_path / "qmp.sock", request.param)
     yield speaker.path
     speaker.close()
 
 
 @pytest.mark.parametrize("qmp", [GREETING, EVENT + GREETING, EVENT * 3 + GREETING], indirect=True)
 def test_events_may_come_before_the_greeting(qmp: Path) -> None:
-    with QuickMonitor(qmp) as monitor:
+    with Monitor(qmp) as monitor:
         monitor.send(command("stop"))
         assert monitor.answer() == {}
 
@@ -56,4 +55,4 @@ def test_events_may_come_before_the_greeting(qmp: Path) -> None:
 @pytest.mark.parametrize("qmp", [b"SSH-2.0\r\n", DONE], indirect=True)
 def test_what_does_not_greet_is_no_monitor(qmp: Path) -> None:
     with pytest.raises(MonitorError, match="no QEMU monitor"):
-        QuickMonitor(qmp)
+        Monitor(qmp)

@@ -1,7 +1,6 @@
-"""What QEMU's human monitor says about the guest, parsed: a second opinion for the tests.
+"""What QEMU's human monitor says about the guest's memory, parsed: a second opinion.
 
-Sources: QEMU's `target/riscv/monitor.c` (info mem), `monitor/misc.c` (gva2gpa) and
-`target/riscv/cpu.c` (info registers).
+Sources: QEMU's `target/riscv/monitor.c` (info mem) and `monitor/misc.c` (gva2gpa).
 """
 
 import re
@@ -10,7 +9,7 @@ from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class MappedRun:
     """Virtual addresses from `va` on that are mapped to those from `pa` on, `size` bytes.
 
     `attributes` are QEMU's letters `rwxugad`, with `-` where one is not set.
@@ -22,7 +21,7 @@ class Run:
     attributes: str
 
 
-def parse_info_mem(text: str) -> list[Run]:
+def parse_info_mem(text: str) -> list[MappedRun]:
     """The mappings in the output of `info mem`, in order, merged; none while satp is bare.
 
     QEMU ends a run at each border of a page table (2 MiB), so neighbours are put together again.
@@ -36,12 +35,12 @@ def parse_info_mem(text: str) -> list[Run]:
     return merge_runs(_run(line) for line in lines[2:])
 
 
-def merge_runs(runs: Iterable[Run]) -> list[Run]:
+def merge_runs(runs: Iterable[MappedRun]) -> list[MappedRun]:
     """Runs that continue each other, virtually and physically with equal attributes, as one."""
-    merged: list[Run] = []
+    merged: list[MappedRun] = []
     for run in runs:
         last = merged[-1] if merged else None
-        if last is not None and run == Run(
+        if last is not None and run == MappedRun(
             last.va + last.size, last.pa + last.size, run.size, last.attributes
         ):
             merged[-1] = replace(last, size=last.size + run.size)
@@ -63,23 +62,9 @@ def parse_gva2gpa(text: str) -> int | None:
     raise ValueError(f"not the output of gva2gpa: {text[:80]!r}")
 
 
-def parse_info_registers(text: str) -> dict[str, int]:
-    """Values by name in the output of `info registers`; GPRs under both names, `x2` and `sp`.
-
-    Unsigned 64-bit. For one hart; raises ValueError if there is no pc in it.
-    """
-    values: dict[str, int] = {}
-    for names, value in re.findall(r"([a-z][\w/]*)\s+([0-9a-f]{16})\b", text):
-        for name in names.split("/"):
-            values[name] = int(value, 16)
-    if "pc" not in values:
-        raise ValueError(f"not the output of info registers: {text[:80]!r}")
-    return values
-
-
-def _run(line: str) -> Run:
+def _run(line: str) -> MappedRun:
     try:
         va, pa, size, attributes = line.split()
-        return Run(int(va, 16), int(pa, 16), int(size, 16), attributes)
+        return MappedRun(int(va, 16), int(pa, 16), int(size, 16), attributes)
     except ValueError as error:
         raise ValueError(f"not a line of info mem: {line!r}") from error
