@@ -12,7 +12,7 @@ from rcdbg.kernels.reading import NOTHING
 from rcdbg.model.values.value import Value
 from rcdbg.riscv import causes
 from rcdbg.testing.plugin import BootKernel
-from rcdbg.trace.kinds import DEFAULT_KINDS
+from rcdbg.trace.kinds import DEFAULT_KINDS, KINDS
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.observers.observer import Observer
 from rcdbg.trace.observers.probes import plan
@@ -63,6 +63,13 @@ class Story:
 @pytest.fixture
 def story(rcdbg_image: Image) -> Story:
     return Story(rcdbg_image)
+
+
+def test_everything_that_is_looked_at_is_handled(story: Story) -> None:
+    for kind in KINDS.values():
+        for sight in kind.seen_at:
+            assert sight.what in story.observer.handled, kind.name
+    assert {probe.what for probe in story.observer.places} <= story.observer.handled
 
 
 def trap_stack_top(image: Image) -> int:

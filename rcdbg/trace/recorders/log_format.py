@@ -39,7 +39,7 @@ class Interrupt(NamedTuple):
     tval: int
 
 
-class Stopped(NamedTuple):
+class NotExecuted(NamedTuple):
     """The block at `pc`, whose state was logged right before, was left before it executed."""
 
     pc: int
@@ -123,7 +123,7 @@ class State(NamedTuple):
         return dict(zip(self.layout.names[:-32], self.values, strict=False))
 
 
-Item = Interrupt | State | Stopped
+Item = Interrupt | State | NotExecuted
 
 
 @dataclass(slots=True)
@@ -174,7 +174,7 @@ class LogParser:
         match = _INTERRUPT.match(text, at, end)
         stopped = _STOPPED.match(text, at, end)
         if stopped is not None:
-            items.append(Stopped(int(stopped[1], 16)))
+            items.append(NotExecuted(int(stopped[1], 16)))
         elif match is not None:
             hart, kind, cause, epc, tval = match.groups()
             items.append(

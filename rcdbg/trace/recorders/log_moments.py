@@ -16,7 +16,7 @@ from rcdbg.machine.qemu.live import SSTATUS_MASK
 from rcdbg.riscv.registers import MASK64
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.recorders.firmware import Firmware
-from rcdbg.trace.recorders.log_format import Interrupt, Item, Layout, State, Stopped
+from rcdbg.trace.recorders.log_format import Interrupt, Item, Layout, NotExecuted, State
 
 INTERRUPT_BIT = 1 << 63
 """In scause (privileged spec, "Supervisor Cause Register")."""
@@ -91,7 +91,7 @@ class MomentMaker:
         """The moments that are certain with this item, which was written at `ticks`."""
         if isinstance(item, State):
             yield from self._see_state(item, ticks)
-        elif isinstance(item, Stopped):
+        elif isinstance(item, NotExecuted):
             if self._state is not None and item.pc == self._state.pc:
                 if self.held is not None:
                     self._not_executed.append(self._identity(self._state))

@@ -18,7 +18,6 @@ from rcdbg.guest.memory import RamTarget
 from rcdbg.guest.protocol import Registers
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.match import differs_from_memory
-from rcdbg.kernels.recognise import describe, first_symbol
 from rcdbg.machine.qemu import timer
 from rcdbg.machine.qemu.config import LogConfig
 from rcdbg.machine.qemu.held_log import HeldLog
@@ -26,9 +25,10 @@ from rcdbg.machine.qemu.log_pipe import LogPipe
 from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.trace.deterministic import replace_wfi, unstopped
 from rcdbg.trace.moment import TIME_OVER, Clock, Moment
-from rcdbg.trace.recorders.firmware import Firmware, digest, discover, firmware, kernel_start
-from rcdbg.trace.recorders.log_format import Item, LogParser, State, Stopped
-from rcdbg.trace.recorders.log_moments import MomentMaker, Watched
+from rcdbg.trace.recorders.firmware import Firmware, digest, discover, firmware
+from rcdbg.trace.recorders.log_format import Item, LogParser, NotExecuted, State
+from rcdbg.trace.recorders.log_moments import MomentMaker
+from rcdbg.trace.recorders.log_places import LogPlaces
 from rcdbg.trace.run import NANOSECONDS_PER_TICK, Boot
 
 Pace = Literal["fast", "close", "held"]
@@ -43,8 +43,6 @@ MAX_WAITING = 64 << 20
 _EXIT_SECONDS = 10.0
 _SILENCE_SECONDS = 0.5
 _STATE_BYTES = 1500
-_ECALL = 0x0000_0073
-_SYSTEM_OPCODE = 0x73
 
 
 class LogRecorder:
@@ -120,13 +118,14 @@ class LogRecorder:
         config = self._boot.config()
         if self._boot.deterministic:
             config = unstopped(config)
+        logged = LogPlaces(self.image, self._boot.overlay, places)
         known = firmware(config, self.image)
-        self.qemu = Qemu(replace(config, log=self._log_config(places, known)))
+        self.qemu = Qemu(replace(config, log=self._log_config(logged, known)))
         try:
             if digest(self.qemu.ram, self.image) != known.digest:
                 self.qemu.close()
                 known = discover(config, self.image)
-                self.qemu = Qemu(replace(config, log=self._log_config(places, known)))
+                self.qemu = Qemu(replace(config, log=self._log_config(logged, known)))
             ram = self.qemu.ram
             self.target = RamTarget(ram.memory, ram.base, self._last_registers)
             if why := differs_from_memory(self.image, self.target.read_phys):
@@ -137,9 +136,9 @@ class LogRecorder:
             self.qemu.close()
             raise
         self.firmware = known
-        self._leaves = self._ways_out(places)
+        self._leaves = logged.leaves
         self._maker = MomentMaker(
-            self._watched(places, known),
+            logged.watched(known),
             bound=self._boot.deterministic,
             same_thread_runs=self._same_thread_runs,
             held=self._held if self._pace == "held" else None,
@@ -196,67 +195,12 @@ class LogRecorder:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _log_config(self, places: Sequence[int], known: Firmware) -> LogConfig:
-        calls = [place for place in places if self._word(place) == _ECALL]
-        logged = {place for place in places if place not in calls}
-        if calls or self._boot.deterministic:
-            logged.add(known.mtvec)
-        held = self._pace == "held"
-        return LogConfig(
-            # Chained, blocks run from one to the next without a look at the log.
-            items=(
-                *("int", "cpu", "exec", *(("fpu",) if held else ())),
-                *(() if all(map(self._unchained, logged)) else ("nochain",)),
-            ),
-            places=sorted(logged),
+    def _log_config(self, places: LogPlaces, known: Firmware) -> LogConfig:
+        return places.config(
+            known,
+            held=self._pace == "held",
+            bound=self._boot.deterministic,
             pipe_bytes=FAST_BYTES if self._pace == "fast" else CLOSE_BYTES,
-            holds=held,
-        )
-
-    def _unchained(self, place: int) -> bool:
-        """Whether no block is chained to this one: trap vectors, and what follows a CSR write."""
-        if self._word(place) is None:
-            # Nothing that belongs to the kernel: the firmware's trap vector, or a mistake.
-            return True
-        if place == self._trap_entry():
-            return True
-        before = self._word(place - 4)
-        return before is not None and before & 0x7F == _SYSTEM_OPCODE and before >> 12 & 3 != 0
-
-    def _ways_out(self, places: Sequence[int]) -> frozenset[int]:
-        """Those of the places that the hart passes whenever it leaves a trap."""
-        trap = describe(self.image, self._boot.overlay).trap
-        symbols, found = self.image.symbols, first_symbol(self.image, trap.exit)
-        start = found[1] if found else None
-        return frozenset(
-            place
-            for place in places
-            if start is not None and (held := symbols.covering(place)) and held.address == start
-        )
-
-    def _trap_entry(self) -> int | None:
-        trap = describe(self.image, self._boot.overlay).trap
-        found = first_symbol(self.image, trap.entry)
-        return found[1] if found else None
-
-    def _word(self, place: int) -> int | None:
-        """The four bytes of the image there, at a virtual address or at where it was loaded."""
-        code = self.image.read(place, 4)
-        if code is None:
-            for segment in self.image.segments:
-                start = self.image.physical(segment.vaddr)
-                if start is not None and start <= place < start + segment.memory_size:
-                    code = self.image.read(segment.vaddr + place - start, 4)
-        return int.from_bytes(code, "little") if code is not None else None
-
-    def _watched(self, places: Sequence[int], known: Firmware) -> Watched:
-        vector = self._trap_entry()
-        return Watched(
-            places=frozenset(places),
-            calls=frozenset(place for place in places if self._word(place) == _ECALL),
-            vector=vector if vector in places else None,
-            firmware=known,
-            kernel_start=kernel_start(self.image),
         )
 
     def _last_registers(self) -> Registers:
@@ -293,7 +237,7 @@ class LogRecorder:
             at += 1
             if not isinstance(item, State):
                 continue
-            if isinstance(after, Stopped) and after.pc == item.pc:
+            if isinstance(after, NotExecuted) and after.pc == item.pc:
                 continue  # it comes again
             if left and item.pc in maker.watched.places:
                 return False

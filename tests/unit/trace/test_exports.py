@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from rcdbg.cli.main import main
 from rcdbg.trace.record import Trace, TraceEnd, TraceEvent
 from rcdbg.trace.sinks.files import read_trace, write_trace
+from rcdbg.trace.sinks.formats import EXPORTED
 from rcdbg.trace.sinks.ftrace import FtraceText
+from rcdbg.trace.sinks.perfetto import PerfettoSink
 from rcdbg.trace.sinks.rows import CsvRows, columns
 from rcdbg.trace.sinks.sink import pour
 from tests.unit.trace.events import event, header, leave, story, trap
@@ -162,6 +164,9 @@ def test_whatever_is_in_a_trace_every_format_is_whole(events: list[TraceEvent]) 
     times = [float(line["seconds"]) for line in lines(ftrace(trace))]
     assert times == sorted(times)
     assert len(times) == len(numbered)
+    stream = io.BytesIO()
+    pour(trace, PerfettoSink(stream))
+    check(json.loads(stream.getvalue()))
     found = rows(trace)
     assert [int(row["seq"]) for row in found] == [e.seq for e in numbered]
     for row in found:
@@ -184,8 +189,6 @@ def test_export_is_what_is_recorded_into_that_format(
     out = tmp_path / "out"
     assert main(["trace", "export", str(file), "--to", to, "-o", str(out)]) == 0
     assert f"{out}: 25 events" in capsys.readouterr().out
-    from rcdbg.trace.sinks.formats import EXPORTED
-
     stream = io.BytesIO()
     pour(story(), next(one for one in EXPORTED if one.name == to).make(stream))
     assert out.read_bytes() == stream.getvalue()

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcdbg.machine.qemu.info import parse_info_registers
-from rcdbg.trace.recorders.log_format import MAX_STATE, Interrupt, Item, LogParser, State, Stopped
+from rcdbg.trace.recorders.log_format import (
+    MAX_STATE,
+    Interrupt,
+    Item,
+    LogParser,
+    NotExecuted,
+    State,
+)
 
 STATE = """\
  V      =   0
@@ -87,17 +94,17 @@ def test_a_state_says_what_the_monitor_would() -> None:
 def test_traps_and_blocks_that_were_left() -> None:
     found = items(LOG)
     assert [type(item) for item in found] == [
-        *(Interrupt, State, Stopped, State, Interrupt, State),
+        *(Interrupt, State, NotExecuted, State, Interrupt, State),
     ]
     assert found[0] == Interrupt(0, True, 5, 0xFFFFFFFF80209578, 0)
-    assert found[2] == Stopped(0x80000408)
+    assert found[2] == NotExecuted(0x80000408)
 
 
 def test_what_qemu_10_writes_otherwise() -> None:
     found = items((INTERRUPT_10 + TRACE_10 + STATE + STOPPED_10 + TRACE_10 + STATE).encode())
-    assert [type(item) for item in found] == [Interrupt, State, Stopped, State]
+    assert [type(item) for item in found] == [Interrupt, State, NotExecuted, State]
     assert found[0] == Interrupt(0, False, 3, 0x800128F4, 0x800128F4)
-    assert found[2] == Stopped(0xFFFFFFFF80209CB6)
+    assert found[2] == NotExecuted(0xFFFFFFFF80209CB6)
 
 
 @given(st.lists(st.integers(0, len(LOG)), max_size=12))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.recorders.firmware import Firmware
-from rcdbg.trace.recorders.log_format import Interrupt, Item, State, Stopped
+from rcdbg.trace.recorders.log_format import Interrupt, Item, NotExecuted, State
 from rcdbg.trace.recorders.log_moments import MomentMaker, Watched
 from tests.unit.trace.test_log_format import STATE, items
 
@@ -44,7 +44,7 @@ def places(*log: Item) -> list[int]:
 
 def test_a_block_that_was_left_is_no_moment() -> None:
     maker = MomentMaker(WATCHED)
-    log = (state(FUNCTION), Stopped(FUNCTION), MACHINE_TIMER, state(FUNCTION), TIMER)
+    log = (state(FUNCTION), NotExecuted(FUNCTION), MACHINE_TIMER, state(FUNCTION), TIMER)
     assert [m.registers.pc for m in moments(*log, maker=maker)][:1] == [FUNCTION]
     assert maker.repeats == 1
 
@@ -122,7 +122,7 @@ def test_a_state_that_holds_the_hart_is_a_moment_at_once() -> None:
     assert not moment.same_thread_runs()
 
 
-INTERRUPTED = (state(FUNCTION), Stopped(FUNCTION), TIMER, state(VECTOR))
+INTERRUPTED = (state(FUNCTION), NotExecuted(FUNCTION), TIMER, state(VECTOR))
 
 
 def test_the_same_instant_after_an_interrupt_is_no_second_one() -> None:
@@ -150,7 +150,7 @@ def test_a_register_that_the_trap_has_lost_is_seen() -> None:
 
 def test_a_state_that_is_left_again_and_again_is_one_instant() -> None:
     maker = held()
-    log = (state(FUNCTION), Stopped(FUNCTION)) * 3
+    log = (state(FUNCTION), NotExecuted(FUNCTION)) * 3
     assert [m.registers.pc for m in moments(*log, state(FUNCTION), maker=maker)] == [FUNCTION]
     assert maker.repeats == 3
 

@@ -22,26 +22,45 @@ def chrome(events: tuple[TraceEvent, ...]) -> dict[str, Any]:
     return document
 
 
+METADATA = {"process_name": "name", "thread_name": "name", "thread_sort_index": "sort_index"}
+"""What the metadata events that are used here have among their arguments."""
+
+
 def check(document: dict[str, Any]) -> None:
-    """The rules of the Trace Event Format for the phases that are used here."""
+    """The rules of the Trace Event Format, "JSON Object Format", for the phases used here."""
+    assert document["displayTimeUnit"] in ("ms", "ns")
+    assert isinstance(document["traceEvents"], list)
     open_slices: dict[int, int] = {}
     last: dict[int, float] = {}
     for entry in document["traceEvents"]:
-        assert entry["ph"] in "BEiCM"
-        assert isinstance(entry["pid"], int)
-        assert isinstance(entry["tid"], int)
+        check_entry(entry)
         assert entry["ts"] >= last.get(entry["tid"], 0) or entry["ph"] == "M"
         last[entry["tid"]] = entry["ts"]
-        if entry["ph"] != "E":
-            assert entry["name"]
-        if entry["ph"] == "i":
-            assert entry["s"] in ("t", "p", "g")
-        if entry["ph"] in "CM":
-            assert entry["args"]
         change = {"B": 1, "E": -1}.get(entry["ph"], 0)
         open_slices[entry["tid"]] = open_slices.get(entry["tid"], 0) + change
         assert open_slices[entry["tid"]] >= 0
     assert not any(open_slices.values())
+
+
+def check_entry(entry: dict[str, Any]) -> None:
+    """The rules for one event."""
+    assert set(entry) <= {"ph", "pid", "tid", "ts", "name", "cat", "s", "args"}
+    assert entry["ph"] in ("B", "E", "i", "C", "M")
+    assert type(entry["pid"]) is type(entry["tid"]) is int
+    assert type(entry["ts"]) in (int, float)
+    assert isinstance(entry.get("args", {}), dict)
+    if entry["ph"] != "E":
+        assert isinstance(entry["name"], str)
+        assert entry["name"]
+    if entry["ph"] in ("B", "i", "C"):
+        assert isinstance(entry["cat"], str)
+    if entry["ph"] == "i":
+        assert entry["s"] in ("t", "p", "g")
+    if entry["ph"] == "C":
+        assert all(type(value) in (int, float) for value in entry["args"].values())
+        assert entry["args"]
+    if entry["ph"] == "M":
+        assert METADATA[entry["name"]] in entry["args"]
 
 
 def slices(document: dict[str, Any], category: str) -> list[tuple[str, float, float]]:
