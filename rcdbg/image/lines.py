@@ -10,7 +10,7 @@ from rcdbg.image.dwarf.forms import DebugSections
 from rcdbg.image.dwarf.line_program import (
     END_SEQUENCE,
     IS_STMT,
-    Row,
+    LineRow,
     read_header,
     read_sequences,
 )
@@ -127,7 +127,7 @@ def read_lines(sections: DebugSections, tables: Iterable[tuple[int, str]]) -> Li
     Raises DwarfError, IndexError or struct.error on damaged data.
     """
     numbers: dict[str, int] = {}
-    sequences: list[list[Row]] = []
+    sequences: list[list[LineRow]] = []
     for offset, directory in tables:
         if not 0 <= offset < len(sections.line):
             continue

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rcdbg.image.dwarf.cfi_program import RegisterRule, Row, execute
+from rcdbg.image.dwarf.cfi_program import RegisterRule, UnwindRow, execute
 from rcdbg.image.dwarf.forms import DwarfError, inline_string, little, sleb128, take, uleb128
 
 CSR_COLUMN = 4096
@@ -173,8 +173,8 @@ class CallFrames:
     def _run(self, fde: _Fde, pc: int) -> CallFrame:
         cie = self._cies[fde.cie]
         alignments = cie.code_alignment, cie.data_alignment
-        row = Row()
-        execute(cie.instructions, row, Row(), alignments)
+        row = UnwindRow()
+        execute(cie.instructions, row, UnwindRow(), alignments)
         first, end = fde.instructions
         execute(self._data[first:end], row, row.copy(), alignments, pc - fde.start)
         return CallFrame(

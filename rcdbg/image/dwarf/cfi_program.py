@@ -33,31 +33,35 @@ class RegisterRule:
 
 
 @dataclass(slots=True)
-class Row:
+class UnwindRow:
     """What is true at one place in the code. No register is the CFA's where an expression is."""
 
     cfa_register: int | None = None
     cfa_offset: int = 0
     rules: dict[int, RegisterRule] = field(default_factory=dict)
 
-    def copy(self) -> "Row":
+    def copy(self) -> "UnwindRow":
         """One that changes on its own."""
-        return Row(self.cfa_register, self.cfa_offset, dict(self.rules))
+        return UnwindRow(self.cfa_register, self.cfa_offset, dict(self.rules))
 
 
 @dataclass(slots=True)
 class _Run:
     """A run of instructions: `row` is changed, `initial` is what a restored register goes to."""
 
-    row: Row
-    initial: Row
+    row: UnwindRow
+    initial: UnwindRow
     code_alignment: int
     location: int = 0
-    remembered: list[Row] = field(default_factory=list)
+    remembered: list[UnwindRow] = field(default_factory=list)
 
 
 def execute(
-    code: bytes, row: Row, initial: Row, alignments: tuple[int, int], until: int | None = None
+    code: bytes,
+    row: UnwindRow,
+    initial: UnwindRow,
+    alignments: tuple[int, int],
+    until: int | None = None,
 ) -> None:
     """Run instructions on `row` up to the location `until`, an offset in bytes; None for all.
 

@@ -17,7 +17,7 @@ END_SEQUENCE = 2
 
 _TOMBSTONE = (1 << 64) - 2
 
-Row = tuple[int, int, int, int, int]
+LineRow = tuple[int, int, int, int, int]
 """Address, number of the file, line, column, flags."""
 
 
@@ -143,7 +143,7 @@ def _join(directory: str, name: str) -> str:
     return str(PurePosixPath(directory, name)) if name else ""
 
 
-def read_sequences(data: bytes, header: LineHeader, local: list[int]) -> list[list[Row]]:
+def read_sequences(data: bytes, header: LineHeader, local: list[int]) -> list[list[LineRow]]:
     """The rows of each sequence of a line program, the last one flagged as its end.
 
     `local` are the caller's numbers of the header's files. Discarded code is left out.
@@ -165,13 +165,13 @@ def _sequence(
     header: LineHeader,
     specials: list[tuple[int, int]],
     local: list[int],
-) -> tuple[list[Row], int | None, int]:
+) -> tuple[list[LineRow], int | None, int]:
     """Rows up to the next end of a sequence, the address there, and what comes behind it.
 
     No address where the program ends before. What of the state machine a row needs is in local
     variables: a kernel has a hundred thousand instructions of these.
     """
-    rows: list[Row] = []
+    rows: list[LineRow] = []
     program_end, opcode_base = header.end, header.opcode_base
     address, file, line, column, flags = 0, 1, 1, 0, header.default_flags
     is_alive, file_count = False, len(local)

@@ -95,7 +95,23 @@ def extract(sections: DebugSections) -> Tables:
 
     Raises DwarfError, IndexError, ValueError or struct.error on damaged data.
     """
-    return _Extraction(sections).run()
+    tables, named = Tables(), NamedDies(sections)
+    types = _Types(tables, named)
+    handlers = types.handlers() | _Functions(named).handlers()
+    scanner = Scanner(sections, _WANTED)
+    for unit in scanner.units():
+        types.unit = unit
+        scopes = [_Scope("")]
+        for offset, depth, tag, attributes in scanner.scan(unit):
+            if depth == 0:
+                named.enter_unit(unit, attributes)
+                continue
+            del scopes[depth:]
+            scope = scopes[-1]
+            handler = handlers.get(tag)
+            scopes.append(handler(offset, tag, scope, attributes) if handler else scope)
+    named.fill(tables)
+    return tables
 
 
 def line_programs(sections: DebugSections) -> list[tuple[int, str]]:
@@ -110,18 +126,18 @@ def line_programs(sections: DebugSections) -> list[tuple[int, str]]:
     return list(found.items())
 
 
-class _Extraction:
-    """One pass. Methods named after tags are handlers: see `_Handler`."""
+class _Types:
+    """Adds types to `tables`; `unit` is the one that is read. For what handlers do: `_Handler`."""
 
-    def __init__(self, sections: DebugSections) -> None:
-        self._sections = sections
-        self._tables = Tables()
-        self._named = NamedDies(sections)
-        self._unit: Unit
+    unit: Unit
 
-    def run(self) -> Tables:
-        handlers: dict[int, _Handler] = {
-            dw.TAG_NAMESPACE: self._namespace,
+    def __init__(self, tables: Tables, named: NamedDies) -> None:
+        self._tables = tables
+        self._named = named
+
+    def handlers(self) -> dict[int, _Handler]:
+        """By the tags of types and of what is in them."""
+        return {
             dw.TAG_STRUCTURE_TYPE: self._composite,
             dw.TAG_CLASS_TYPE: self._composite,
             dw.TAG_UNION_TYPE: self._composite,
@@ -138,26 +154,8 @@ class _Extraction:
             dw.TAG_SUBRANGE_TYPE: self._subrange,
             dw.TAG_SUBROUTINE_TYPE: self._opaque,
             dw.TAG_UNSPECIFIED_TYPE: self._opaque,
-            dw.TAG_VARIABLE: self._variable,
-            dw.TAG_SUBPROGRAM: self._subprogram,
-            dw.TAG_FORMAL_PARAMETER: self._argument,
-            dw.TAG_INLINED_SUBROUTINE: self._inlined,
             **dict.fromkeys(_QUALIFIERS, self._alias),
         }
-        scanner = Scanner(self._sections, _WANTED)
-        for unit in scanner.units():
-            self._unit = unit
-            scopes = [_Scope("")]
-            for offset, depth, tag, attributes in scanner.scan(unit):
-                if depth == 0:
-                    self._named.enter_unit(unit, attributes)
-                    continue
-                del scopes[depth:]
-                scope = scopes[-1]
-                handler = handlers.get(tag)
-                scopes.append(handler(offset, tag, scope, attributes) if handler else scope)
-        self._named.fill(self._tables)
-        return self._tables
 
     def _register(self, offset: int, row: Row, short: str = "") -> None:
         """Adds a type; `short` is its own name, without the path."""
@@ -167,9 +165,6 @@ class _Extraction:
             self._tables.names.setdefault(name, []).append(offset)
         if short and (short := without_arguments(short)) != name:
             self._tables.names.setdefault(short, []).append(offset)
-
-    def _namespace(self, offset: int, tag: int, scope: _Scope, found: Attributes) -> _Scope:
-        return _Scope(f"{scope.prefix}{found.get(dw.AT_NAME, '{unnamed}')}::")
 
     def _composite(self, offset: int, tag: int, scope: _Scope, found: Attributes) -> _Scope:
         short = found.get(dw.AT_NAME, "{unnamed}")
@@ -239,7 +234,7 @@ class _Extraction:
         return scope
 
     def _pointer(self, offset: int, tag: int, scope: _Scope, found: Attributes) -> _Scope:
-        size = _size(found) or self._unit.format.address_size
+        size = _size(found) or self.unit.format.address_size
         self._register(offset, ["p", found.get(dw.AT_NAME, ""), size, found.get(dw.AT_TYPE, 0)])
         return scope
 
@@ -277,6 +272,26 @@ class _Extraction:
             for name in {scope.prefix + found[dw.AT_NAME], found[dw.AT_NAME]}:
                 self._tables.names.setdefault(name, []).append(offset)
         return scope
+
+
+class _Functions:
+    """Gives what has an address to `named`, with the path that it is in."""
+
+    def __init__(self, named: NamedDies) -> None:
+        self._named = named
+
+    def handlers(self) -> dict[int, _Handler]:
+        """By the tags of functions, of what is in them, and of namespaces."""
+        return {
+            dw.TAG_NAMESPACE: self._namespace,
+            dw.TAG_VARIABLE: self._variable,
+            dw.TAG_SUBPROGRAM: self._subprogram,
+            dw.TAG_FORMAL_PARAMETER: self._argument,
+            dw.TAG_INLINED_SUBROUTINE: self._inlined,
+        }
+
+    def _namespace(self, offset: int, tag: int, scope: _Scope, found: Attributes) -> _Scope:
+        return _Scope(f"{scope.prefix}{found.get(dw.AT_NAME, '{unnamed}')}::")
 
     def _variable(self, offset: int, tag: int, scope: _Scope, found: Attributes) -> _Scope:
         self._named.variable(offset, scope.prefix, scope.in_function, found)

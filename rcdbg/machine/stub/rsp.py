@@ -19,7 +19,7 @@ _ESCAPE = 0x7D
 _REPEAT = 0x2A
 
 
-class Kind(Enum):
+class ItemKind(Enum):
     """What a stream of bytes begins with."""
 
     PACKET = auto()
@@ -33,7 +33,7 @@ class Kind(Enum):
 class Item:
     """One unit of the protocol; `payload` is a packet's decoded content, or the junk itself."""
 
-    kind: Kind
+    kind: ItemKind
     payload: bytes = b""
 
 
@@ -50,20 +50,20 @@ def take(stream: bytes) -> tuple[Item | None, bytes]:
         return None, stream
     head = stream[:1]
     if head in (ACK, NAK):
-        return Item(Kind.ACK if head == ACK else Kind.NAK), stream[1:]
+        return Item(ItemKind.ACK if head == ACK else ItemKind.NAK), stream[1:]
     if head != b"$":
         start = min((at for mark in b"$+-" if (at := stream.find(mark)) >= 0), default=len(stream))
-        return Item(Kind.JUNK, stream[:start]), stream[start:]
+        return Item(ItemKind.JUNK, stream[:start]), stream[start:]
     end = stream.find(b"#")
     if end < 0 or len(stream) < end + 3:
         if len(stream) > MAX_PACKET:
-            return Item(Kind.JUNK, stream), b""
+            return Item(ItemKind.JUNK, stream), b""
         return None, stream
     body, checksum, rest = stream[1:end], stream[end + 1 : end + 3], stream[end + 3 :]
     payload = _decode(body) if b"%02x" % (sum(body) & 0xFF) == checksum.lower() else None
     if payload is None:
-        return Item(Kind.DAMAGED), rest
-    return Item(Kind.PACKET, payload), rest
+        return Item(ItemKind.DAMAGED), rest
+    return Item(ItemKind.PACKET, payload), rest
 
 
 def _decode(body: bytes) -> bytes | None:

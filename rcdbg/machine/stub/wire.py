@@ -66,16 +66,16 @@ class Wire:
             item, self._stream = rsp.take(self._stream)
             if item is None:
                 self._stream += self._read(deadline)
-            elif item.kind is rsp.Kind.PACKET:
+            elif item.kind is rsp.ItemKind.PACKET:
                 self._bad_items = 0
                 self._unacknowledged += 1
                 return item.payload
-            elif item.kind is not rsp.Kind.ACK:
+            elif item.kind is not rsp.ItemKind.ACK:
                 self._bad_items += 1
-                if self._bad_items > _MAX_BAD_ITEMS or item.kind is rsp.Kind.JUNK:
+                if self._bad_items > _MAX_BAD_ITEMS or item.kind is rsp.ItemKind.JUNK:
                     self.close()
                     raise StubError(f"what answers at {self.address} does not speak like a stub")
-                if item.kind is rsp.Kind.DAMAGED:
+                if item.kind is rsp.ItemKind.DAMAGED:
                     self.send(rsp.NAK)
 
     def _read(self, deadline: Deadline) -> bytes:

@@ -86,7 +86,7 @@ def _serve(listener: socket.socket, answer: Answer) -> None:
                     item, stream = rsp.take(stream)
                     if item is None:
                         break
-                    if item.kind is not rsp.Kind.PACKET:
+                    if item.kind is not rsp.ItemKind.PACKET:
                         continue
                     payload = item.payload
                     connection.sendall(rsp.ACK)

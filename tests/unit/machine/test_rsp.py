@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcdbg.machine.stub import rsp
-from rcdbg.machine.stub.rsp import Item, Kind
+from rcdbg.machine.stub.rsp import Item, ItemKind
 
 
 def take_all(stream: bytes) -> tuple[list[Item], bytes]:
@@ -29,7 +29,7 @@ def test_special_characters_are_escaped() -> None:
 
 @given(st.binary(max_size=300))
 def test_what_is_framed_is_taken_again(payload: bytes) -> None:
-    assert rsp.take(rsp.frame(payload)) == (Item(Kind.PACKET, payload), b"")
+    assert rsp.take(rsp.frame(payload)) == (Item(ItemKind.PACKET, payload), b"")
 
 
 @given(st.binary(max_size=60), st.data())
@@ -37,17 +37,17 @@ def test_a_packet_may_come_in_pieces(payload: bytes, data: st.DataObject) -> Non
     packet = rsp.frame(payload)
     cut = data.draw(st.integers(0, len(packet) - 1))
     assert rsp.take(packet[:cut])[0] is None
-    assert rsp.take(packet) == (Item(Kind.PACKET, payload), b"")
+    assert rsp.take(packet) == (Item(ItemKind.PACKET, payload), b"")
 
 
 def test_acknowledgements_and_packets_are_told_apart() -> None:
     items, rest = take_all(b"+$OK#9a-+$#00$O")
     assert [item.kind for item in items] == [
-        Kind.ACK,
-        Kind.PACKET,
-        Kind.NAK,
-        Kind.ACK,
-        Kind.PACKET,
+        ItemKind.ACK,
+        ItemKind.PACKET,
+        ItemKind.NAK,
+        ItemKind.ACK,
+        ItemKind.PACKET,
     ]
     assert rest == b"$O"
 
@@ -56,30 +56,30 @@ def test_run_lengths_are_expanded() -> None:
     # "0* " is four zeros: the count is the character's code minus 29.
     body = b"0* 12"
     packet = b"$%b#%02x" % (body, sum(body) & 0xFF)
-    assert rsp.take(packet)[0] == Item(Kind.PACKET, b"000012")
+    assert rsp.take(packet)[0] == Item(ItemKind.PACKET, b"000012")
 
 
 @pytest.mark.parametrize("body", [b"*!", b"0*", b"0*\x1d", b"abc}"])
 def test_impossible_escapes_and_run_lengths_are_damage(body: bytes) -> None:
     packet = b"$%b#%02x" % (body, sum(body) & 0xFF)
-    assert rsp.take(packet)[0] == Item(Kind.DAMAGED)
+    assert rsp.take(packet)[0] == Item(ItemKind.DAMAGED)
 
 
 def test_a_wrong_checksum_is_damage_and_the_next_packet_is_found() -> None:
     items, rest = take_all(b"$OK#00$OK#9a")
-    assert items == [Item(Kind.DAMAGED), Item(Kind.PACKET, b"OK")]
+    assert items == [Item(ItemKind.DAMAGED), Item(ItemKind.PACKET, b"OK")]
     assert rest == b""
 
 
 def test_junk_ends_where_a_packet_begins() -> None:
     items, _ = take_all(b"HTTP/1.1 200$OK#9a")
-    assert items == [Item(Kind.JUNK, b"HTTP/1.1 200"), Item(Kind.PACKET, b"OK")]
+    assert items == [Item(ItemKind.JUNK, b"HTTP/1.1 200"), Item(ItemKind.PACKET, b"OK")]
 
 
 def test_a_packet_without_end_is_junk_at_last() -> None:
     item, rest = rsp.take(b"$" + b"0" * rsp.MAX_PACKET)
     assert item is not None
-    assert item.kind is Kind.JUNK
+    assert item.kind is ItemKind.JUNK
     assert rest == b""
 
 
