@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 
 from rcdbg.errors import MemoryReadError
-from rcdbg.machine.oracles import Run as Mapped
-from rcdbg.machine.oracles import merge_runs, parse_gva2gpa, parse_info_mem
 from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory import mappings
@@ -22,6 +20,8 @@ from rcdbg.riscv.paging import SV39, SV48, SV57, Satp, Scheme
 from rcdbg.riscv.pte import A, D, G, R, U, V, W, X, flags_text
 from rcdbg.riscv.table_listing import Listing
 from tests.support.paged_kernel import RAM_END, PagedKernel, Tree, build
+from tests.support.qemu_account import Run as Mapped
+from tests.support.qemu_account import merge_runs, parse_gva2gpa, parse_info_mem
 
 ROUNDS = 12
 LOAD_ACCESS, LOAD_PAGE = 5, 13
