@@ -20,8 +20,7 @@ from rcdbg.riscv.paging import SV39, SV48, SV57, Satp, Scheme
 from rcdbg.riscv.pte import A, D, G, R, U, V, W, X, flags_text
 from rcdbg.riscv.table_listing import Listing
 from tests.support.paged_kernel import RAM_END, PagedKernel, Tree, build
-from tests.support.qemu_account import Run as Mapped
-from tests.support.qemu_account import merge_runs, parse_gva2gpa, parse_info_mem
+from tests.support.qemu_account import MappedRun, merge_runs, parse_gva2gpa, parse_info_mem
 
 ROUNDS = 12
 LOAD_ACCESS, LOAD_PAGE = 5, 13
@@ -212,7 +211,7 @@ def test_random_tables_are_listed_and_walked_as_by_qemu(
         paged.put(tree)
         kernel = paged.run.kernel()
         listed = Listing(kernel.target.read_phys, kernel.memory.satp)
-        ours = merge_runs(Mapped(r.va, r.pa, r.size, flags_text(r.bits)) for r in listed)
+        ours = merge_runs(MappedRun(r.va, r.pa, r.size, flags_text(r.bits)) for r in listed)
         theirs = parse_info_mem(monitor.hmp("info mem"))
         assert by_page(ours) == by_page(theirs), seed
         assert listed.bad == []
@@ -223,9 +222,9 @@ def test_random_tables_are_listed_and_walked_as_by_qemu(
         before = kernel
 
 
-def by_page(found: list[Mapped]) -> list[Mapped]:
+def by_page(found: list[MappedRun]) -> list[MappedRun]:
     """QEMU ends a run at the border of a table, and so do we: those that continue are joined."""
-    joined: list[Mapped] = []
+    joined: list[MappedRun] = []
     for run in found:
         last = joined[-1] if joined else None
         if (
@@ -234,14 +233,14 @@ def by_page(found: list[Mapped]) -> list[Mapped]:
             and last.va + last.size == run.va
             and last.pa + last.size == run.pa
         ):
-            joined[-1] = Mapped(last.va, last.pa, last.size + run.size, run.attributes)
+            joined[-1] = MappedRun(last.va, last.pa, last.size + run.size, run.attributes)
         else:
             joined.append(run)
     return joined
 
 
 def check_addresses(
-    kernel: Kernel, monitor: Monitor, theirs: list[Mapped], choose: random.Random
+    kernel: Kernel, monitor: Monitor, theirs: list[MappedRun], choose: random.Random
 ) -> None:
     """Borders of what is mapped, as far as S-mode may read there; and what lies beside them."""
     places = {va for run in theirs for va in (run.va - 1, run.va, run.va + run.size - 1)}
@@ -252,7 +251,7 @@ def check_addresses(
         assert parse_gva2gpa(monitor.hmp(f"gva2gpa {va:#x}")) == debuggers(walk), hex(va)
 
 
-def check_questions(kernel: Kernel, theirs: list[Mapped], choose: random.Random) -> None:
+def check_questions(kernel: Kernel, theirs: list[MappedRun], choose: random.Random) -> None:
     """What is asked of whole tables, against QEMU's listing."""
     table = read_page_table(kernel)
     assert table.mode == kernel.memory.satp.name
