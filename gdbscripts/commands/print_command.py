@@ -53,7 +53,7 @@ class Print(gdb.Command):
             kernel = current_kernel()
         except RcdbgError:
             kernel = None
-        from rcdbg.model.values.path import complete
+        from rcdbg.model.values.completion import complete
 
         return [found[kept:] for found in complete(image, typed, kernel)]
 

@@ -58,7 +58,7 @@ def limits(depth: int | None, elements: int | None) -> "Limits":
 def _completions(arguments: argparse.Namespace, text: str) -> list[str]:
     """What `text` may become: by types where they tell, else by the kernel that was asked for."""
     from rcdbg.cli.source import image_of_source, look
-    from rcdbg.model.values.path import complete, needs_kernel
+    from rcdbg.model.values.completion import complete, needs_kernel
 
     if not getattr(arguments, "snapshot", None):
         image = image_of_source(arguments)
@@ -71,7 +71,8 @@ def _completions(arguments: argparse.Namespace, text: str) -> list[str]:
 
 def _run(arguments: argparse.Namespace) -> int:
     from rcdbg.cli.source import image_of_source
-    from rcdbg.model.values.path import parse, static_named
+    from rcdbg.kernels.paths import parse
+    from rcdbg.model.values.statics import static_named
     from rcdbg.views.printed import print_answer, statics_answer
 
     bounds = limits(arguments.depth, arguments.elements)

@@ -6,7 +6,8 @@ from rcdbg.errors import UsageError
 from rcdbg.kernels.description import NO_NAMES, Names, Roots
 from rcdbg.model.kernel import NOT_DESCRIBED, Kernel
 from rcdbg.model.values.parts import Found, parts, struct_inside
-from rcdbg.model.values.path import start, static_named
+from rcdbg.model.values.path import start
+from rcdbg.model.values.statics import static_named
 from rcdbg.model.values.value import DecodeError, Value
 
 

@@ -1,11 +1,13 @@
 """What `rcdbg print` and `rc print` answer: a static, a part of one, or the list of all."""
 
 from rcdbg.image.elf import Image
+from rcdbg.kernels.paths import parse
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.serial import state as serial
 from rcdbg.model.serial import values as serial_value
 from rcdbg.model.values.inspect import DEFAULT_LIMITS, Limits, Node, inspect
-from rcdbg.model.values.path import parse, resolve, statics
+from rcdbg.model.values.path import resolve
+from rcdbg.model.values.statics import statics
 from rcdbg.model.values.value import DecodeError
 from rcdbg.views import value as value_view
 from rcdbg.views.subjects import Answer

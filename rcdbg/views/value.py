@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from rcdbg.model.values.inspect import Node
-from rcdbg.model.values.path import NamedStatic
+from rcdbg.model.values.statics import NamedStatic
 from rcdbg.views import palette
 from rcdbg.views.common import address, count, guest, problem_line, short_path, size, styled
 from rcdbg.views.layout import Column, Fitted, Row, listing

@@ -12,8 +12,9 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 from rcdbg.image.types import BaseType, StructType, TypeId, TypeTable
+from rcdbg.model.values.completion import complete
 from rcdbg.model.values.inspect import Node
-from rcdbg.model.values.path import complete, statics
+from rcdbg.model.values.statics import statics
 from rcdbg.trace.run import Run
 from rcdbg.views.printed import print_answer, read_path
 from tests.support.in_gdb import TIMEOUT, InGdb, documents

@@ -15,8 +15,8 @@ from rcdbg.guest.memory import RamTarget
 from rcdbg.image.elf import load_image
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.serial.values import node as as_json
+from rcdbg.model.values.completion import complete
 from rcdbg.model.values.inspect import Limits, Node
-from rcdbg.model.values.path import complete
 from rcdbg.trace.conditions import reached
 from rcdbg.trace.run import Boot, Run
 from rcdbg.views.printed import read_path

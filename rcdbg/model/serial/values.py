@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from rcdbg.model.serial.state import Json
 from rcdbg.model.values.inspect import Node
-from rcdbg.model.values.path import NamedStatic
+from rcdbg.model.values.statics import NamedStatic
 
 _SAFE = 1 << 53
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from rcdbg.errors import UsageError
 from rcdbg.image.types import Static
-from rcdbg.model.values.path import Deref, Field, Index, NamedStatic, Path, find_static, parse
+from rcdbg.kernels.paths import Deref, Field, Index, Path, parse
+from rcdbg.model.values.statics import NamedStatic, find_static
 
 
 def known(*names: str) -> list[NamedStatic]:
