@@ -22,7 +22,7 @@ from rcdbg.image.locate import default_kernel
 from rcdbg.machine.gdb.program import find_gdb
 from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.trace.run import Boot
-from rcdbg.tui.live import LiveSession, SessionOptions
+from rcdbg.tui.live.session import LiveSession, SessionOptions
 from rcdbg.tui.shell import Shell
 
 STARTS = 7
@@ -120,7 +120,7 @@ def painting_session(result: Path) -> None:
     finally:
         session.close()
         shell.end()
-    result.write_text(json.dumps(list(shell.paint_seconds)))
+    result.write_text(json.dumps(list(shell.follower.paint_seconds)))
 
 
 def alternating(count: int, *measures: Callable[[], float]) -> list[list[float]]:

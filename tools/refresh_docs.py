@@ -2,7 +2,8 @@
 
 A block between `<!-- output of: COMMAND -->` and `<!-- end of output -->` becomes what COMMAND
 prints; the blocks of a document run one after the other in a folder of their own, where they may
-leave recordings. docs/tui.svg becomes what the full-screen debugger shows, docs/timeline.svg what
+leave recordings. What is between `<!-- keys -->` and `<!-- end of keys -->` becomes a table of the
+full-screen debugger's keys. docs/tui.svg becomes what that shows, docs/timeline.svg what
 `rcdbg trace draw` makes of a recording. Run as `python -m tools.refresh_docs [DOCUMENT...]`.
 """
 
@@ -16,7 +17,8 @@ from pathlib import Path
 
 from rcdbg.image.locate import default_kernel
 from rcdbg.trace.run import Boot
-from rcdbg.tui.live import SessionOptions
+from rcdbg.tui.keys import KEYS, Key
+from rcdbg.tui.live.session import SessionOptions
 from tools.screenshot import take_screenshot
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,7 +29,7 @@ _RECORDED = (
     "--events traps,threads,console"
 )
 _BLOCK = re.compile(r"(<!-- output of: (.+?) -->\n).*?(<!-- end of output -->)", re.DOTALL)
-
+_KEYS = re.compile(r"(<!-- keys -->\n).*?(<!-- end of keys -->)", re.DOTALL)
 
 _PROGRAMS = {"rcdbg": "rcdbg.cli.main", "pytest": "pytest"}
 _MAY_FAIL = ("rcdbg trace diff", "rcdbg grade", "pytest")
@@ -74,6 +76,27 @@ def refresh(text: str) -> str:
         return _BLOCK.sub(block, text)
 
 
+def with_keys(text: str) -> str:
+    """The document with its table of keys made anew."""
+    rows = ["|  | key | does | while the kernel |", "| --- | --- | --- | --- |"]
+    listed = [key for key in KEYS if key.help]
+    for group in dict.fromkeys(key.group for key in listed):
+        title: str = group
+        for key in listed:
+            if key.group == group:
+                name = f"`{key.name}`" if len(key.name) == 1 else key.name
+                rows.append(f"| {title} | {name} | {key.help} | {_while(key)} |")
+                title = ""
+    table = "".join(f"{row}\n" for row in rows)
+    return _KEYS.sub(lambda found: f"{found[1]}{table}{found[2]}", text)
+
+
+def _while(key: Key) -> str:
+    """What the kernel must be doing, for the key to do anything; empty if that is little."""
+    words = {"stopped": "stands", "running": "runs"}
+    return "" if "exited" in key.when else " or ".join(words[a] for a in words if a in key.when)
+
+
 def draw_timeline() -> None:
     """Make the picture of docs/tracing.md."""
     with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +109,7 @@ def main() -> None:
     named = [Path(name).resolve() for name in sys.argv[1:]]
     for path in named or (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         before = path.read_text()
-        after = refresh(before)
+        after = with_keys(refresh(before))
         if after != before:
             path.write_text(after)
             print(f"refreshed {path.relative_to(ROOT)}")

@@ -8,9 +8,10 @@ from typing import Any
 from textual.pilot import Pilot
 
 from rcdbg.errors import MachineError
-from rcdbg.tui.live import LiveSession, SessionOptions
+from rcdbg.tui.keys import MOVES
+from rcdbg.tui.live.session import LiveSession, SessionOptions
 from rcdbg.tui.session import DebugSession
-from rcdbg.tui.shell import MOVES, Shell
+from rcdbg.tui.shell import Shell
 
 DEFAULT_SIZE = (160, 48)
 _POLL_SECONDS = 0.02
@@ -48,7 +49,7 @@ def screenshot_of(
         # The screen is there before the kernel, and shows where it stands.
         standing = await _stop(pilot, shell, 0, seconds)
         for key in keys:
-            before = shell.stopped.number if shell.stopped else 0
+            before = shell.follower.shown
             await pilot.press(key)
             if standing and key in MOVES:
                 standing = await _stop(pilot, shell, before, seconds)
@@ -69,8 +70,8 @@ def screenshot_of(
 async def _stop(pilot: Pilot[Any], shell: Shell, before: int, seconds: float) -> bool:
     """Whether a stop after the one with the number `before` is painted within so many seconds."""
     deadline = time.monotonic() + seconds
-    while shell.stopped is None or shell.stopped.number <= before:
-        if time.monotonic() > deadline or shell.activity == "exited":
+    while shell.follower.shown <= before:
+        if time.monotonic() > deadline or shell.course.activity == "exited":
             return False
         await pilot.pause(_POLL_SECONDS)
     return True

@@ -3,7 +3,7 @@
 import sys
 
 from rcdbg.machine.host.terminal import TerminalGuard
-from rcdbg.tui.live import LiveSession, SessionOptions
+from rcdbg.tui.live.session import LiveSession, SessionOptions
 
 __all__ = ["SessionOptions", "run_tui"]
 

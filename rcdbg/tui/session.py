@@ -2,17 +2,32 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from rcdbg.model.state import KernelState
 from rcdbg.views.code import Code
 
 
+class Move(StrEnum):
+    """A way of letting the guest run."""
+
+    STEP_LINE = "step_line"
+    """To the next source line, into calls."""
+    NEXT_LINE = "next_line"
+    """To the next source line of this function."""
+    STEP_INSTRUCTION = "step_instruction"
+    FINISH = "finish"
+    """Until the function returns."""
+    RESUME = "resume"
+    NEXT_TRAP = "next_trap"
+    """Until the kernel's trap handler is entered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The kernel at one stop; `number` counts them, `reason` says in words why it stands."""
+    """The kernel at one stop; `reason` says in words why it stands."""
 
-    number: int
     state: KernelState
     code: Code
     reason: str
@@ -54,7 +69,10 @@ class DebugSession(Protocol):
         """Boot and run to the first place to look at."""
 
     def restart(self) -> None:
-        """The same again from the beginning, whatever became of the machine and of gdb."""
+        """The same again from the beginning, whatever became of the machine and of gdb.
+
+        The listener hears no more of the old machine.
+        """
 
     def close(self) -> None:
         """End the machine and gdb. May be called again."""
@@ -65,26 +83,11 @@ class DebugSession(Protocol):
     def symbols(self) -> Sequence[str]:
         """The kernel's functions, for completion."""
 
-    def resume(self) -> None:
+    def go(self, move: Move) -> None:
         """Let the guest run."""
 
     def interrupt(self) -> None:
         """Ask a running guest to stop; nothing happens to one that stands."""
-
-    def step_line(self) -> None:
-        """Run to the next source line, into calls."""
-
-    def next_line(self) -> None:
-        """Run to the next source line of this function."""
-
-    def step_instruction(self) -> None:
-        """Execute one instruction."""
-
-    def finish(self) -> None:
-        """Run until the function returns."""
-
-    def until_next_trap(self) -> None:
-        """Run until the kernel's trap handler is entered."""
 
     def add_breakpoint(self, location: str) -> str:
         """Stop at a symbol, or whatever else gdb takes; returns a line that says where."""

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 
 from rcdbg.tui.shell import Shell
 from tests.tui.fake import FakeSession
-from tests.tui.screen import until
+from tests.tui.screen import press, until
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,11 @@ class Desk:
     session: FakeSession
 
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
+        await press(self.app, *keys)
 
     async def stopped(self, stops: int) -> None:
         """Wait until the n-th stop is painted."""
-        await until(
-            self.pilot, lambda: self.app.stopped is not None and self.app.stopped.number == stops
-        )
+        await until(self.pilot, lambda: self.app.follower.shown == stops)
 
     async def called(self, call: str) -> None:
         """Wait until the session has been asked for something."""
@@ -41,7 +39,7 @@ Sit = Callable[..., AbstractAsyncContextManager[Desk]]
 def sit() -> Sit:
     @asynccontextmanager
     async def at(
-        width: int = 160, height: int = 48, session: FakeSession | None = None
+        width: int = 100, height: int = 30, session: FakeSession | None = None
     ) -> AsyncIterator[Desk]:
         session = session or FakeSession()
         app = Shell(session)
@@ -50,5 +48,6 @@ def sit() -> Sit:
             await desk.stopped(1)
             yield desk
         app.end()
+        assert app.course.surprises == []
 
     return at

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rcdbg.errors import MachineError
 from rcdbg.model.state import KernelState, Place
-from rcdbg.tui.session import Listener, Stopped
+from rcdbg.tui.session import Listener, Move, Stopped
 from rcdbg.views.code import Code, Instruction, Source
 from tests.unit.views import samples
 
@@ -16,6 +16,12 @@ SOURCE = tuple(
     else f"pub fn handle_{n}(context: &mut Context, scause: usize) -> *mut Context {{\n"
     for n in range(1, 120)
 )
+
+REASONS = {
+    Move.RESUME: "breakpoint 1 at handle_interrupt",
+    Move.NEXT_TRAP: "next trap: supervisor timer interrupt",
+}
+"""What ends a run, where that is not the end of a step."""
 
 
 def stopped_at(number: int, reason: str, state: KernelState | None = None) -> Stopped:
@@ -33,7 +39,7 @@ def stopped_at(number: int, reason: str, state: KernelState | None = None) -> St
     )
     source = Source(pc.file or "", 1, SOURCE, 48 + number)
     code = Code(pc, source, instructions, frozenset({50}), frozenset({samples.BASE + 0x1A3C}))
-    return Stopped(number, state, code, reason)
+    return Stopped(state, code, reason)
 
 
 class FakeSession:
@@ -58,17 +64,8 @@ class FakeSession:
     def _note(self, call: str) -> None:
         self.calls.append(call)
         self.thread_names.add(threading.current_thread().name)
-        if error := self.fail.get(call.split("(")[0]):
+        if error := self.fail.get(call) or self.fail.get(call.split("(")[0]):
             raise error
-
-    def _go(self, call: str, reason: str) -> None:
-        self._note(call)
-        assert not self.running, f"{call} while the guest runs"
-        assert self.listener is not None
-        self.running = True
-        self.listener.on_running()
-        if not self.hold:
-            self.stop(reason)
 
     def stop(self, reason: str) -> None:
         """The guest stops."""
@@ -107,28 +104,19 @@ class FakeSession:
             "os::rust_main",
         )
 
-    def resume(self) -> None:
-        self._go("resume", "breakpoint 1 at handle_interrupt")
+    def go(self, move: Move) -> None:
+        self._note(f"go({move})")
+        assert not self.running, f"{move} while the guest runs"
+        assert self.listener is not None
+        self.running = True
+        self.listener.on_running()
+        if not self.hold:
+            self.stop(REASONS.get(move, "step done"))
 
     def interrupt(self) -> None:
         self.calls.append("interrupt")
         if self.running:
             self.stop("interrupted")
-
-    def step_line(self) -> None:
-        self._go("step_line", "step done")
-
-    def next_line(self) -> None:
-        self._go("next_line", "step done")
-
-    def step_instruction(self) -> None:
-        self._go("step_instruction", "step done")
-
-    def finish(self) -> None:
-        self._go("finish", "step done")
-
-    def until_next_trap(self) -> None:
-        self._go("until_next_trap", "next trap: supervisor timer interrupt")
 
     def add_breakpoint(self, location: str) -> str:
         self._note(f"add_breakpoint({location})")

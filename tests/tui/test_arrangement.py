@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcdbg.tui.widgets.arrangement import NARROW_WIDTH, PANELS, regions
+from rcdbg.tui.widgets.arrangement import NARROW_WIDTH, regions
+from rcdbg.tui.widgets.contents import PANELS
 
 WIDTHS = st.integers(min_value=NARROW_WIDTH, max_value=400)
 HEIGHTS = st.integers(min_value=22, max_value=150)

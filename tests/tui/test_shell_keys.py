@@ -10,7 +10,7 @@ from rcdbg.tui.shell import Shell
 from rcdbg.tui.widgets.panels import GdbPanel
 from tests.tui.conftest import Desk, Sit
 from tests.tui.fake import FakeSession
-from tests.tui.screen import screen, until, until_shown
+from tests.tui.screen import screen, send, until, until_shown
 
 pytestmark = pytest.mark.asyncio
 
@@ -18,12 +18,12 @@ pytestmark = pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("key", "call", "words"),
     [
-        ("s", "step_line", "step done"),
-        ("n", "next_line", "step done"),
-        ("i", "step_instruction", "step done"),
-        ("f", "finish", "step done"),
-        ("c", "resume", "breakpoint 1 at handle_interrupt"),
-        ("t", "until_next_trap", "next trap: supervisor timer interrupt"),
+        ("s", "go(step_line)", "step done"),
+        ("n", "go(next_line)", "step done"),
+        ("i", "go(step_instruction)", "step done"),
+        ("f", "go(finish)", "step done"),
+        ("c", "go(resume)", "breakpoint 1 at handle_interrupt"),
+        ("t", "go(next_trap)", "next trap: supervisor timer interrupt"),
         ("w", "write_snapshot", "written to os-threads-1.snap"),
         ("r", "restart", "reached handle_interrupt"),
     ],
@@ -69,7 +69,7 @@ async def test_keys_that_make_no_sense_while_it_runs_say_so(sit: Sit) -> None:
         await until_shown(desk.pilot, "RUNNING")
         await desk.press("c", "t")
         await until_shown(desk.pilot, "the kernel runs: x interrupts it")
-        assert desk.session.calls.count("resume") == 1
+        assert desk.session.calls.count("go(resume)") == 1
         desk.session.stop("interrupted")
         await desk.stopped(2)
 
@@ -78,18 +78,18 @@ async def test_a_held_step_key_runs_one_step_ahead_and_no_more(sit: Sit) -> None
     async with sit() as desk:
         desk.session.hold = True
         await desk.press(*"ssss")
-        await desk.called("step_line")
+        await desk.called("go(step_line)")
         desk.session.stop("step done")
         await desk.stopped(2)
-        await until(desk.pilot, lambda: desk.session.calls.count("step_line") == 2)
+        await until(desk.pilot, lambda: desk.session.calls.count("go(step_line)") == 2)
         desk.session.stop("step done")
         await desk.stopped(3)
         await desk.pilot.pause()
-        assert desk.session.calls.count("step_line") == 2
+        assert desk.session.calls.count("go(step_line)") == 2
 
 
 async def test_breakpoint_by_symbol_with_completion(sit: Sit) -> None:
-    async with sit() as desk:
+    async with sit(160, 48) as desk:
         await desk.press("b")
         await until_shown(desk.pilot, "Breakpoint at")
         await desk.press(*"alloc")
@@ -130,7 +130,7 @@ async def test_gdb_commands_and_their_history(sit: Sit) -> None:
         await desk.press("enter")
         await until(desk.pilot, lambda: desk.session.calls.count("console_command(info reg)") == 2)
         await desk.press("up", "down", "escape", "s")
-        await desk.called("step_line")
+        await desk.called("go(step_line)")
 
 
 def gdb_line(desk: Desk) -> str:
@@ -151,7 +151,7 @@ async def test_tab_completes_a_gdb_command(sit: Sit) -> None:
         await desk.press(*"nonsense", "tab")
         await until_shown(desk.pilot, "nothing begins like that")
         await desk.press("escape", "s")
-        await desk.called("step_line")
+        await desk.called("go(step_line)")
 
 
 async def test_a_wrong_gdb_command_is_one_clear_line(sit: Sit) -> None:
@@ -164,7 +164,7 @@ async def test_a_wrong_gdb_command_is_one_clear_line(sit: Sit) -> None:
 async def test_gdbs_own_words_for_running_do_what_the_keys_do(sit: Sit) -> None:
     async with sit() as desk:
         await desk.press("colon", *"next", "enter")
-        await desk.called("next_line")
+        await desk.called("go(next_line)")
         await desk.stopped(2)
         assert "console_command(next)" not in desk.session.calls
 
@@ -218,7 +218,7 @@ async def test_scrolling_back_holds_the_console_still(sit: Sit) -> None:
 
 async def test_an_error_of_ours_is_a_line_too(sit: Sit) -> None:
     async with sit() as desk:
-        desk.session.fail["step_line"] = ZeroDivisionError("oops")
+        desk.session.fail["go(step_line)"] = ZeroDivisionError("oops")
         await desk.press("s")
         await until_shown(desk.pilot, "! internal error: ZeroDivisionError: oops")
         await desk.press("n")
@@ -309,7 +309,7 @@ async def test_a_kernel_that_prints_without_end_does_not_stop_the_keys(sit: Sit)
         printer.start()
         try:
             for number in (2, 3):
-                await desk.press("s")
+                send(desk.app, "s")  # the app is never idle here
                 await desk.stopped(number)
             await until_shown(desk.pilot, "of a kernel that prints", "STOPPED")
         finally:

@@ -1,12 +1,14 @@
 """Where each panel lies on the screen, for any size of it."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 from textual.containers import Container
 from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
 from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.widget import Widget
+
+from rcdbg.tui.widgets.contents import CONTENTS, PANELS
 
 WIDE_WIDTH: Final = 144
 """From here on there is room for three columns."""
@@ -19,25 +21,9 @@ _SMALLEST: Final = 3
 _ONE_COLUMN_HEIGHT: Final = 9
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """Panels above each other, with their shares of the height."""
-
-    share: float
-    panels: tuple[tuple[str, float], ...]
-
-
-_WIDE: Final = (
-    Column(60, (("code", 22), ("console", 14), ("gdb", 10))),
-    Column(50, (("page_table", 18), ("threads", 15), ("frames", 13))),
-    Column(50, (("context", 27), ("csr", 19))),
-)
-_TWO: Final = (
-    Column(50, (("code", 12), ("console", 9), ("gdb", 6))),
-    Column(50, (("context", 7), ("csr", 5), ("page_table", 6), ("threads", 6), ("frames", 4))),
-)
-PANELS: Final = ("code", "console", "gdb", "context", "csr", "page_table", "threads", "frames")
-"""All of them, in the order in which Tab goes through them."""
+_WIDE_COLUMNS: Final = (60.0, 50.0, 50.0)
+_NARROW_COLUMNS: Final = (50.0, 50.0)
+"""The columns' shares of the width."""
 
 
 def is_compact(width: int, height: int) -> bool:
@@ -58,25 +44,26 @@ def regions(
         each = min(height, max(_ONE_COLUMN_HEIGHT, height // 3))
         return {name: Region(0, i * each, width, each) for i, name in enumerate(PANELS)}
     compact = is_compact(width, height)
-    columns = _TWO if width < WIDE_WIDTH else _WIDE
+    wide = width >= WIDE_WIDTH
     found: dict[str, Region] = {}
     x = 0
-    for column, column_width in zip(
-        columns, _divide(width, [column.share for column in columns]), strict=True
+    for column, column_width in enumerate(
+        _divide(width, _WIDE_COLUMNS if wide else _NARROW_COLUMNS)
     ):
-        shares = [
-            share * (_FOCUS_GROWTH if compact and name == focused else 1)
-            for name, share in column.panels
-        ]
+        shares = {
+            content.name: spot.share * (_FOCUS_GROWTH if compact and content.name == focused else 1)
+            for content in CONTENTS
+            if (spot := content.wide if wide else content.narrow).column == column
+        }
         y = 0
-        for (name, _), panel_height in zip(column.panels, _divide(height, shares), strict=True):
+        for name, panel_height in zip(shares, _divide(height, list(shares.values())), strict=True):
             found[name] = Region(x, y, column_width, panel_height)
             y += panel_height
         x += column_width
     return found
 
 
-def _divide(total: int, shares: list[float]) -> list[int]:
+def _divide(total: int, shares: Sequence[float]) -> list[int]:
     """`total` lines in whole parts after `shares`, none smaller than what shows anything."""
     whole = sum(shares)
     parts = [max(_SMALLEST, round(total * share / whole)) for share in shares]

@@ -1,17 +1,16 @@
 """The first line of the screen, what the kernel does, and the last one, the keys."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from rich.text import Text
 from textual.strip import Strip
 from textual.widget import Widget
 
+from rcdbg.tui.course import Activity
+from rcdbg.tui.keys import KEYS, Key
 from rcdbg.tui.widgets.strips import strips_of
 from rcdbg.views.common import guest, styled
-
-Activity = Literal["starting", "running", "stopped", "exited"]
 
 _BADGES: Final = {
     "starting": "bold black on cyan",
@@ -67,38 +66,9 @@ class Header(_Bar):
         return text.append(" ").append_text(guest(self.reason))
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A key, what it does, in a word and in few letters; `when` the kernel stands or runs."""
-
-    key: str
-    word: str
-    short: str
-    about: str
-    when: frozenset[Activity] = frozenset({"starting", "running", "stopped", "exited"})
-
-
-_STANDING: Final[frozenset[Activity]] = frozenset({"stopped"})
-_ALIVE: Final[frozenset[Activity]] = frozenset({"stopped", "running"})
-
+_KEYS: Final = tuple(key for key in KEYS if key.label)
 _ALWAYS: Final = 3
-
-KEYS: Final = (
-    Key("s", "step", "step", "run to the next source line, into calls", _STANDING),
-    Key("n", "next", "next", "run to the next source line of this function", _STANDING),
-    Key("i", "stepi", "stepi", "execute one instruction", _STANDING),
-    Key("f", "finish", "fin", "run until this function returns", _STANDING),
-    Key("c", "continue", "cont", "let the kernel run", _STANDING),
-    Key("x", "interrupt", "intr", "stop the running kernel (Ctrl-C too)", frozenset({"running"})),
-    Key("t", "next trap", "trap", "run until the trap handler is entered", _STANDING),
-    Key("b", "breakpoint", "brk", "stop at a symbol, file:line or *address", _ALIVE),
-    Key("r", "restart", "rst", "boot again; breakpoints stay"),
-    Key(":", "gdb", "gdb", "type a gdb command; Up and Down recall earlier ones"),
-    Key("z", "zoom", "zoom", "give the focused panel the whole screen, and back"),
-    Key("?", "help", "help", "this list"),
-    Key("q", "quit", "quit", "end the kernel and leave"),
-)
-"""The keys of the last line, in its order."""
+"""So many of them, the last ones, are shown however narrow the screen is."""
 
 
 class KeyBar(_Bar):
@@ -116,20 +86,20 @@ class KeyBar(_Bar):
 
     def line(self, width: int) -> Text:
         """All keys if they fit, in short if they must; the last of them are the last to go."""
-        full = self._keys(KEYS, short=False)
+        full = self._keys(_KEYS, short=False)
         if full.cell_len <= width:
             return full
-        for count in range(len(KEYS), _ALWAYS, -1):
-            some = self._keys((*KEYS[: count - _ALWAYS], *KEYS[-_ALWAYS:]), short=True)
+        for count in range(len(_KEYS), _ALWAYS, -1):
+            some = self._keys((*_KEYS[: count - _ALWAYS], *_KEYS[-_ALWAYS:]), short=True)
             if some.cell_len <= width:
                 return some
-        return self._keys(KEYS[-_ALWAYS:], short=True)
+        return self._keys(_KEYS[-_ALWAYS:], short=True)
 
     def _keys(self, keys: Sequence[Key], *, short: bool) -> Text:
         text = Text()
         for key in keys:
             active = self.activity in key.when
             text.append("  " if text else " ")
-            text.append(key.key, "bold bright_blue" if active else "dim")
-            text.append(f" {key.short if short else key.word}", "" if active else "dim")
+            text.append(key.name, "bold bright_blue" if active else "dim")
+            text.append(f" {(short and key.short) or key.label}", "" if active else "dim")
         return text

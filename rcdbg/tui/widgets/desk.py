@@ -3,43 +3,38 @@
 from functools import partial
 from typing import ClassVar, Final
 
-from rich.console import Group, RenderableType
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.screen import Screen
 
 from rcdbg.model.state import KernelState
+from rcdbg.tui.course import Activity
+from rcdbg.tui.keys import bindings
 from rcdbg.tui.session import Stopped
-from rcdbg.tui.widgets.arrangement import PANELS, PanelGrid, PanelLayout, is_compact
-from rcdbg.tui.widgets.bars import Activity, Header, KeyBar
+from rcdbg.tui.widgets.arrangement import PanelGrid, PanelLayout, is_compact
+from rcdbg.tui.widgets.bars import Header, KeyBar
+from rcdbg.tui.widgets.contents import CONTENTS, PANELS
 from rcdbg.tui.widgets.panels import ConsolePanel, GdbPanel, Panel, ViewPanel
-from rcdbg.views import code, problems
-from rcdbg.views.hart import context, hart
-from rcdbg.views.state import PARTS, Part
 
-_TITLES: Final = {"code": "Code", "context": "Context"} | {
-    part.name: part.title for part in PARTS if part.name not in ("hart", "problems", "context")
-}
 _BARS_HEIGHT: Final = 2
 
 
 class Desk(Screen[None]):
     """Header, panels and keys; Tab goes through the panels in their own order."""
 
-    BINDINGS: ClassVar = [
-        Binding("tab", "next_panel(1)"),
-        Binding("shift+tab", "next_panel(-1)"),
-        Binding("z", "zoom"),
-        Binding("escape", "leave_zoom"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("panels")
 
     def __init__(self, kernel: str, scenario: str) -> None:
         super().__init__()
         self.console_panel, self.gdb_panel = ConsolePanel(), GdbPanel()
-        self._views = {name: ViewPanel(name, title) for name, title in _TITLES.items()}
+        self._views = {
+            content.name: ViewPanel(content.name, content.title)
+            for content in CONTENTS
+            if content.draw is not None
+        }
         self._panels: dict[str, Panel] = {
             **self._views,
             "console": self.console_panel,
@@ -75,16 +70,11 @@ class Desk(Screen[None]):
 
     def paint(self, stopped: Stopped, before: KernelState | None) -> None:
         """All panels from one moment; what differs from `before` is marked."""
-        state = stopped.state
-        self._views["code"].set_title(code.where(stopped.code).plain)
-        self._views["code"].show(lambda height: code.view(stopped.code, height))
-        self._views["context"].set_title(
-            "of the trap" if state.trap.context else "none; the hart's registers"
-        )
-        self._views["context"].show(lambda height: _context(state, before))
-        for part in PARTS:
-            if part.name in self._views and part.name != "context":
-                self._views[part.name].show(partial(_part, part, state, before))
+        for content in CONTENTS:
+            if content.detail is not None:
+                self._panels[content.name].set_title(content.detail(stopped))
+            if content.draw is not None:
+                self._views[content.name].show(partial(content.draw, stopped, before))
 
     def note(self, *lines: Text) -> None:
         """Add lines to gdb's panel."""
@@ -138,19 +128,3 @@ class Desk(Screen[None]):
     def _arrange_again(self) -> None:
         # Asked of a child: only then does textual drop the places that it has remembered.
         self.gdb_panel.refresh(layout=True)
-
-
-def _context(state: KernelState, before: KernelState | None) -> RenderableType:
-    """The trap; where none is being handled, the hart's registers after the words that say so."""
-    parts = [context.view(state.trap, before.trap if before else None)]
-    if state.trap.context is None:
-        parts.append(hart.view(state.hart, before.hart if before else None))
-    if state.problems:
-        parts.append(problems.view(state.problems))
-    return Group(*parts)
-
-
-def _part(
-    part: Part, state: KernelState, before: KernelState | None, height: int
-) -> RenderableType:
-    return part.view(state, before)

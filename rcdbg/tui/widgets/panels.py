@@ -8,12 +8,13 @@ from rich.console import RenderableType
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input
 
+from rcdbg.tui.keys import bindings
 from rcdbg.tui.widgets.guest_text import GuestText
 from rcdbg.tui.widgets.strips import RenderableView, StripView, TailView
 
@@ -74,11 +75,7 @@ class ViewPanel(Panel):
 class CommandLine(Input):
     """A line to type into, with what was typed before on the up and down keys."""
 
-    BINDINGS: ClassVar = [
-        Binding("up", "older", show=False),
-        Binding("down", "newer", show=False),
-        Binding("escape", "leave", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("line")
 
     class Left(Message):
         """The user wants out of the line."""
@@ -169,6 +166,8 @@ def _common_start(lines: Sequence[str]) -> str:
 class LinePanel(Panel):
     """A text that grows, with a line to type into that opens on demand."""
 
+    BINDINGS: ClassVar[list[BindingType]] = bindings("text")
+
     def __init__(self, name: str, title: str, prompt: str, *, completes: bool = False) -> None:
         self.tail = TailView(id=f"{name}-text")
         super().__init__(name, title, self.tail)
@@ -183,6 +182,10 @@ class LinePanel(Panel):
         """Let the user type."""
         self.line.display = True
         self.screen.set_focus(self.line)
+
+    def action_open_line(self) -> None:
+        """Enter on the panel."""
+        self.open_line()
 
     def on_command_line_left(self, event: CommandLine.Left) -> None:
         """Escape."""
@@ -199,8 +202,6 @@ class LinePanel(Panel):
 class ConsolePanel(LinePanel):
     """What the kernel prints; Enter opens a line to type to it."""
 
-    BINDINGS: ClassVar = [Binding("enter", "open_line", show=False)]
-
     class Typed(Message):
         """The user typed a line to the kernel."""
 
@@ -211,10 +212,6 @@ class ConsolePanel(LinePanel):
     def __init__(self) -> None:
         super().__init__("console", "Console", "to the kernel; Esc leaves")
         self._guest = GuestText()
-
-    def action_open_line(self) -> None:
-        """Enter on the panel."""
-        self.open_line()
 
     def feed(self, text: str) -> None:
         """Show what the kernel has printed."""
@@ -234,8 +231,6 @@ class ConsolePanel(LinePanel):
 class GdbPanel(LinePanel):
     """gdb's command line, what it answers, and what happened."""
 
-    BINDINGS: ClassVar = [Binding("enter", "open_line", show=False)]
-
     class Command(Message):
         """The user typed a command for gdb."""
 
@@ -252,10 +247,6 @@ class GdbPanel(LinePanel):
 
     def __init__(self) -> None:
         super().__init__("gdb", "gdb", "a gdb command; Tab completes, Esc leaves", completes=True)
-
-    def action_open_line(self) -> None:
-        """Enter on the panel."""
-        self.open_line()
 
     def on_command_line_unfinished(self, event: CommandLine.Unfinished) -> None:
         """Tab in the line."""

@@ -5,13 +5,13 @@ from typing import ClassVar, Final
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from rcdbg.tui.widgets.bars import KEYS
+from rcdbg.tui.keys import KEYS, bindings
 from rcdbg.tui.widgets.strips import RenderableView
 from rcdbg.views import palette
 from rcdbg.views.common import safe, styled
@@ -37,12 +37,7 @@ def matches(symbols: Sequence[str], typed: str, limit: int = _SHOWN) -> list[str
 class AskSymbol(ModalScreen[str | None]):
     """Asks for a place in the kernel; the result is None if the user changed their mind."""
 
-    BINDINGS: ClassVar = [
-        Binding("escape", "cancel", show=False),
-        Binding("up", "move(-1)", show=False, priority=True),
-        Binding("down", "move(1)", show=False, priority=True),
-        Binding("tab", "complete", show=False, priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("question")
 
     def __init__(self, title: str, symbols: Sequence[str]) -> None:
         super().__init__()
@@ -100,23 +95,10 @@ class AskSymbol(ModalScreen[str | None]):
         )  # fmt: skip
 
 
-_MORE_KEYS: Final = (
-    ("Tab, Shift+Tab", "the next panel, the one before; also a click"),
-    ("Tab in gdb's line", "completes the command, and what rc print takes"),
-    ("Up, Down, PgUp, PgDn", "scroll the focused panel"),
-    ("k, Enter on Console", "type a line to the kernel"),
-    ("Esc", "back to the panels, back from zoom"),
-    ("w", "write the stopped kernel to a snapshot file"),
-    ("L", "light or dark"),
-)
-
-
 class Help(ModalScreen[None]):
     """The keys in words."""
 
-    BINDINGS: ClassVar = [
-        Binding("escape,question_mark,q,enter", "leave", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("help")
 
     def compose(self) -> ComposeResult:
         """Textual asks for the children."""
@@ -139,8 +121,9 @@ class Help(ModalScreen[None]):
 def help_text() -> Text:
     """All keys, and the marks in the panels."""
     text = Text()
-    for key, about in (*((key.key, key.about) for key in KEYS), *_MORE_KEYS):
-        text.append(f"{key:<22}", palette.LABEL).append(f"{about}\n")
+    for key in KEYS:
+        if key.help:
+            text.append(f"{key.name:<22}", palette.LABEL).append(f"{key.help}\n")
     text.append("\n* ", palette.CHANGED).append("other than at the last stop\n")
     text.append("▸ ", palette.RUNNING).append("the pc, the running thread   ")
     text.append("● ", palette.PROBLEM).append("a breakpoint\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rcdbg.trace.run import Boot
-from rcdbg.tui.live import LiveSession, SessionOptions
+from rcdbg.tui.live.session import LiveSession, SessionOptions
 from tests.integration.tui.recorder import Recorder
 from tests.integration.tui.terminal import Terminal
 from tests.support.tools import tool

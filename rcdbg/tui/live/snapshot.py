@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rcdbg.guest.snapshot import Machine, write_snapshot
 from rcdbg.machine.qemu.info import parse_info_registers
-from rcdbg.tui.rig import Rig
+from rcdbg.tui.live.rig import Rig
 
 
 def write_new(rig: Rig, scenario: str) -> str:

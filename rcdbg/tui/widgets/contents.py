@@ -1,0 +1,81 @@
+"""What each panel shows, and where it lies: one table.
+
+A new panel is a row here. What it draws comes from the table of `views.state`, or is a function of
+the stop; a panel without either is a widget of its own, which the desk makes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Group, RenderableType
+
+from rcdbg.model.state import KernelState
+from rcdbg.tui.session import Stopped
+from rcdbg.views import code, problems
+from rcdbg.views.hart import context, hart
+from rcdbg.views.state import PARTS
+
+Draw = Callable[[Stopped, KernelState | None, int], RenderableType]
+"""The content, from the stop, the state before it, and the height in lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A column, from the left, and the share of its height."""
+
+    column: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A panel; `wide` and `narrow` are its places in three and in two columns."""
+
+    name: str
+    title: str
+    wide: Spot
+    narrow: Spot
+    draw: Draw | None = None
+    """None for a console, which is told what to show by others."""
+    detail: Callable[[Stopped], str] | None = None
+    """What stands behind the title."""
+
+
+def _part(name: str) -> Draw:
+    part = next(part for part in PARTS if part.name == name)
+    return lambda stopped, before, height: part.view(stopped.state, before)
+
+
+def _code(stopped: Stopped, before: KernelState | None, height: int) -> RenderableType:
+    return code.view(stopped.code, height)
+
+
+def _context(stopped: Stopped, before: KernelState | None, height: int) -> RenderableType:
+    """The trap; where none is being handled, the hart's registers after the words that say so."""
+    state = stopped.state
+    parts = [context.view(state.trap, before.trap if before else None)]
+    if state.trap.context is None:
+        parts.append(hart.view(state.hart, before.hart if before else None))
+    if state.problems:
+        parts.append(problems.view(state.problems))
+    return Group(*parts)
+
+
+def _whose_context(stopped: Stopped) -> str:
+    return "of the trap" if stopped.state.trap.context else "none; the hart's registers"
+
+
+CONTENTS: Final = (
+    Content("code", "Code", Spot(0, 22), Spot(0, 12), _code, lambda s: code.where(s.code).plain),
+    Content("console", "Console", Spot(0, 14), Spot(0, 9)),
+    Content("gdb", "gdb", Spot(0, 10), Spot(0, 6)),
+    Content("context", "Context", Spot(2, 27), Spot(1, 7), _context, _whose_context),
+    Content("csr", "CSRs", Spot(2, 19), Spot(1, 5), _part("csr")),
+    Content("page_table", "Page table", Spot(1, 18), Spot(1, 6), _part("page_table")),
+    Content("threads", "Threads", Spot(1, 15), Spot(1, 6), _part("threads")),
+    Content("frames", "Frames", Spot(1, 13), Spot(1, 4), _part("frames")),
+)
+"""All of them, in the order in which Tab goes through them; in a column, the first is the top."""
+
+PANELS: Final = tuple(content.name for content in CONTENTS)
