@@ -22,6 +22,7 @@ from rcdbg.image.elf import Image
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frame_owners import FrameOwners, read_frame_owners
 from rcdbg.model.memory.heap import Heap, read_heap
+from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState
 from rcdbg.model.threads.call_stacks import HartStack, read_hart_stack
 from rcdbg.trace.conditions import Condition
@@ -77,6 +78,8 @@ class Story:
     history: deque[TraceEvent]
     course: Course = field(repr=False)
     rules: list[Rule] = field(repr=False)
+    _moment: Kernel | None = field(default=None, init=False, repr=False)
+    """The kernel while rules look at it: what one of them has decoded, the next one need not."""
 
     # What is awaited
 
@@ -235,12 +238,12 @@ class Story:
         return self.machine.console
 
     def kernel(self) -> Kernel:
-        """The kernel as it stands now."""
-        return self.machine.kernel()
+        """The kernel as it stands now; for all rules at an event it is the same one."""
+        return self._moment or self.machine.kernel()
 
     def state(self) -> KernelState:
         """Everything decoded, as it stands now."""
-        return self.machine.state()
+        return read_state(self.kernel())
 
     def backtrace(self) -> HartStack:
         """The hart's call stack, through traps into the code that they interrupted."""
@@ -261,6 +264,7 @@ class Story:
     def write(self, path: str, number: int) -> None:
         """Change the number at a PATH."""
         faults.write_at(self.kernel(), self.memory, path, number)
+        self._moment = None
 
     def type(self, text: str) -> None:
         """Type to the kernel's console. The kernel gets it when it runs and reads."""
@@ -323,10 +327,14 @@ def _happenings(
 
 def _check(story: Story, event: TraceEvent) -> None:
     __tracebackhide__ = True
-    for rule in story.rules:
-        broken = rule.broken(story, event)
-        if broken is not None:
-            _fail(f"{rule.name} is broken: {broken}; seen {phrases.when(event)}")
+    story._moment = story.machine.kernel() if story.rules else None
+    try:
+        for rule in story.rules:
+            broken = rule.broken(story, event)
+            if broken is not None:
+                _fail(f"{rule.name} is broken: {broken}; seen {phrases.when(event)}")
+    finally:
+        story._moment = None
 
 
 def _ended(story: Story, end: Ended) -> str:
