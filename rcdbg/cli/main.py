@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from rcdbg import __version__
 from rcdbg.cli import attach, debug, gdb, grade, printing, show, snapshot, thread
-from rcdbg.cli.options import add_at, add_common
+from rcdbg.cli.options import add_at, add_common, split
 from rcdbg.cli.trace import command as trace
 from rcdbg.errors import RcdbgError
 
@@ -36,7 +36,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `rcdbg`; returns the exit status: 0, 2 for what the user can mend, or gdb's own."""
-    arguments = _parser().parse_args(argv)
+    words, own_line = split(sys.argv[1:] if argv is None else argv)
+    arguments = _parser().parse_args(words)
+    arguments.own_line = own_line
     # So that everything that was started is ended on the way out, as after an exception.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(128 + signal.SIGHUP))

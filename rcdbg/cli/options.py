@@ -1,15 +1,18 @@
 """The options that every command has, and what they mean."""
 
 import argparse
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image
-from rcdbg.image.locate import KERNEL_VARIABLE, default_kernel
+from rcdbg.image.locate import KERNEL_VARIABLE, default_kernel, elf_of
 from rcdbg.image.resolve import resolve
 from rcdbg.kernels.reading import NOTHING, Overlay, load_overlay
 from rcdbg.kernels.recognise import demand_symbol, describe
+from rcdbg.machine.qemu.own_line import OwnLine, is_qemu, parse
 from rcdbg.trace.run import Boot
 
 
@@ -23,11 +26,30 @@ class Options:
     gdb: str | None
     qemu: str | None
     overlay: Overlay = NOTHING
+    own: OwnLine | None = None
+    """The user's QEMU command line."""
 
     @property
     def boot(self) -> Boot:
         """The machine to start."""
-        return Boot(self.kernel, self.append, self.memory, self.qemu, overlay=self.overlay)
+        return Boot(
+            self.kernel, self.append, self.memory, self.qemu, own=self.own, overlay=self.overlay
+        )
+
+
+def split(argv: Sequence[str]) -> tuple[list[str], list[str] | None]:
+    """Our own words, and the QEMU command line after `--`, or None without one.
+
+    Words that begin with a QEMU are such a line as well: as cargo's runner or a Makefile's QEMU,
+    rcdbg is put before it.
+    """
+    words = list(argv)
+    if words and is_qemu(words[0]):
+        return [], words
+    if "--" not in words:
+        return words, None
+    at = words.index("--")
+    return words[:at], words[at + 1 :]
 
 
 def add_common(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
@@ -93,14 +115,29 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
 
 def common(arguments: argparse.Namespace) -> Options:
     """The common options as given; raises UsageError or ImageError for what cannot be."""
+    own = None if arguments.own_line is None else parse(arguments.own_line)
     append = arguments.append or ""
     if arguments.scenario is not None:
         if not arguments.scenario.strip() or any(c.isspace() for c in arguments.scenario):
             raise UsageError(f"--scenario {arguments.scenario!r}: a scenario's name is one word")
         append = f"scenario={arguments.scenario} {append}".strip()
-    kernel = arguments.kernel or default_kernel()
-    memory = "128M" if arguments.memory is None else arguments.memory
-    return Options(kernel, memory, append, arguments.gdb, arguments.qemu, names(arguments))
+    memory, qemu, gdb = arguments.memory, arguments.qemu, arguments.gdb
+    overlay = names(arguments)
+    if own is None:
+        kernel = arguments.kernel or default_kernel()
+        return Options(kernel, memory or "128M", append, gdb, qemu, overlay)
+    for change in own.changes:
+        print(f"rcdbg: QEMU's {change}", file=sys.stderr)
+    kernel = arguments.kernel or _kernel_of(own)
+    qemu = qemu or own.program
+    return Options(kernel, memory or own.memory, append or own.append, gdb, qemu, overlay, own)
+
+
+def _kernel_of(own: OwnLine) -> Path:
+    """The ELF that a QEMU command line boots; raises UsageError or ImageError without one."""
+    if own.kernel is None:
+        raise UsageError("this QEMU command line boots no kernel: name its ELF with --kernel")
+    return elf_of(own.kernel)
 
 
 def names(arguments: argparse.Namespace) -> Overlay:

@@ -3,13 +3,20 @@
 import os
 from pathlib import Path
 
-from rcdbg.errors import ImageError
+from rcdbg.errors import ImageError, UsageError
+from rcdbg.image.elf import load_image
+from rcdbg.image.flat import flat_image
 
 KERNEL_VARIABLE = "RCDBG_KERNEL"
 """The environment variable that names the ELF to debug."""
 
 _BUILDS = Path("target/riscv64imac-unknown-none-elf")
 _PROFILES = ("debug", "release")
+_ELF = b"\x7fELF"
+_MAX_NEIGHBOURS = 64
+"""Files beside a raw image that are looked at for its ELF."""
+_COMPARED = 1 << 16
+"""Bytes of a raw image by which its ELF is known."""
 
 
 def default_kernel() -> Path:
@@ -29,3 +36,40 @@ def default_kernel() -> Path:
                 if elf.is_file():
                     return elf
     raise ImageError("no kernel found: run `make kernel`, or name an ELF with --kernel")
+
+
+def elf_of(image: Path) -> Path:
+    """The ELF of what is booted: `image` itself, or the file beside a raw one that it was made of.
+
+    That is one with the same bytes to load, whatever it is called. Raises UsageError, with what to
+    do, if there is none, and ImageError if `image` cannot be read.
+    """
+    start = _start_of(image)
+    if start[:4] == _ELF:
+        return image
+    for candidate in _neighbours(image):
+        try:
+            if start and flat_image(load_image(candidate))[: len(start)] == start:
+                return candidate
+        except ImageError:
+            continue
+    raise UsageError(f"{image} is no ELF, and none beside it has its bytes: name it with --kernel")
+
+
+def _start_of(image: Path) -> bytes:
+    try:
+        with image.open("rb") as file:
+            return file.read(_COMPARED)
+    except OSError as error:
+        raise ImageError(f"cannot read the kernel {image}: {error.strerror}") from error
+
+
+def _neighbours(image: Path) -> list[Path]:
+    """The ELF files in a raw image's folder, the one of the same name first."""
+    own = image.with_suffix("")
+    try:
+        files = sorted(image.absolute().parent.iterdir())[: _MAX_NEIGHBOURS * 4]
+    except OSError:
+        return []
+    elves = [f for f in files if f.is_file() and _start_of(f)[:4] == _ELF][:_MAX_NEIGHBOURS]
+    return sorted(elves, key=lambda f: f.name != own.name)

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 
 from rcdbg.errors import MemoryReadError
-from rcdbg.image.elf import Image, Segment
+from rcdbg.image.elf import Image
 
 SAMPLES = 24
-"""How many places of the read-only memory are compared: each may be a packet to gdb's stub."""
+"""How many places of the code are compared: each may be a packet to gdb's stub."""
 
 SAMPLE_SIZE = 128
 """In bytes."""
@@ -21,8 +21,8 @@ Read = Callable[[int, int], bytes]
 def differs_from_memory(image: Image, read: Read) -> str | None:
     """Why the image cannot be the kernel in memory, in one sentence; None when it is.
 
-    Equal build ids settle it. Else samples of the code and constants are compared, which no kernel
-    changes; breakpoints that a debugger wrote into them do not count.
+    Equal build ids settle it. Else samples of the code are compared, which no kernel changes;
+    breakpoints that a debugger wrote into them do not count.
     """
     try:
         note = _note_in_memory(image, read)
@@ -82,27 +82,26 @@ def _compare_samples(image: Image, read: Read) -> str | None:
 
 
 def _samples(image: Image) -> Iterator[tuple[int, int]]:
-    """Places spread evenly over all read-only bytes of the file: virtual address and size."""
-    segments = [s for s in image.segments if "w" not in s.flags and s.file_size]
-    total = sum(segment.file_size for segment in segments)
+    """Places spread evenly over all code of the file: virtual address and size.
+
+    Only code: kernels keep stacks, heaps and buffers in sections that are read-only by their flags.
+    """
+    parts = [(s.address, s.size) for s in image.sections if s.size and {"a", "x"} <= {*s.flags}]
+    if not parts:
+        parts = [(s.vaddr, s.file_size) for s in image.segments if "x" in s.flags and s.file_size]
+    total = sum(size for _, size in parts)
     for number in range(SAMPLES):
         # The last one ends with the last byte: a change near the end shifts nothing before it.
         position = max(total - SAMPLE_SIZE, 0) * number // (SAMPLES - 1)
-        segment, offset = _at(segments, position)
-        if segment is not None:
-            # Instructions start at even addresses.
-            start = offset & ~1
-            yield segment.vaddr + start, min(SAMPLE_SIZE + 1, segment.file_size - start)
+        for address, size in parts:
+            if position < size:
+                # Instructions start at even addresses.
+                start = position & ~1
+                yield address + start, min(SAMPLE_SIZE + 1, size - start)
+                break
+            position -= size
         if total <= SAMPLE_SIZE:
             return
-
-
-def _at(segments: list[Segment], position: int) -> tuple[Segment | None, int]:
-    for segment in segments:
-        if position < segment.file_size:
-            return segment, position
-        position -= segment.file_size
-    return None, 0
 
 
 def _same(expected: bytes, found: bytes) -> bool:

@@ -8,12 +8,15 @@ from rcdbg.errors import MachineError, RcdbgError
 from rcdbg.guest.memory import RamTarget
 from rcdbg.guest.snapshot import Machine
 from rcdbg.image.elf import Image, load_image
+from rcdbg.image.flat import flat_image, is_loadable
 from rcdbg.image.match import differs_from_memory
 from rcdbg.kernels.description import Description
 from rcdbg.kernels.reading import NOTHING, Overlay
 from rcdbg.kernels.recognise import describe as description_of
 from rcdbg.machine.host.deadline import Deadline, DeadlineError
-from rcdbg.machine.qemu.config import QemuConfig
+from rcdbg.machine.qemu.board import RAM_BASE, parse_memory
+from rcdbg.machine.qemu.config import DEFAULT_CPU, PROGRAM, QemuConfig
+from rcdbg.machine.qemu.own_line import OwnLine
 from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.machine.stop import Stop
 from rcdbg.machine.stub.client import StubClient
@@ -55,28 +58,37 @@ class Boot:
     memory: str = "128M"
     qemu: str | None = None
     deterministic: bool = False
+    own: OwnLine | None = None
+    """The user's own QEMU command line, for what the above does not say."""
     overlay: Overlay = NOTHING
     """What the user says of the kernel's names."""
 
-    def config(self) -> QemuConfig:
-        """The same for QEMU, with the image made from the ELF where there is a fresh one."""
+    def config(self, image: Image | None = None) -> QemuConfig:
+        """The same for QEMU; `image` is the kernel, if it is loaded already.
+
+        An ELF with load addresses outside of RAM is made into one piece, which QEMU can load.
+        Raises ImageError for an ELF that cannot be read.
+        """
+        own = self.own or OwnLine(PROGRAM)
+        file, contents = own.kernel or self.kernel, None
+        if file == self.kernel:
+            image = image or load_image(self.kernel)
+            if not is_loadable(image, RAM_BASE, parse_memory(self.memory)):
+                contents = flat_image(image)
         return QemuConfig(
-            boot_image(self.kernel),
+            file,
             memory=self.memory,
             append=self.append,
+            bios=own.bios or "default",
+            cpu=own.cpu or DEFAULT_CPU,
+            harts=own.harts,
             qemu=self.qemu,
             icount=INSTRUCTION_CLOCK if self.deterministic else None,
             # A full socket makes the firmware poll the line until the host has read it.
             serial="pipe" if self.deterministic else "socket",
+            contents=contents,
+            own=self.own,
         )
-
-
-def boot_image(elf: Path) -> Path:
-    """The file to load: `kernel.bin` beside the ELF unless it is older, else the ELF itself."""
-    binary = elf.with_name("kernel.bin")
-    if binary.is_file() and binary.stat().st_mtime_ns >= elf.stat().st_mtime_ns:
-        return binary
-    return elf
 
 
 class Runner(Protocol):
@@ -129,7 +141,7 @@ class Run:
         self.image = image or load_image(boot.kernel)
         self.overlay = boot.overlay
         self.deterministic = boot.deterministic
-        self.qemu = Qemu(config or boot.config())
+        self.qemu = Qemu(config or boot.config(self.image))
         try:
             self.stub = StubClient(self.qemu.gdb_socket)
             memory, base = self.qemu.ram.memory, self.qemu.ram.base

@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from rcdbg.errors import MachineError
+from rcdbg.machine.qemu.own_line import OwnLine
 
 PROGRAM = "qemu-system-riscv64"
+
+DEFAULT_CPU = "rv64,sstc=off"
+"""With Sstc, snapshots and record/replay lose the timer."""
 
 
 def find_qemu(path: str | None = None) -> str:
@@ -51,13 +55,15 @@ class QemuConfig:
     and takes so much text before somebody reads it that the guest never has to wait for the host.
     `inherited` are descriptors that QEMU gets under the same numbers, for `extra` to name.
     With a `log`, somebody has to read `Qemu.log` all the time, or else QEMU stands still.
+    `contents` is booted in place of the file `kernel`, where that cannot be loaded as it is.
+    `own` is a command line of the user's: what it says of devices and the like goes on to QEMU.
     """
 
     kernel: Path
     memory: str = "128M"
     append: str = ""
     bios: str = "default"
-    cpu: str = "rv64,sstc=off"
+    cpu: str = DEFAULT_CPU
     harts: int = 1
     serial: Literal["socket", "output", "pipe"] = "socket"
     qemu: str | None = None
@@ -65,3 +71,5 @@ class QemuConfig:
     icount: str | None = None
     log: LogConfig | None = None
     inherited: Sequence[int] = ()
+    contents: bytes | None = None
+    own: OwnLine | None = None

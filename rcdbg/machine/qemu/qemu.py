@@ -3,6 +3,7 @@
 import os
 import threading
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Self
 
 from rcdbg.errors import MachineError
@@ -55,7 +56,7 @@ class Qemu:
             ends = wires.connect(config, session, undo, given)
             self.log = ends.log.read
             self._process = Process(
-                command_line(config, program, self.ram, ends, paused=paused),
+                command_line(config, program, self.ram, ends, self._image(), paused=paused),
                 session=session,
                 stderr=ends.stderr,
                 pass_fds=(self.ram.fd, *ends.given, *config.inherited),
@@ -68,6 +69,14 @@ class Qemu:
             undo.callback(self._end_reader)
             self._await_start()
             self._undo = undo.pop_all()
+
+    def _image(self) -> Path:
+        """The file that QEMU loads: the kernel's, or one in the machine's directory."""
+        if self.config.contents is None:
+            return self.config.kernel
+        image = self.directory / "kernel.bin"
+        image.write_bytes(self.config.contents)
+        return image
 
     def _await_start(self) -> None:
         """Shake hands with the monitor (QMP specification, section 2.2 and 4.1).

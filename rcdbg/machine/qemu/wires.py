@@ -14,7 +14,7 @@ from rcdbg.machine.qemu.held_log import log_socket
 GDB, MONITOR, FURTHER_MONITOR, QUICK_MONITOR = "gdb.sock", "monitor.sock", "qmp.sock", "quick.sock"
 """The sockets in the machine's directory: for a debugger, and three that serve QMP."""
 
-_SERIAL_NAME = "serial"
+SERIAL_NAME = "rcdbg.serial"
 _SERIAL_BYTES = 1 << 20
 """What a pipe may hold at the most, unless the host's administrator said otherwise."""
 
@@ -79,25 +79,25 @@ def _serial(config: QemuConfig, session: Session, kept: ExitStack, given: ExitSt
         kept.callback(ours.close)
         given.callback(theirs.close)
         end, fd = ours.fileno(), theirs.fileno()
-        return SerialWire(end, end, f"socket,id=serial,fd={fd}", (fd,))
+        return SerialWire(end, end, f"socket,id={SERIAL_NAME},fd={fd}", (fd,))
     if config.serial == "pipe":
         # QEMU's `pipe` device wants two of them, under these names.
         ends = []
         for suffix, mode in ((".out", os.O_RDONLY), (".in", os.O_RDWR)):
-            path = session.socket_path(_SERIAL_NAME + suffix)
+            path = session.socket_path(SERIAL_NAME + suffix)
             os.mkfifo(path, 0o600)
             end = os.open(path, mode | os.O_NONBLOCK | os.O_CLOEXEC)
             kept.callback(os.close, end)
             ends.append(end)
         with suppress(OSError):  # the host's limit may be lower: then it stays at 64 KiB
             fcntl.fcntl(ends[0], fcntl.F_SETPIPE_SZ, _SERIAL_BYTES)
-        device = f"pipe,id=serial,path={session.socket_path(_SERIAL_NAME)}"
+        device = f"pipe,id={SERIAL_NAME},path={session.socket_path(SERIAL_NAME)}"
         return SerialWire(ends[0], ends[1], device)
     read, write = os.pipe()
     kept.callback(os.close, read)
     given.callback(os.close, write)
     # A `file` device is the kind that replays; that this file is a pipe, QEMU never learns.
-    return SerialWire(read, None, f"file,id=serial,path=/proc/self/fd/{write}", (write,))
+    return SerialWire(read, None, f"file,id={SERIAL_NAME},path=/proc/self/fd/{write}", (write,))
 
 
 def _log(config: LogConfig | None, kept: ExitStack, given: ExitStack) -> LogWire:
