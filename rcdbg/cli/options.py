@@ -125,12 +125,13 @@ def common(arguments: argparse.Namespace) -> Options:
     overlay = names(arguments)
     if own is None:
         kernel = arguments.kernel or default_kernel()
-        return Options(kernel, memory or "128M", append, gdb, qemu, overlay)
+        return Options(kernel, "128M" if memory is None else memory, append, gdb, qemu, overlay)
     for change in own.changes:
         print(f"rcdbg: QEMU's {change}", file=sys.stderr)
     kernel = arguments.kernel or _kernel_of(own)
     qemu = qemu or own.program
-    return Options(kernel, memory or own.memory, append or own.append, gdb, qemu, overlay, own)
+    memory = own.memory if memory is None else memory
+    return Options(kernel, memory, append or own.append, gdb, qemu, overlay, own)
 
 
 def _kernel_of(own: OwnLine) -> Path:

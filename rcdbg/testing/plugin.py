@@ -139,7 +139,9 @@ def rcdbg_boot(
     ) -> Story:
         words = ([f"scenario={scenario}"] if scenario else []) + ([append] if append else [])
         qemu = request.config.getoption("--rcdbg-qemu")
-        machine = Boot(rcdbg_kernel, " ".join(words), memory, qemu, deterministic, rcdbg_names)
+        machine = Boot(
+            rcdbg_kernel, " ".join(words), memory, qemu, deterministic, overlay=rcdbg_names
+        )
         kinds = DEFAULT_KINDS if events is None else parse_kinds(events)
         run = begin(machine, rcdbg_image, kinds=kinds, rules=rules)
         runs.append(run)

@@ -161,13 +161,15 @@ def test_a_place_that_is_never_reached(kernel: tuple[str, str]) -> None:
 
 
 def test_elf_that_is_not_the_running_kernel(rcdbg_kernel: Path, tmp_path: Path) -> None:
-    """A kernel.bin beside the ELF that was built from something else."""
-    elf = tmp_path / "os"
-    elf.write_bytes(rcdbg_kernel.read_bytes())
-    mine = bytes.fromhex(load_image(elf).build_id)
-    other = rcdbg_kernel.with_name("kernel.bin").read_bytes().replace(mine, mine[::-1])
-    (tmp_path / "kernel.bin").write_bytes(other)
-    assert "is not the kernel that runs" in one_line(rcdbg("show", "--kernel", elf))
+    """A QEMU line boots an image that was built from something else."""
+    mine = bytes.fromhex(load_image(rcdbg_kernel).build_id)
+    other = tmp_path / "kernel.bin"
+    image = rcdbg_kernel.with_name("kernel.bin").read_bytes()
+    other.write_bytes(image.replace(mine, mine[::-1]))
+    line = ("--", "qemu-system-riscv64", "-machine", "virt", "-kernel", str(other))
+    says = one_line(rcdbg("show", "--kernel", rcdbg_kernel, *line))
+    assert "is not the kernel that runs" in says
+    assert "none beside it has its bytes: name it with --kernel" in one_line(rcdbg("show", *line))
 
 
 @pytest.mark.parametrize("memory", ["12X", "1M", "", "-5M"])
