@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rcdbg.errors import UsageError
 from rcdbg.model.everything import read_everything
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.memory import mappings
+from rcdbg.model.memory import mappings, table_aliases, table_diff, table_lint
 from rcdbg.model.memory.frame_owners import read_frame_owners
 from rcdbg.model.memory.frames import read_frames
 from rcdbg.model.memory.heap import read_heap
@@ -180,19 +180,19 @@ def reverse_answer(kernel: Kernel, physical: int, root: Root | None) -> Answer:
 
 def aliases_answer(kernel: Kernel, root: Root | None) -> Answer:
     """What a page table maps more than once."""
-    found = mappings.read_aliases(kernel, root)
+    found = table_aliases.read_aliases(kernel, root)
     return Answer(tables.aliases(found), serial.document("aliases", serial_tables.aliases(found)))
 
 
 def lint_answer(kernel: Kernel, root: Root | None) -> Answer:
     """What is odd about a page table."""
-    found = mappings.lint(kernel, root)
+    found = table_lint.lint(kernel, root)
     return Answer(tables.lint(found), serial.document("lint", serial_tables.lint(found)))
 
 
 def diff_answer(kernel: Kernel, before: Root | None, after: Root | None) -> Answer:
     """Two page tables compared."""
-    found = mappings.diff_roots(kernel, before, after)
+    found = table_diff.diff_roots(kernel, before, after)
     return Answer(tables.diff(found), serial.document("diff", serial_tables.diff(found)))
 
 
@@ -200,7 +200,7 @@ def moments_answer(
     before: tuple[Kernel, Root | None], after: tuple[Kernel, Root | None], file: str
 ) -> Answer:
     """The page tables of two moments compared, the second one out of the snapshot `file`."""
-    found = mappings.diff_moments(before, after, file)
+    found = table_diff.diff_moments(before, after, file)
     return Answer(tables.diff(found), serial.document("diff", serial_tables.diff(found)))
 
 

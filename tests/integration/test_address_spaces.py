@@ -11,7 +11,7 @@ from rcdbg.cli import subject_options
 from rcdbg.guest.snapshot import write_snapshot
 from rcdbg.kernels.reading import NOTHING
 from rcdbg.machine.qemu.monitor import Monitor
-from rcdbg.model.memory import mappings
+from rcdbg.model.memory import mappings, table_aliases, table_diff, table_lint
 from rcdbg.model.memory.memory_set import MemorySet, read_memory_sets
 from rcdbg.model.memory.page_table import Root
 from rcdbg.model.memory.processes import process_root
@@ -100,7 +100,7 @@ def test_damage_to_the_page_table_is_named(stopped: Run) -> None:
     assert told == {("unmapped", first, PAGE), ("rights", second, PAGE), ("frame", third, PAGE)}
     (both,) = damaged[text.start]
     assert (both.kind, both.va, both.size) == ("rights", text.start, PAGE)
-    (finding,) = mappings.lint(stopped.kernel()).findings
+    (finding,) = table_lint.lint(stopped.kernel()).findings
     assert (finding.rule, finding.va, finding.size) == ("W+X", text.start, PAGE)
 
 
@@ -121,7 +121,7 @@ def test_a_page_that_no_segment_explains(stopped: Run) -> None:
 
 def test_aliases_are_the_stacks_in_the_linear_map(stopped: Run) -> None:
     """Each framed page is mapped twice: at its place, and where all frames are."""
-    found = mappings.read_aliases(stopped.kernel())
+    found = table_aliases.read_aliases(stopped.kernel())
     pages = sum(alias.size for alias in found.aliases) // PAGE
     assert pages == the_set(stopped).owned_pages
     assert not any(alias.different_rights for alias in found.aliases)
@@ -132,7 +132,7 @@ def test_aliases_are_the_stacks_in_the_linear_map(stopped: Run) -> None:
 
 def test_lint_knows_the_free_frames(stopped: Run) -> None:
     kernel = stopped.kernel()
-    lint = mappings.lint(kernel)
+    lint = table_lint.lint(kernel)
     assert lint.findings == ()
     assert lint.skipped == ()
     free = stopped.state().frames.free[-1]
@@ -140,7 +140,7 @@ def test_lint_knows_the_free_frames(stopped: Run) -> None:
     ram = stopped.qemu.ram
     at = root - ram.base + 100 * 8
     ram.memory[at : at + 8] = struct.pack("<Q", free.start << 10 | V)
-    findings = mappings.lint(stopped.kernel()).findings
+    findings = table_lint.lint(stopped.kernel()).findings
     assert [(f.rule, f.va) for f in findings] == [("table-in-free-frame", 100 << 30)]
 
 
@@ -157,7 +157,7 @@ def test_the_boot_page_table_against_the_kernels_own(rcdbg_boot: BootKernel) -> 
             listings.append(parse_info_mem(monitor.hmp("info mem")))
     kernel = run.kernel()
     # The boot page table is in .data or .bss and still there.
-    found = mappings.diff_roots(kernel, Root.of_satp(roots[0]), None)
+    found = table_diff.diff_roots(kernel, Root.of_satp(roots[0]), None)
     assert found.problems == ()
     told = [(c.kind, c.va, c.size) for c in found.changes]
     check_against_qemu(told, listings[0], listings[1])
@@ -233,9 +233,9 @@ def test_what_cannot_be_compared(words: list[str], why: str) -> None:
 def test_snapshots_of_two_kernels_are_compared_with_a_note(stopped: Run) -> None:
     here, there = stopped.kernel(), subject_options.kernel_in(KEPT, NOTHING)
     assert here.image.build_id != there.image.build_id
-    found = mappings.diff_moments((here, None), (there, None), "kept.snap")
+    found = table_diff.diff_moments((here, None), (there, None), "kept.snap")
     assert [note for note in found.notes if "another kernel" in note] == list(found.notes)
-    assert mappings.diff_moments((here, None), (here, None), "here").notes == ()
+    assert table_diff.diff_moments((here, None), (here, None), "here").notes == ()
 
 
 def test_processes_by_number_and_address(stopped: Run) -> None:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from rcdbg.model.memory import mappings
+from rcdbg.model.memory import mappings, table_aliases
 from rcdbg.model.memory.memory_set import read_memory_sets
 from rcdbg.model.memory.page_table import translate
 from rcdbg.testing.plugin import BootKernel
@@ -55,7 +55,7 @@ def test_what_the_kernel_says_it_mapped(aliased: Run) -> None:
 def test_the_alias_with_fewer_rights_is_found(aliased: Run) -> None:
     kernel = aliased.kernel()
     ((_, va, pa, rights),) = [line for line in printed(aliased) if line[0] == "alias"]
-    (found,) = [a for a in mappings.read_aliases(kernel).aliases if a.different_rights]
+    (found,) = [a for a in table_aliases.read_aliases(kernel).aliases if a.different_rights]
     assert (found.pa, found.size, found.count) == (pa, PAGE, 3)
     assert {(m.va, m.rights[:4]) for m in found.mappings} == {
         (va, rights[:4]),

@@ -13,12 +13,13 @@ import pytest
 from rcdbg.errors import MemoryReadError
 from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.memory import mappings
+from rcdbg.model.memory import mappings, table_aliases, table_diff, table_lint
 from rcdbg.model.memory.page_table import Root, read_page_table, translate
 from rcdbg.riscv import access, paging
 from rcdbg.riscv.paging import SV39, SV48, SV57, Satp, Scheme
 from rcdbg.riscv.pte import A, D, G, R, U, V, W, X, flags_text
 from rcdbg.riscv.table_listing import Listing
+from tests.integration.test_address_spaces import check_against_qemu
 from tests.support.paged_kernel import RAM_END, PagedKernel, Tree, build
 from tests.support.qemu_account import MappedRun, merge_runs, parse_gva2gpa, parse_info_mem
 
@@ -164,7 +165,7 @@ def test_what_the_listing_says_of_a_table_in_which_all_is_wrong(
             assert [run.pa + va - run.va for run in runs] == (
                 [] if walk.physical is None else [walk.physical]
             ), hex(va)
-    rules = {finding.rule for finding in mappings.lint(kernel).findings}
+    rules = {finding.rule for finding in table_lint.lint(kernel).findings}
     assert {"misaligned", "reserved", "self-map", "level", "table-outside-ram"} <= rules
 
 
@@ -204,7 +205,7 @@ def test_random_tables_are_listed_and_walked_as_by_qemu(
     tree = identity(scheme.levels)
     paged.put(tree)
     paged.start(Satp.of(scheme, tree.root).value, [])
-    before: Kernel | None = None
+    before = read_page_table(paged.run.kernel()), parse_info_mem(monitor.hmp("info mem"))
     for seed in range(ROUNDS):
         choose = random.Random(seed)
         tree = random_tree(scheme.levels, choose)
@@ -217,9 +218,11 @@ def test_random_tables_are_listed_and_walked_as_by_qemu(
         assert listed.bad == []
         check_addresses(kernel, monitor, theirs, choose)
         check_questions(kernel, theirs, choose)
-        if before is not None:
-            assert mappings.diff_roots(kernel, None, None).changes == ()
-        before = kernel
+        table = read_page_table(kernel)
+        changes = table_diff.diff(before[0], table, ("before", "after")).changes
+        assert changes
+        check_against_qemu([(c.kind, c.va, c.size) for c in changes], before[1], theirs)
+        before = table, theirs
 
 
 def by_page(found: list[MappedRun]) -> list[MappedRun]:
@@ -262,7 +265,7 @@ def check_questions(kernel: Kernel, theirs: list[MappedRun], choose: random.Rand
     assert [found.va for found in reverse.mappings] == [
         one.va + inside - one.pa for one in theirs if one.pa <= inside < one.pa + one.size
     ]
-    for alias in mappings.read_aliases(kernel).aliases:
+    for alias in table_aliases.read_aliases(kernel).aliases:
         assert alias.count == sum(
             one.pa <= alias.pa and alias.pa + alias.size <= one.pa + one.size for one in theirs
         )

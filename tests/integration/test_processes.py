@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rcdbg.machine.qemu.monitor import Monitor
-from rcdbg.model.memory import mappings
+from rcdbg.model.memory import table_lint
 from rcdbg.model.memory.memory_set import MemorySet, read_memory_sets
 from rcdbg.model.memory.page_table import read_page_table, translate
 from rcdbg.model.memory.processes import process_root
@@ -97,7 +97,7 @@ def test_every_process_is_shown_as_qemu_sees_it_when_it_runs(stopped: Run) -> No
         }
         assert ours == theirs[thread]
         assert translate(kernel, PLACE, root).walk.physical == frames[thread]
-        assert mappings.lint(kernel, root).findings == ()
+        assert table_lint.lint(kernel, root).findings == ()
 
 
 def test_the_books_of_all_processes_agree_with_their_tables(stopped: Run) -> None:

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable
 
-from rcdbg.model.memory.mappings import Aliases, Lint, Mapped, Reverse, TableDiff
+from rcdbg.model.memory.mappings import Mapped, Reverse
 from rcdbg.model.memory.memory_set import MemorySet, MemorySets
 from rcdbg.model.memory.segments import Difference, Segment
+from rcdbg.model.memory.table_aliases import Aliases
+from rcdbg.model.memory.table_diff import TableDiff
+from rcdbg.model.memory.table_lint import Lint
 from rcdbg.model.serial.state import Json, mapped_range, problems
 from rcdbg.riscv.csr import Csr
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from rcdbg.errors import MemoryReadError
 from rcdbg.guest.virtual import VirtualMemory
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.memory.mappings import ALL_RANGES, changes
+from rcdbg.model.memory.mappings import ALL_RANGES
 from rcdbg.model.memory.page_table import Root, read_page_table
 from rcdbg.model.memory.space import root_of
+from rcdbg.model.memory.table_diff import changes
 from rcdbg.model.state import Thread
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv.pages import PAGE_SIZE

@@ -3,7 +3,10 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from rcdbg.model.memory.mappings import Aliases, Change, Finding, Lint, Mapped, Reverse, TableDiff
+from rcdbg.model.memory.mappings import Mapped, Reverse
+from rcdbg.model.memory.table_aliases import Aliases
+from rcdbg.model.memory.table_diff import Change, TableDiff
+from rcdbg.model.memory.table_lint import Finding, Lint
 from rcdbg.model.state import PAGE_SIZE, MappedRange
 from rcdbg.views import palette
 from rcdbg.views.common import address, count, guest, note_line, short_size, size, styled

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcdbg.guest.protocol import Ram, Registers, Target
-from rcdbg.model.memory import mappings
-from rcdbg.model.memory.mappings import Filter, Finding
+from rcdbg.model.memory import mappings, table_aliases, table_diff, table_lint
+from rcdbg.model.memory.mappings import Filter
 from rcdbg.model.memory.page_table import Root, merge, read_page_table, translate
+from rcdbg.model.memory.table_lint import Finding
 from rcdbg.model.state import MappedRange
 from rcdbg.riscv import paging, pte, table_listing
 from rcdbg.riscv.table_listing import Listing
@@ -84,14 +85,14 @@ def test_physical_to_virtual_and_aliases(case: tuple[Tables, dict[int, tuple[int
         found = mappings.virtuals(kernel, pa + 5)
         assert [(m.va - 5, m.rights) for m in found.mappings] == virtual
     listed = {}
-    for alias in mappings.read_aliases(kernel).aliases:
+    for alias in table_aliases.read_aliases(kernel).aliases:
         for at in range(0, alias.size, PAGE):
             every = {r for _, r in wanted[alias.pa + at]}
             assert alias.different_rights == (len(every) > 1)
             assert alias.count == len(wanted[alias.pa + at])
             shown = {m.va + at for m in alias.mappings}
             assert shown <= {va for va, _ in wanted[alias.pa + at]}
-            assert len(shown) == min(alias.count, mappings.MAX_SHOWN)
+            assert len(shown) == min(alias.count, table_aliases.MAX_SHOWN)
             listed[alias.pa + at] = alias.count
     assert listed == {pa: len(v) for pa, v in wanted.items() if len(v) > 1}
 
@@ -102,7 +103,7 @@ def test_diff(
 ) -> None:
     (first, before), (second, after) = one, other
     tables = [read_page_table(t.kernel()) for t in (first, second)]
-    found = mappings.diff(tables[0], tables[1], ("one", "other"))
+    found = table_diff.diff(tables[0], tables[1], ("one", "other"))
     told: dict[int, str] = {}
     for change in found.changes:
         for va in range(change.va, change.va + change.size, PAGE):
@@ -119,7 +120,7 @@ def test_diff(
         elif before[va][1] != after[va][1]:
             wanted[va] = "rights"
     assert told == wanted
-    assert mappings.diff(tables[0], tables[0], ("one", "one")).changes == ()
+    assert table_diff.diff(tables[0], tables[0], ("one", "one")).changes == ()
 
 
 def test_a_superpage_in_place_of_its_pages_is_a_change_of_page_size() -> None:
@@ -128,7 +129,7 @@ def test_a_superpage_in_place_of_its_pages_is_a_change_of_page_size() -> None:
         small.map(0x4000_0000 + page * PAGE, 0x8020_0000 + page * PAGE, R)
     large.map(0x4000_0000, 0x8020_0000, R, level=1)
     ranges = [read_page_table(t.kernel()).ranges for t in (small, large)]
-    (change,) = mappings.changes(ranges[0], ranges[1])
+    (change,) = table_diff.changes(ranges[0], ranges[1])
     assert (change.kind, change.va, change.size) == ("page size", 0x4000_0000, 1 << 21)
 
 
@@ -153,7 +154,7 @@ class Counting:
 
 def rules(tables: Tables) -> dict[str, list[Finding]]:
     found: dict[str, list[Finding]] = {}
-    for finding in mappings.lint(tables.kernel()).findings:
+    for finding in table_lint.lint(tables.kernel()).findings:
         found.setdefault(finding.rule, []).append(finding)
     return found
 
@@ -162,7 +163,7 @@ def test_lint_finds_nothing_in_a_healthy_table() -> None:
     tables = Tables()
     tables.map(0x1000, 0x9000_0000, R | W)
     tables.map(0x4000_0000, 0x9020_0000, R | X, level=1)
-    lint = mappings.lint(tables.kernel())
+    lint = table_lint.lint(tables.kernel())
     assert lint.findings == ()
     assert lint.tables == 4
     assert any("table-in-free-frame" in skipped for skipped in lint.skipped)
@@ -192,8 +193,8 @@ def test_a_table_full_of_nonsense_is_bounded() -> None:
     tables = Tables()
     for slot in range(512):
         tables.set(ROOT, slot, 0x7_0000 + slot << 10 | pte.V)
-    lint = mappings.lint(tables.kernel())
-    assert len(lint.findings) == mappings.MAX_FINDINGS + 1
+    lint = table_lint.lint(tables.kernel())
+    assert len(lint.findings) == table_lint.MAX_FINDINGS + 1
     assert "448 more" in lint.findings[-1].why
 
 
@@ -211,13 +212,13 @@ def test_tables_that_share_their_tables_are_cut_off_and_said_to_be(entry: int) -
     kernel = replace(kernel, target=count)
     listed = read_page_table(kernel, limit=mappings.ALL_RANGES)
     assert not listed.complete
-    assert any("left out" in p.why for p in mappings.read_aliases(kernel).problems)
-    other = mappings.diff_roots(kernel, Root.of_frame(bottom, kernel.memory.satp), None)
+    assert any("left out" in p.why for p in table_aliases.read_aliases(kernel).problems)
+    other = table_diff.diff_roots(kernel, Root.of_frame(bottom, kernel.memory.satp), None)
     assert any("left out" in p.why for p in other.problems)
-    assert mappings.diff_roots(kernel, None, None).changes == ()
-    lint = mappings.lint(kernel)
+    assert table_diff.diff_roots(kernel, None, None).changes == ()
+    lint = table_lint.lint(kernel)
     assert "limit" in {f.rule for f in lint.findings}
-    assert len(lint.findings) <= 8 * (mappings.MAX_FINDINGS + 1)
+    assert len(lint.findings) <= 8 * (table_lint.MAX_FINDINGS + 1)
     # A table is read as often as it is listed, not as often as it is used, nor for each question.
     assert count.reads <= 10 * table_listing.MAX_SHARED
 
@@ -235,9 +236,9 @@ def test_other_roots() -> None:
     assert translate(kernel, 0x5008).walk.physical is None
     bare = read_page_table(kernel, Root.of_satp(0))
     assert "paging is off" in bare.note
-    diff = mappings.diff_roots(kernel, None, Root.of_frame(other, kernel.memory.satp))
+    diff = table_diff.diff_roots(kernel, None, Root.of_frame(other, kernel.memory.satp))
     assert [c.kind for c in diff.changes] == ["removed", "added"]
-    assert mappings.diff_roots(kernel, Root.of_satp(5 << 60), None).notes
+    assert table_diff.diff_roots(kernel, Root.of_satp(5 << 60), None).notes
 
 
 def test_each_table_is_read_once_whatever_is_mapped() -> None:

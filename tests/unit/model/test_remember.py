@@ -19,7 +19,7 @@ from rcdbg.guest.snapshot import Snapshot, read_snapshot
 from rcdbg.image.elf import Image, image_of
 from rcdbg.model.everything import read_everything
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.memory import mappings, table_walks
+from rcdbg.model.memory import mappings, table_aliases, table_lint, table_walks
 from rcdbg.model.memory.frame_owners import read_frame_owners
 from rcdbg.model.memory.page_table import read_page_table
 from rcdbg.model.remember import once_a_moment
@@ -107,9 +107,9 @@ def test_all_questions_about_a_table_walk_it_once() -> None:
     kernel = replace(kernel, target=target)
     owners = read_frame_owners(kernel)
     table = read_page_table(kernel)
-    mappings.read_aliases(kernel)
+    table_aliases.read_aliases(kernel)
     mappings.virtuals(kernel, 0)
-    mappings.lint(kernel)
+    table_lint.lint(kernel)
     assert owners.spaces
     assert table.ranges
     assert {target.pages[frame * PAGE] for frame in world.plan.tables} == {1}

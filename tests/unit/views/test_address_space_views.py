@@ -3,18 +3,12 @@
 import pytest
 from rich.console import RenderableType
 
-from rcdbg.model.memory.mappings import (
-    Alias,
-    Aliases,
-    Change,
-    Finding,
-    Lint,
-    Mapped,
-    Reverse,
-    TableDiff,
-)
+from rcdbg.model.memory.mappings import Mapped, Reverse
 from rcdbg.model.memory.memory_set import MemorySet, MemorySets
 from rcdbg.model.memory.segments import Difference, Segment
+from rcdbg.model.memory.table_aliases import Alias, Aliases
+from rcdbg.model.memory.table_diff import Change, TableDiff
+from rcdbg.model.memory.table_lint import Finding, Lint
 from rcdbg.model.state import MappedRange, Place, Problem, Translation
 from rcdbg.riscv import access, paging, pte
 from rcdbg.riscv.csr import decode
