@@ -23,7 +23,8 @@ def rcdbg(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def threads(*arguments: str) -> object:
     done = rcdbg("show", "threads", "--json", *arguments)
     assert done.returncode == 0, done.stderr
-    return [(t["id"], t["status"]) for t in json.loads(done.stdout)["threads"]["threads"]]
+    found = json.loads(done.stdout)["threads"]
+    return [found["current"]["id"], [thread["id"] for thread in found["ready"]]]
 
 
 def test_whichever_way_it_is_said_the_same_kernel_is_booted(rcdbg_kernel: Path) -> None:
