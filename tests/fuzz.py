@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Self
 
 from rcdbg.guest.protocol import Registers, Target
-from rcdbg.guest.snapshot import Machine, Snapshot, pack, read_snapshot
+from rcdbg.guest.snapshot import Snapshot, read_snapshot
+from rcdbg.guest.snapshot_writer import Machine, pack
 from rcdbg.image.locate import default_kernel
 from rcdbg.image.resolve import load_with_types
 from rcdbg.model.kernel import Kernel

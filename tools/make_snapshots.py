@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from rcdbg.guest.snapshot import write_snapshot
+from rcdbg.guest.snapshot_writer import write_snapshot
 from rcdbg.image.locate import default_kernel
 from rcdbg.trace.conditions import Condition, trap
 from rcdbg.trace.run import Boot, Run, machine_of

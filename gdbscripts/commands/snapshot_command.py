@@ -11,7 +11,7 @@ import gdb
 
 from rcdbg.errors import MemoryReadError, RcdbgError, TargetError, UsageError
 from rcdbg.guest.protocol import Ram, Target
-from rcdbg.guest.snapshot import Machine, ReadPhys, write_snapshot
+from rcdbg.guest.snapshot_writer import Machine, ReadPhys, write_snapshot
 from rcdbg.machine.host.session import scratch
 from rcdbg.machine.qemu.board import RAM_BASE, find_ram, parse_memory
 from rcdbg.riscv.registers import SUPERVISOR_CSRS, unsigned

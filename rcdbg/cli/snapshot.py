@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rcdbg.cli.options import add_at, add_common, common, where_to_stop
 from rcdbg.errors import ImageError, MachineError, UsageError
 from rcdbg.guest.protocol import Ram
-from rcdbg.guest.snapshot import Machine, ReadPhys, write_snapshot
+from rcdbg.guest.snapshot_writer import Machine, ReadPhys, write_snapshot
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.locate import default_kernel
 from rcdbg.image.match import differs_from_memory

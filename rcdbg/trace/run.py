@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 from rcdbg.errors import MachineError, RcdbgError
 from rcdbg.guest.memory import RamTarget
-from rcdbg.guest.snapshot import Machine
+from rcdbg.guest.snapshot_writer import Machine
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.flat import flat_image, is_loadable
 from rcdbg.image.match import differs_from_memory

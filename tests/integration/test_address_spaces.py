@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rcdbg.cli import subject_options
-from rcdbg.guest.snapshot import write_snapshot
+from rcdbg.guest.snapshot_writer import write_snapshot
 from rcdbg.kernels.reading import NOTHING
 from rcdbg.machine.qemu.monitor import Monitor
 from rcdbg.model.memory import mappings, table_aliases, table_diff, table_lint

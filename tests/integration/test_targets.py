@@ -14,7 +14,8 @@ import pytest
 
 from rcdbg.errors import MachineError, MemoryReadError
 from rcdbg.guest.protocol import Target
-from rcdbg.guest.snapshot import Snapshot, pack, read_snapshot
+from rcdbg.guest.snapshot import Snapshot, read_snapshot
+from rcdbg.guest.snapshot_writer import pack
 from rcdbg.image.elf import image_of, load_image
 from rcdbg.machine.qemu import live
 from rcdbg.machine.qemu.info import parse_info_registers

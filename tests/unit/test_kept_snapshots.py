@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rcdbg.guest.snapshot import SnapshotError, read_snapshot
+from rcdbg.guest.snapshot import read_snapshot
+from rcdbg.guest.snapshot_checks import SnapshotError
 from rcdbg.image.elf import image_of
 from rcdbg.image.match import differs_from_memory
 from rcdbg.model.kernel import Kernel

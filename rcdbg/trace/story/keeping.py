@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rcdbg.guest.snapshot import write_snapshot
+from rcdbg.guest.snapshot_writer import write_snapshot
 from rcdbg.trace.headers import make_header
 from rcdbg.trace.record import Trace, TraceEnd, TraceHeader
 from rcdbg.trace.run import machine_of

@@ -4,7 +4,7 @@ import re
 from itertools import count
 from pathlib import Path
 
-from rcdbg.guest.snapshot import Machine, write_snapshot
+from rcdbg.guest.snapshot_writer import Machine, write_snapshot
 from rcdbg.machine.qemu.info import parse_info_registers
 from rcdbg.tui.live.rig import Rig
 

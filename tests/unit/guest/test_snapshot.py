@@ -16,10 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcdbg.errors import MemoryReadError, TargetError
-from rcdbg.guest import snapshot
+from rcdbg.guest import snapshot_writer
 from rcdbg.guest.memory import RamTarget
 from rcdbg.guest.protocol import Ram, Registers
-from rcdbg.guest.snapshot import Machine, Snapshot, SnapshotError, pack, read_snapshot
+from rcdbg.guest.snapshot import Snapshot, read_snapshot
+from rcdbg.guest.snapshot_checks import SnapshotError
+from rcdbg.guest.snapshot_writer import Machine, pack
 
 BASE, PAGE = 0x8000_0000, 4096
 PREFIX = struct.Struct("<16sIIQ32s")
@@ -96,17 +98,17 @@ def test_a_large_sparse_machine_is_a_small_file() -> None:
 def test_the_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "kernel.snap"
     target = RamTarget(bytes(PAGE), BASE, lambda: REGISTERS)
-    size = snapshot.write_snapshot(path, machine(1), target.read_phys)
+    size = snapshot_writer.write_snapshot(path, machine(1), target.read_phys)
     assert path.stat().st_size == size
     assert read_snapshot(path).console == "hällo\n"
     before = path.read_bytes()
     with pytest.raises(MemoryReadError):
-        snapshot.write_snapshot(path, machine(2), target.read_phys)
+        snapshot_writer.write_snapshot(path, machine(2), target.read_phys)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
     for bad in (tmp_path / "no" / "folder", tmp_path / ("x" * 300), tmp_path):
         with pytest.raises(TargetError, match="cannot write"):
-            snapshot.write_snapshot(bad, machine(1), target.read_phys)
+            snapshot_writer.write_snapshot(bad, machine(1), target.read_phys)
     assert list(tmp_path.iterdir()) == [path]
 
 
