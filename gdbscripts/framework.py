@@ -1,19 +1,25 @@
 """What every `rc` command has in common: help, completion, `--json`, and errors of one line.
 
-A command says what it is for in class attributes and does its work in `run`. It raises what it
-likes to raise: here every error on purpose becomes gdb's own kind, of one line, without a trace.
+A command says what it is for in class attributes and does its work in `run`; the options are
+declared as those of the command line are, in `rcdbg.words`. It raises what it likes to raise: here
+every error on purpose becomes gdb's own kind, of one line, without a trace.
 """
 
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
 import gdb
 
-from rcdbg.errors import RcdbgError, TargetError, UsageError
+from gdbscripts.kernel import current_image, current_kernel
+from rcdbg.errors import RcdbgError, UsageError
+from rcdbg.subjects.prompt import Sources, compose, offered
+from rcdbg.words import JSON, Given, Option, complete, take
 
-JSON = "--json"
+SOURCES = Sources(current_image, current_kernel)
+"""What completes words at gdb's prompt."""
 
 
 @contextmanager
@@ -40,105 +46,114 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def refuse_while_running() -> None:
-    """Raises TargetError while the kernel runs: gdb has neither memory nor registers then."""
-    thread = gdb.selected_thread()
-    if thread is None or not thread.is_valid() or not thread.is_running():
-        return
-    try:
-        # A breakpoint's condition is evaluated while the thread counts as running, but stands.
-        gdb.newest_frame()
-    except gdb.error as error:
-        raise TargetError("the kernel runs: interrupt it first") from error
-
-
-def demand_machine() -> "gdb.RemoteTargetConnection":
-    """The connection to a machine that stands; raises TargetError without one."""
-    inferior = gdb.selected_inferior()
-    connection = inferior.connection
-    if not isinstance(connection, gdb.RemoteTargetConnection) or not inferior.pid:
-        raise TargetError("gdb is not connected to a machine: target remote ...")
-    refuse_while_running()
-    return connection
-
-
 def say(line: str) -> None:
     """A line of rcdbg's own among gdb's output."""
     gdb.write(line + "\n")
 
 
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What was typed behind a command's name."""
+
+    given: Given
+    words: tuple[str, ...]
+    """What is no option."""
+
+    @property
+    def as_json(self) -> bool:
+        """Whether a document is wanted, and nothing else."""
+        return JSON.flag in self.given
+
+
 class Command(gdb.Command):
     """A command below `rc`; the docstring's first line is its summary, the rest goes below usage.
 
-    Options are words that begin with `--`; each is offered by completion.
+    It is there for gdb once `define` was called.
     """
 
-    usage: ClassVar[str]
-    """What can be typed, from `rc` on, without `--json`."""
-    examples: ClassVar[tuple[str, ...]]
-    options: ClassVar[tuple[str, ...]] = ()
+    usage: str
+    """What can be typed, from `rc` on, without the options."""
+    examples: tuple[str, ...]
+    options: tuple[Option, ...] = ()
     """Besides --json."""
-    words: ClassVar[tuple[str, ...]] = ()
+    words: tuple[str, ...] = ()
     """Words that an argument may be, for completion."""
-    json: ClassVar[bool] = True
+    json: bool = True
     """Whether it takes --json."""
-    kind: ClassVar[int] = gdb.COMMAND_DATA
+    kind: int = gdb.COMMAND_DATA
 
     def __init__(self) -> None:
-        self.__doc__ = self._help()
-        super().__init__(self._name(), self.kind)
+        """Nothing: `define` tells gdb."""
 
-    @classmethod
-    def _name(cls) -> str:
+    def define(self) -> None:
+        """Make it known to gdb."""
+        self.__doc__ = self.help_text()
+        super().__init__(self.name, self.kind)
+
+    @property
+    def name(self) -> str:
         """`rc NAME`: the words of the usage up to the first argument."""
-        return " ".join(cls.usage.split()[:2])
+        return " ".join(self.usage.split()[:2])
 
-    @classmethod
-    def _help(cls) -> str:
-        summary, _, about = (cls.__doc__ or "").partition("\n")
-        about = "\n".join(line.strip() for line in about.strip().splitlines())
-        usage = f"Usage: {cls.usage}" + (f" [{JSON}]" if cls.json else "")
-        first, *more = cls.examples
-        examples = "\n".join([f"Example: {first}", *(f"         {e}" for e in more)])
-        return "\n\n".join(part for part in (summary, usage, about, examples) if part)
+    @property
+    def about(self) -> str:
+        """What it does, for a list of commands."""
+        summary = (self.__doc__ or "").partition("\n")[0].partition(":")[0].rstrip(".")
+        return summary[:1].lower() + summary[1:]
+
+    @property
+    def takes(self) -> tuple[Option, ...]:
+        """All its options."""
+        return (*self.options, *((JSON,) if self.json else ()))
+
+    def help_text(self) -> str:
+        """What `help` prints."""
+        summary, _, about = (self.__doc__ or "").partition("\n")
+        details = "\n".join(line.strip() for line in about.strip().splitlines())
+        return compose(summary, self.usage, self.takes, self.examples, details)
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Take the words apart, run, print."""
         with one_line_errors():
-            words = gdb.string_to_argv(argument)
-            as_json = self.json and JSON in words
-            words = [w for w in words if not (self.json and w == JSON)]
-            for word in words:
-                if word.startswith("--") and word.partition("=")[0] not in self.options:
-                    raise UsageError(
-                        f"{self._name()} has no option {word}: see help {self._name()}"
-                    )
-            document = self.run(words, as_json)
-            if as_json:
+            given, rest = take(self.name, self.takes, self.split(argument))
+            typed = Typed(given, rest)
+            document = self.run(typed)
+            if typed.as_json:
                 say(json.dumps(document, indent=2))
 
-    def run(self, words: list[str], as_json: bool) -> Any:
-        """Do it, and return the JSON document; with `as_json` print nothing else."""
+    def split(self, argument: str) -> list[str]:
+        """The words of a line; quotes keep blanks together."""
+        return gdb.string_to_argv(argument)
+
+    def run(self, typed: Typed) -> Any:
+        """Do it, and return the JSON document; if that is wanted print nothing else."""
         raise NotImplementedError
 
     def complete(self, text: str, word: str | None) -> list[str]:
-        """Options and words that begin with what is typed."""
-        every = (*self.options, *((JSON,) if self.json else ()))
-        return completions(text, word, every if _typed(text).startswith("-") else self.words)
+        """Options, their values, and words that begin with what is typed."""
+        if word is None:  # gdb asks first where words end
+            return []
+        *before, typed = text.split(" ")
+        return completions(text, word, self.candidates(before, typed))
 
-    def no_more(self, words: list[str]) -> None:
-        """Raises UsageError if there are words left."""
-        if words:
-            raise UsageError(f"{self._name()} takes no {words[0]!r}")
+    def candidates(self, before: list[str], typed: str) -> list[str]:
+        """What `typed` may become; those that begin otherwise are left out."""
+        found = complete(self.takes, before, typed, lambda what, t: offered(what, t, SOURCES))
+        return self.offers(before, typed) if found is None else found
+
+    def offers(self, before: list[str], typed: str) -> list[str]:
+        """The same for a word that is neither an option nor its value."""
+        return list(self.words)
+
+    def no_more(self, typed: Typed) -> None:
+        """Raises UsageError if there are words besides the options."""
+        if typed.words:
+            raise UsageError(f"{self.name} takes no {typed.words[0]!r}")
 
 
 def completions(text: str, word: str | None, every: Iterable[str]) -> list[str]:
     """Those of `every` that begin with the last word of `text`, as gdb wants them."""
-    typed = _typed(text)
+    typed = text.split(" ")[-1]
     # gdb counts a hyphen as the end of a word, and asks for what follows it only.
     known = len(typed) - len(word or "")
     return [choice[known:] for choice in every if choice.startswith(typed)]
-
-
-def _typed(text: str) -> str:
-    return text.split(" ")[-1]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import gdb
 
-from gdbscripts.framework import demand_machine
+from gdbscripts.connection import demand_machine
 from rcdbg.errors import ImageError
 
 if TYPE_CHECKING:

@@ -19,6 +19,6 @@ def _find_packages() -> None:
 
 _find_packages()
 
-from gdbscripts.commands import subjects as commands  # noqa: E402  # the path had to be known first
+from gdbscripts.commands import registry  # noqa: E402  # the path had to be known first
 
-commands.register()
+registry.register()

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import gdb
 
-from gdbscripts.framework import demand_machine
+from gdbscripts.connection import demand_machine
 from rcdbg.errors import MachineError, MemoryReadError, TargetError
 from rcdbg.guest.protocol import Ram, Registers
 from rcdbg.machine.qemu import timer

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import gdb
 
-from gdbscripts.framework import demand_machine
+from gdbscripts.connection import demand_machine
 from gdbscripts.interrupts import Interrupts, resume
 from gdbscripts.step_mode import set_step_mode, step_mode
 from gdbscripts.target import GdbTarget

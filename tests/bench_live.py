@@ -21,10 +21,10 @@ from rich.table import Table
 from rcdbg.image.locate import default_kernel
 from rcdbg.image.resolve import load_with_types
 from rcdbg.model.kernel import Kernel
+from rcdbg.subjects.report import read_report
 from rcdbg.trace.conditions import trap
 from rcdbg.trace.run import Boot, Run
 from rcdbg.trace.story.live import STOP_GOAL_SECONDS, Guest, running_guest, sample
-from rcdbg.views.subjects import subject
 
 PAIRS = 25
 SAMPLES = 5
@@ -136,7 +136,7 @@ def main() -> None:
         run.stub.resume()
         run.stub.close()
         with running_guest(run.target, run.qemu.quick_socket) as guest:
-            ask = subject("all").read
+            ask = read_report
             lengths = stops(run, guest, ask)
             pages: set[int] = set()
             clock = Clock(run, place, symbol.size // 8, spinning_thread(run.qemu.pid))

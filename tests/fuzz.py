@@ -32,18 +32,13 @@ from rcdbg.image.locate import default_kernel
 from rcdbg.image.resolve import load_with_types
 from rcdbg.model.kernel import Kernel
 from rcdbg.riscv.table_listing import Listing
+from rcdbg.subjects.subject import Answer
+from rcdbg.subjects.table import SUBJECTS
 from rcdbg.trace.conditions import Condition, reached, trap
 from rcdbg.trace.run import Boot, Run
 from rcdbg.views.render import render_text
-from rcdbg.views.subjects import (
-    SUBJECTS,
-    Answer,
-    aliases_answer,
-    diff_answer,
-    lint_answer,
-    walk_answer,
-)
 from tests.support.frozen import Frozen
+from tests.support.questions import ask, walk
 
 ROUNDS = 10_000
 LIMIT_SECONDS = 1.0
@@ -109,10 +104,10 @@ def asked() -> list[tuple[str, Callable[[Kernel], Answer]]]:
     subjects = [(s.name, s.answer) for s in SUBJECTS]
     return [
         *subjects,
-        ("walk", lambda kernel: walk_answer(kernel, kernel.registers.sp)),
-        ("aliases", lambda kernel: aliases_answer(kernel, None)),
-        ("lint", lambda kernel: lint_answer(kernel, None)),
-        ("diff", lambda kernel: diff_answer(kernel, None, None)),
+        ("walk", lambda kernel: walk(kernel, kernel.registers.sp)),
+        ("aliases", lambda kernel: ask(kernel, "pagetable --aliases")),
+        ("lint", lambda kernel: ask(kernel, "pagetable --lint")),
+        ("diff", lambda kernel: ask(kernel, f"pagetable --diff-satp {kernel.csr('satp') or 0}")),
     ]
 
 

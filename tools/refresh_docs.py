@@ -2,9 +2,10 @@
 
 A block between `<!-- output of: COMMAND -->` and `<!-- end of output -->` becomes what COMMAND
 prints; the blocks of a document run one after the other in a folder of their own, where they may
-leave recordings. What is between `<!-- keys -->` and `<!-- end of keys -->` becomes a table of the
-full-screen debugger's keys. docs/tui.svg becomes what that shows, docs/timeline.svg what
-`rcdbg trace draw` makes of a recording. Run as `python -m tools.refresh_docs [DOCUMENT...]`.
+leave recordings. One between `<!-- made from: MODULE:FUNCTION -->` and `<!-- end of what is made
+-->` becomes what that function returns, one between `<!-- keys -->` and `<!-- end of keys -->` a
+table of the full-screen debugger's keys. docs/tui.svg becomes what that shows, docs/timeline.svg
+what `rcdbg trace draw` makes of a recording. Run as `python -m tools.refresh_docs [DOCUMENT...]`.
 """
 
 import os
@@ -16,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 from rcdbg.image.locate import default_kernel
+from rcdbg.lazy import named as function
 from rcdbg.trace.run import Boot
 from rcdbg.tui.keys import KEYS, Key
 from rcdbg.tui.live.session import SessionOptions
@@ -28,6 +30,7 @@ _RECORDED = (
     "--scenario sleepers --append interval=100000 --deterministic --backend stub "
     "--events traps,threads,console"
 )
+_MADE = re.compile(r"(<!-- made from: (\S+) -->\n).*?(<!-- end of what is made -->)", re.DOTALL)
 _BLOCK = re.compile(r"(<!-- output of: (.+?) -->\n).*?(<!-- end of output -->)", re.DOTALL)
 _KEYS = re.compile(r"(<!-- keys -->\n).*?(<!-- end of keys -->)", re.DOTALL)
 
@@ -97,6 +100,11 @@ def _while(key: Key) -> str:
     return "" if "exited" in key.when else " or ".join(words[a] for a in words if a in key.when)
 
 
+def made(text: str) -> str:
+    """The document with what tables of the program say made anew."""
+    return _MADE.sub(lambda found: f"{found[1]}{function(found[2])()}{found[3]}", text)
+
+
 def draw_timeline() -> None:
     """Make the picture of docs/tracing.md."""
     with tempfile.TemporaryDirectory() as folder:
@@ -109,7 +117,7 @@ def main() -> None:
     named = [Path(name).resolve() for name in sys.argv[1:]]
     for path in named or (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         before = path.read_text()
-        after = with_keys(refresh(before))
+        after = with_keys(refresh(made(before)))
         if after != before:
             path.write_text(after)
             print(f"refreshed {path.relative_to(ROOT)}")

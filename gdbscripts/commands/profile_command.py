@@ -2,41 +2,33 @@
 
 from pathlib import Path
 
-import gdb
-
+from gdbscripts.framework import SOURCES, Command, Typed
 from gdbscripts.kernel import use_names
-from rcdbg.errors import RcdbgError
+from rcdbg.errors import UsageError
+from rcdbg.subjects.prompt import offered
 
 
-class _Profile(gdb.Command):
+class Profile(Command):
     """Take the names of the kernel's types, fields and symbols from a TOML file.
 
-    Usage: rc profile FILE
-           rc profile default
-
     What differs from the description of its family: a table for each concept, as in
-    [processor] type = "Cpu".
-    Example: rc profile mykernel.toml
+    [processor] type = "Cpu". With the word `default`, nothing differs.
     """
 
-    def __init__(self) -> None:
-        super().__init__("rc profile", gdb.COMMAND_FILES, gdb.COMPLETE_FILENAME)
+    usage = "rc profile FILE"
+    examples = ("rc profile mykernel.toml", "rc profile default")
+    words = ("default",)
+    json = False
 
-    def invoke(self, argument: str, from_tty: bool) -> None:
+    def run(self, typed: Typed) -> None:
         """Read the file; the next command uses it."""
         from rcdbg.kernels.reading import NOTHING, load_overlay
 
-        words = gdb.string_to_argv(argument)
-        if len(words) != 1:
-            raise gdb.GdbError("rcdbg: rc profile wants a file, or default")
-        try:
-            file = Path(words[0]).expanduser()
-            overlay = NOTHING if words[0] == "default" else load_overlay(file)
-        except RcdbgError as error:
-            raise gdb.GdbError(f"rcdbg: {error}") from error
-        use_names(overlay)
+        if len(typed.words) != 1:
+            raise UsageError("rc profile wants a file, or default")
+        (word,) = typed.words
+        use_names(NOTHING if word == "default" else load_overlay(Path(word).expanduser()))
 
-
-def register() -> None:
-    """Define the command."""
-    _Profile()
+    def offers(self, before: list[str], typed: str) -> list[str]:
+        """Files."""
+        return [*self.words, *offered("file", typed, SOURCES)]

@@ -3,66 +3,56 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import gdb
 
-from rcdbg.errors import MemoryReadError, RcdbgError, TargetError, UsageError
+from gdbscripts.framework import SOURCES, Command, Typed
+from gdbscripts.kernel import fresh_kernel
+from rcdbg.errors import MemoryReadError, TargetError, UsageError
 from rcdbg.guest.protocol import Ram, Target
 from rcdbg.guest.snapshot_writer import Machine, ReadPhys, write_snapshot
 from rcdbg.machine.host.session import scratch
 from rcdbg.machine.qemu.board import RAM_BASE, find_ram, parse_memory
 from rcdbg.riscv.registers import SUPERVISOR_CSRS, unsigned
-
-if TYPE_CHECKING:
-    from rcdbg.model.kernel import Kernel
+from rcdbg.subjects.prompt import offered
+from rcdbg.words import Option
 
 _MEMORY = "--memory"
 _COMPARED = 64
 
 
-class Snapshot(gdb.Command):
+class Snapshot(Command):
     """Write the machine at this stop to a file: memory, registers, the ELF.
 
-    Usage: rc snapshot FILE [--memory SIZE]
-
-    SIZE is that of RAM, such as 128M, where the device tree in memory is gone.
-    Example: rc snapshot hang.snap
-    Afterwards, without QEMU or gdb: rcdbg show --snapshot hang.snap
+    Afterwards, without QEMU or gdb: rcdbg show --snapshot FILE
     """
 
-    def __init__(self, current_kernel: Callable[[], Kernel]) -> None:
-        """`current_kernel` gives the kernel of this stop, or raises RcdbgError."""
-        self._current_kernel = current_kernel
-        super().__init__("rc snapshot", gdb.COMMAND_DATA, gdb.COMPLETE_FILENAME)
+    usage = "rc snapshot FILE"
+    examples = ("rc snapshot hang.snap",)
+    options = (
+        Option(_MEMORY, "RAM, such as 128M, where the device tree in memory is gone", "SIZE"),
+    )
+    json = False
 
-    def invoke(self, argument: str, from_tty: bool) -> None:
+    def run(self, typed: Typed) -> None:
         """Read everything, write the file."""
-        try:
-            path, memory = _arguments(gdb.string_to_argv(argument))
-            kernel = self._current_kernel()
-            ram = memory or _find_ram(kernel.target)
-            now = kernel.registers
-            image = kernel.image
-            machine = Machine(now, ram, image.data, image.path.name, None, _others())
-            with _memory(ram, kernel.target) as read_phys:
-                size = write_snapshot(path, machine, read_phys)
-        except RcdbgError as error:
-            raise gdb.GdbError(f"rcdbg: {error}") from error
+        if len(typed.words) != 1 or typed.words[0].startswith("-"):
+            raise UsageError("rc snapshot wants a file: rc snapshot hang.snap [--memory SIZE]")
+        path, memory = Path(typed.words[0]).expanduser(), typed.given.text(_MEMORY)
+        size_given = None if memory is None else Ram(RAM_BASE, parse_memory(memory))
+        kernel = fresh_kernel()
+        ram = size_given or _find_ram(kernel.target)
+        image = kernel.image
+        machine = Machine(kernel.registers, ram, image.data, image.path.name, None, _others())
+        with _memory(ram, kernel.target) as read_phys:
+            size = write_snapshot(path, machine, read_phys)
         gdb.write(f"{path}: {size / 1e6:.1f} MB; rcdbg show --snapshot {path}\n")
 
-
-def _arguments(words: list[str]) -> tuple[Path, Ram | None]:
-    ram = None
-    if _MEMORY in words:
-        at = words.index(_MEMORY)
-        ram = Ram(RAM_BASE, parse_memory("".join(words[at + 1 : at + 2])))
-        del words[at : at + 2]
-    if len(words) != 1 or words[0].startswith("-"):
-        raise UsageError("rc snapshot wants a file: rc snapshot hang.snap [--memory SIZE]")
-    return Path(words[0]).expanduser(), ram
+    def offers(self, before: list[str], typed: str) -> list[str]:
+        """Files."""
+        return offered("file", typed, SOURCES)
 
 
 def _find_ram(target: Target) -> Ram:

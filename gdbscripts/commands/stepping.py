@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import gdb
 
-from gdbscripts.framework import Command, demand_machine, say
+from gdbscripts.connection import demand_machine
+from gdbscripts.framework import Command, Typed, say
 from gdbscripts.interrupts import Interrupts, resume
 from gdbscripts.kernel import fresh_kernel
 from gdbscripts.step_mode import set_step_mode, step_mode
@@ -100,21 +101,21 @@ class _NextTrap(_Running):
     usage = "rc next-trap [CAUSE]"
     examples = ("rc next-trap", "rc next-trap timer", 'rc next-trap "load page fault"')
 
-    def run(self, words: list[str], as_json: bool) -> dict[str, object]:
+    def run(self, typed: Typed) -> dict[str, object]:
         from rcdbg.model.threads.trap import read_trap
         from rcdbg.trace.conditions import trap
         from rcdbg.trace.run import describe
 
-        condition = trap(" ".join(words) or None)
+        condition = trap(" ".join(typed.words) or None)
         kernel = fresh_kernel()
         if not _run_until(condition.places(kernel.image, kernel.description), condition.happened):
-            return self.tell(_stopped_elsewhere(str(condition)), as_json)
+            return self.tell(_stopped_elsewhere(str(condition)), typed.as_json)
         found = read_trap(fresh_kernel())
         at = describe(found.context.sepc) if found.context else "an unknown place"
         note = f"{found.cause or 'a trap'} at {at}"
         sepc = f"{found.context.sepc.address:#x}" if found.context else None
         document = {"happened": True, "note": note, "cause": found.cause, "sepc": sepc}
-        return self.tell(document, as_json)
+        return self.tell(document, typed.as_json)
 
     def complete(self, text: str, word: str | None) -> list[str]:
         """The causes, word by word."""
@@ -138,17 +139,17 @@ class _UntilSret(_Running):
     usage = "rc until-sret"
     examples = ("rc until-sret",)
 
-    def run(self, words: list[str], as_json: bool) -> dict[str, object]:
+    def run(self, typed: Typed) -> dict[str, object]:
         from rcdbg.trace.run import describe
 
-        self.no_more(words)
+        self.no_more(typed)
         demand_hardware_steps()
         kernel = fresh_kernel()
         leaves = _leaves_trap(kernel)
         srets = _srets(kernel)
         there = kernel.registers.pc in srets and leaves(kernel)
         if not there and not _run_until(srets, leaves):
-            return self.tell(_stopped_elsewhere("the sret of this trap"), as_json)
+            return self.tell(_stopped_elsewhere("the sret of this trap"), typed.as_json)
         gdb.execute("stepi")
         kernel = fresh_kernel()
         place = kernel.place(kernel.registers.pc)
@@ -157,7 +158,7 @@ class _UntilSret(_Running):
             "note": f"back at {describe(place)}",
             "pc": f"{place.address:#x}",
         }
-        return self.tell(document, as_json)
+        return self.tell(document, typed.as_json)
 
 
 def _srets(kernel: Kernel) -> list[int]:
@@ -215,11 +216,11 @@ class _NextSwitch(_Running):
     examples = ("rc next-switch", "rc next-switch to 3")
     words = ("to",)
 
-    def run(self, words: list[str], as_json: bool) -> dict[str, object]:
+    def run(self, typed: Typed) -> dict[str, object]:
         from rcdbg.model.threads.processor import read_processor
         from rcdbg.trace.conditions import switch
 
-        condition = switch(_thread_id(words))
+        condition = switch(_thread_id(typed.words))
         kernel = fresh_kernel()
         before = read_processor(kernel)
         if before.problems:
@@ -227,7 +228,7 @@ class _NextSwitch(_Running):
             raise TargetError(f"{problem.where}: {problem.why}")
         condition.happened(kernel)  # it compares with the thread of this moment
         if not _run_until(condition.places(kernel.image, kernel.description), condition.happened):
-            return self.tell(_stopped_elsewhere(str(condition)), as_json)
+            return self.tell(_stopped_elsewhere(str(condition)), typed.as_json)
         now = read_processor(fresh_kernel()).current
         was = before.current.id if before.current else None
         to = now.id if now else None
@@ -235,10 +236,10 @@ class _NextSwitch(_Running):
         direct = was is not None and condition.to is None
         note = f"thread {was} gave way to thread {to}" if direct else f"thread {to} goes on"
         document = {"happened": True, "note": note, "from": was if direct else None, "to": to}
-        return self.tell(document, as_json)
+        return self.tell(document, typed.as_json)
 
 
-def _thread_id(words: list[str]) -> int | None:
+def _thread_id(words: Sequence[str]) -> int | None:
     if not words:
         return None
     try:
@@ -261,9 +262,10 @@ class _StepIrq(Command):
     examples = ("rc step-irq on", "rc step-irq")
     words = ("on", "off")
 
-    def run(self, words: list[str], as_json: bool) -> dict[str, object]:
+    def run(self, typed: Typed) -> dict[str, object]:
         from rcdbg.model.serial import state as serial
 
+        words = typed.words
         if len(words) > 1 or any(word not in self.words for word in words):
             raise UsageError(f"rc step-irq wants on or off, not {' '.join(words)!r}")
         connection = demand_machine()
@@ -273,7 +275,7 @@ class _StepIrq(Command):
             if not set_step_mode(connection, mode):
                 raise TargetError(f"QEMU refuses to have {' '.join(words)} here: is it a replay?")
         taken = not mode & STEP_MASKS_INTERRUPTS
-        if not as_json:
+        if not typed.as_json:
             say(f"rcdbg: stepi {'takes' if taken else 'masks'} interrupts")
         return serial.document("step_irq", {"taken": taken, "sstep": mode})
 
@@ -309,11 +311,12 @@ def mend_osabi(*_: object) -> None:
         gdb.execute("set osabi none")
 
 
-def register() -> None:
-    """Define the commands."""
-    _NextTrap()
-    _UntilSret()
-    _NextSwitch()
-    _StepIrq()
+def follow_connections() -> None:
+    """Have gdb step as a kernel needs it, from now on."""
     mend_osabi()
     gdb.events.new_objfile.connect(mend_osabi)
+
+
+def commands() -> list[Command]:
+    """Those that let the kernel run to a place."""
+    return [_NextTrap(), _UntilSret(), _NextSwitch(), _StepIrq()]

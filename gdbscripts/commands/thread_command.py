@@ -4,90 +4,79 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gdb
 
-from gdbscripts.answers import answer, take_json
+from gdbscripts.commands.asking import Asking
+from gdbscripts.framework import Command, Typed
 from gdbscripts.kernel import current_kernel
-from rcdbg.errors import RcdbgError
+from rcdbg.errors import UsageError
+from rcdbg.subjects import prompt, table
+from rcdbg.words import JSON
 
 if TYPE_CHECKING:
     # Imported by the first command that needs them: `source` stays quick.
     from gdbscripts import parked
-    from rcdbg.model.kernel import Kernel
-    from rcdbg.views.subjects import Answer
 
 _OFF = "off"
 _LEVEL = re.compile(r"^#(\d+)( +)", re.MULTILINE)
+_DETAILS = """\
+rc thread ID               what it does, its stack, its Context, its call stack
+rc thread ID bt [ARGS]     gdb's own backtrace of it; ARGS as for bt: 5, full
+rc thread ID frame [N]     select its stack frame N: then info locals, print, up, down
+rc thread off              back to the hart; so does everything that lets it run
+
+No register is written. While a stack frame of a parked thread is selected, gdb's own numbers (up,
+down, frame) are higher than those here: its first frames lead from the hart to the thread."""
 
 
-class _Thread(gdb.Command):
-    """Look at a thread, also at one that does not run. No register is written.
+class _Thread(Asking):
+    """The question about a thread, and gdb's own ways to look into it."""
 
-    Usage: rc thread ID [COMMAND] [--json]
+    kind = gdb.COMMAND_STACK
 
-    rc thread ID               what it does, its stack, its Context, its call stack
-    rc thread ID --json        the same for programs
-    rc thread ID bt [ARGS]     gdb's own backtrace of it; ARGS as for bt: 5, full
-    rc thread ID frame [N]     select its stack frame N: then info locals, print, up, down
-    rc thread off              back to the hart; so does everything that lets it run
+    def help_text(self) -> str:
+        """What the table says, and what gdb can do beside it."""
+        return prompt.help_text(
+            replace(
+                self.subject,
+                details=_DETAILS,
+                examples=("thread 3 bt", "thread 3 frame 2", "thread off"),
+            ),
+            "rc",
+        )
 
-    While a stack frame of a parked thread is selected, gdb's own numbers (up, down, frame) are
-    higher than those here: its first frames lead from the hart to the thread.
-
-    Example: rc thread 3 bt
-             rc thread 3 frame 2
-             info locals
-             rc thread off
-    """
-
-    def __init__(self) -> None:
-        super().__init__("rc thread", gdb.COMMAND_STACK)
-
-    def complete(self, text: str, word: str | None) -> list[str]:
+    def candidates(self, before: list[str], typed: str) -> list[str]:
         """Ids, then what can be done."""
-        if word is None:
-            return []
-        words = text.split(" ")
-        if len(words) > 1:
-            return [w for w in ("bt", "frame", "--json") if w.startswith(word)] * (len(words) == 2)
-        try:
-            from rcdbg.model.threads.processor import read_processor
+        if before and not typed.startswith("-"):
+            return ["bt", "frame"] * (len(before) == 1)
+        return [*super().candidates(before, typed), _OFF]
 
-            threads = read_processor(current_kernel()).threads
-        except RcdbgError:
-            return []
-        names = [*(str(t.id) for t in threads if t.id is not None), _OFF]
-        return [name for name in names if name.startswith(word)]
-
-    def invoke(self, argument: str, from_tty: bool) -> None:
+    def run(self, typed: Typed) -> Any:
         """Show, list or select."""
-        words = gdb.string_to_argv(argument)
-        as_json = take_json(words)
-        if words == [_OFF]:
+        words = typed.words
+        if words == (_OFF,):
             _unwinding().show(None)
-            return
+            return None
         if not words or not words[0].isdecimal():
-            raise gdb.GdbError("rcdbg: rc thread wants a thread's id, or off: rc thread 1 bt")
-        number, rest = int(words[0]), words[1:]
-        if not rest:
-            answer(lambda kernel: _thread(kernel, number), as_json)
-        elif rest[0] in ("bt", "backtrace", "where"):
-            _backtrace(number, rest[1:])
-        elif rest[0] in ("frame", "f"):
-            _frame(number, rest[1:])
+            raise UsageError("rc thread wants a thread's id, or off: rc thread 1 bt")
+        if len(words) == 1:
+            return super().run(typed)
+        number, what, rest = int(words[0]), words[1], words[2:]
+        if typed.as_json:
+            raise UsageError(f"rc thread {number} {what} is gdb's own, and has no {JSON.flag}")
+        if what in ("bt", "backtrace", "where"):
+            _backtrace(number, rest)
+        elif what in ("frame", "f"):
+            _frame(number, rest)
         else:
-            raise gdb.GdbError(f"rcdbg: rc thread {number} has no {rest[0]!r}: bt or frame")
-
-
-def _thread(kernel: Kernel, number: int) -> Answer:
-    from rcdbg.views.subjects import thread_answer
-
-    return thread_answer(kernel, number)
+            raise UsageError(f"rc thread {number} has no {what!r}: bt or frame")
+        return None
 
 
 @functools.cache
@@ -103,17 +92,14 @@ def _parked(number: int) -> parked.Parked | None:
     """How to show that thread; None for the one that the hart runs."""
     from rcdbg.model.threads.call_stacks import find_thread
 
-    try:
-        kernel = current_kernel()
-        thread = find_thread(kernel, number)
-    except RcdbgError as error:
-        raise gdb.GdbError(f"rcdbg: {error}") from error
+    kernel = current_kernel()
+    thread = find_thread(kernel, number)
     if thread.context is not None:
         shown: parked.Parked = _unwinding().parked(kernel, thread, thread.context)
         return shown
     if thread.status in ("running", "dead"):
         return None
-    raise gdb.GdbError(f"rcdbg: thread {number} has no parked Context to start from")
+    raise UsageError(f"thread {number} has no parked Context to start from")
 
 
 @contextmanager
@@ -153,7 +139,7 @@ def _numbered(text: str, first: int) -> str:
     return "\n".join(lines)
 
 
-def _backtrace(number: int, words: list[str]) -> None:
+def _backtrace(number: int, words: Sequence[str]) -> None:
     thread = _parked(number)
     first = 0 if thread is None else thread.first
     arguments = []
@@ -162,7 +148,7 @@ def _backtrace(number: int, words: list[str]) -> None:
             # gdb's frame filter counts only what it shows; without it all frames count.
             word = str(int(word) + first)  # noqa: PLW2901
         elif word.lstrip("-") not in ("full",):
-            raise gdb.GdbError(f"rcdbg: rc thread {number} bt takes a count or full, not {word!r}")
+            raise UsageError(f"rc thread {number} bt takes a count or full, not {word!r}")
         arguments.append(word)
     with _selection_kept():
         _unwinding().show(thread)
@@ -172,9 +158,9 @@ def _backtrace(number: int, words: list[str]) -> None:
     gdb.write(_numbered(text, first).rstrip("\n") + "\n")
 
 
-def _frame(number: int, words: list[str]) -> None:
+def _frame(number: int, words: Sequence[str]) -> None:
     if len(words) > 1 or not all(word.isdecimal() for word in words):
-        raise gdb.GdbError(f"rcdbg: rc thread {number} frame takes one number")
+        raise UsageError(f"rc thread {number} frame takes one number")
     wanted = int(words[0]) if words else 0
     thread = _parked(number)
     first = 0 if thread is None else thread.first
@@ -184,12 +170,12 @@ def _frame(number: int, words: list[str]) -> None:
     if gdb.selected_frame().level() != first + wanted:
         _unwinding().show(before)
         _select(level)
-        raise gdb.GdbError(f"rcdbg: thread {number} has no stack frame {wanted}: rc thread"
+        raise UsageError(f"thread {number} has no stack frame {wanted}: rc thread"
                            f" {number} bt")  # fmt: skip
     text = gdb.execute("frame", to_string=True)
     gdb.write(_numbered(text, first).rstrip("\n") + "\n")
 
 
-def register() -> None:
-    """Define the command."""
-    _Thread()
+def commands() -> list[Command]:
+    """The one about threads."""
+    return [_Thread(table.subject("thread"))]

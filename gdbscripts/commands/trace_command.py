@@ -10,9 +10,11 @@ import gdb
 
 from gdbscripts.answers import width
 from gdbscripts.commands.stepping import demand_hardware_steps
-from gdbscripts.framework import Command, completions, say
-from gdbscripts.kernel import current_image, forget, fresh_kernel
+from gdbscripts.framework import Command, Typed, completions, say
+from gdbscripts.kernel import forget, fresh_kernel
 from rcdbg.errors import RcdbgError, UsageError
+from rcdbg.trace import options as trace_options
+from rcdbg.trace.kinds import GROUPS, KINDS
 
 if TYPE_CHECKING:
     # Imported when the command runs: `source` stays quick.
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from rcdbg.trace.sinks.formats import Output
     from rcdbg.trace.sinks.sink import KeptTrace, Sink
     from rcdbg.trace.wanted import Wanted
-
-_MOST_NAMES = 50
 
 
 class _Trace(Command):
@@ -38,26 +38,25 @@ class _Trace(Command):
     where the last event was seen.
     """
 
-    usage = "rc trace [--events LIST] [--hit SYMBOL]... [--until EVENT|COUNT|TIME] [-o FILE]"
+    usage = "rc trace"
     examples = (
         "rc trace --events switch,console --until switch:to=3",
         "rc trace --hit map_one --until 100 -o boot.jsonl",
     )
-    options = ("--events", "--hit", "--until", "--output")
+    options = trace_options.OPTIONS
     kind = gdb.COMMAND_RUNNING
 
-    def run(self, words: list[str], as_json: bool) -> Any:
-        from rcdbg.trace import options as trace_options
+    def run(self, typed: Typed) -> Any:
         from rcdbg.trace.sinks.documents import trace_document
         from rcdbg.trace.sinks.formats import kept
         from rcdbg.trace.sinks.sink import KeptTrace
 
-        arguments = trace_options.parse("rc trace", words)
-        wanted = trace_options.wanted(arguments)
-        output = _output(arguments.output, as_json)
+        self.no_more(typed)
+        wanted = trace_options.wanted(typed.given)
+        output = _output(typed.given.text("--output"), typed.as_json)
         demand_hardware_steps()
         kernel = fresh_kernel()
-        whole = KeptTrace() if as_json else None
+        whole = KeptTrace() if typed.as_json else None
         with _sink(output, whole) as sink:
             end = _record(kernel, wanted, sink)
         forget()
@@ -71,41 +70,28 @@ class _Trace(Command):
         return None
 
     def complete(self, text: str, word: str | None) -> list[str]:
-        """Options, kinds of events behind --events, functions behind --hit."""
-        before = text.split(" ")[:-1]
-        last = before[-1] if before else ""
-        if last == "--hit":
-            return _functions(word)
-        if last in ("--events", "--until"):
-            from rcdbg.trace.kinds import GROUPS, KINDS
-
-            known = (*GROUPS, *KINDS) if last == "--events" else KINDS
-            typed = text.split(" ")[-1]
-            listed = typed[: typed.rfind(",") + 1] if last == "--events" else ""
-            return completions(text, word, [listed + name for name in known])
-        return super().complete(text, word)
+        """As every command, and kinds of events behind --events and --until."""
+        last = ["", *text.split(" ")[:-1]]
+        if last[-1] not in ("--events", "--until"):
+            return super().complete(text, word)
+        if last[-1] == "--until":
+            return completions(text, word, KINDS)
+        typed = text.split(" ")[-1]
+        listed = typed[: typed.rfind(",") + 1]
+        return completions(text, word, [listed + name for name in (*GROUPS, *KINDS)])
 
 
-def _functions(word: str | None) -> list[str]:
-    if word is None:  # gdb asks first where words end
-        return []
-    try:
-        return current_image().symbols.complete(word)[:_MOST_NAMES]
-    except RcdbgError:
-        return []
-
-
-def _output(path: Path | None, as_json: bool) -> Output:
+def _output(file: str | None, as_json: bool) -> Output:
     """What is made of the recording; raises UsageError for what cannot be."""
     from rcdbg.trace.sinks.formats import Output, output_of
 
-    if path is None:
+    if file is None:
         return Output(None)
     if as_json:
         raise UsageError("rc trace: -o FILE or --json, not both")
-    if str(path) == "-":
+    if file == "-":
         raise UsageError("rc trace -o -: name a file, FILE.jsonl or FILE.json")
-    return output_of(path.expanduser())
+    return output_of(Path(file).expanduser())
 
 
 def _sink(output: Output, whole: KeptTrace | None) -> AbstractContextManager[Sink]:
@@ -155,6 +141,6 @@ def _describe(kernel: Kernel) -> str:
     return describe(kernel.place(kernel.registers.pc))
 
 
-def register() -> None:
-    """Define the command."""
-    _Trace()
+def commands() -> list[Command]:
+    """The one that records."""
+    return [_Trace()]

@@ -4,27 +4,24 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from rcdbg import words
 from rcdbg.cli import show
+from rcdbg.errors import UsageError
+from rcdbg.words import JSON
 
 
 def add_to(commands: Any) -> None:
     """Add the command to a parser's subparsers."""
     attach = commands.add_parser("attach", help="show what is in a QEMU that runs already")
+    show.add_subject(attach)
     attach.add_argument(
-        "subject",
-        nargs="?",
-        default="all",
-        choices=show.SUBJECTS,
-        metavar="SUBJECT",
-        help=f"{', '.join(show.SUBJECTS)} (default: all)",
-    )
-    attach.add_argument(
-        "--gdb",
+        "--stub",
         dest="attach",
         metavar="HOST:PORT|SOCKET",
-        required=True,
         help="its gdb stub: localhost:1234 for `qemu -s`",
     )
+    # What --stub was called once. Elsewhere --gdb is a gdb to start, and none is started here.
+    attach.add_argument("--gdb", dest="stub_or_gdb", help=argparse.SUPPRESS)
     attach.add_argument(
         "--kernel",
         metavar="ELF",
@@ -42,12 +39,12 @@ def add_to(commands: Any) -> None:
     attach.add_argument(
         "--stay", action="store_true", help="leave a guest that ran stopped, for another debugger"
     )
-    attach.add_argument("--json", action="store_true", help="for programs; see docs/json.md")
+    words.add_to(attach, (JSON,))
     attach.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from rcdbg.views.subjects import subject
-
-    asked = subject(arguments.subject)
-    return show.answer(arguments, asked.answer, needs_types=asked.needs_types)
+    arguments.attach = arguments.attach or arguments.stub_or_gdb
+    if arguments.attach is None:
+        raise UsageError("attach wants a gdb stub: --stub localhost:1234 for `qemu -s`")
+    return show.run(arguments)

@@ -1,90 +1,117 @@
-"""`rcdbg show` and `rcdbg walk`: boot, run to a place, print what is there, end."""
+"""`rcdbg show SUBJECT`, and the questions: boot, run to a place, print what is there, end."""
 
 import argparse
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from rcdbg.cli import subject_options
+from rcdbg import words
 from rcdbg.cli.options import add_at, add_common, address
 from rcdbg.cli.source import look, note
 from rcdbg.errors import UsageError
+from rcdbg.subjects import table
+from rcdbg.subjects.subject import Question, Subject
+from rcdbg.words import JSON, Given, Option
 
 if TYPE_CHECKING:
     from rcdbg.model.kernel import Kernel
-    from rcdbg.views.subjects import Answer
-
-# As in rcdbg.views.subjects, which takes too long to import for a parser.
-SUBJECTS = (
-    *("context", "csr", "pagetable", "frames", "threads", "backtrace", "memoryset"),
-    *("owners", "heap", "all"),
-)
-_WITH_BACKTRACE = {"threads": "backtraces", "context": "backtrace", "backtrace": "backtrace"}
+    from rcdbg.subjects.subject import Answer
 
 
 def add_to(commands: Any) -> None:
-    """Add the commands to a parser's subparsers."""
+    """Add the commands to a parser's subparsers: `show`, and each question but `print`."""
     show = commands.add_parser("show", help="boot, run to a place, print what is there, end")
-    show.add_argument(
+    add_subject(show)
+    add_source(show)
+    show.set_defaults(run=run)
+    for entry in table.QUESTIONS:
+        if entry.name != "print":
+            add_source(add_question(commands, entry))
+
+
+def add_subject(parser: argparse.ArgumentParser) -> None:
+    """Add the name of a subject, and the options of all subjects."""
+    names = [entry.name for entry in table.SUBJECTS]
+    parser.add_argument(
         "subject",
         nargs="?",
         default="all",
-        choices=SUBJECTS,
+        choices=names,
         metavar="SUBJECT",
-        help=f"{', '.join(SUBJECTS)} (default: all)",
+        help=f"{', '.join(names)} (default: all)",
     )
-    subject_options.add_to(show)
-    show.add_argument(
-        "--backtrace",
-        "--bt",
-        action="store_true",
-        help="with threads: the call stack of each one; with context: of the hart",
+    groups: dict[tuple[str, ...], list[Option]] = {}
+    for option, of in _owners().items():
+        groups.setdefault(of, []).append(option)
+    for of, options in groups.items():
+        words.add_to(parser.add_argument_group(f"only for {', '.join(of)}"), options)
+
+
+def _owners() -> dict[Option, tuple[str, ...]]:
+    """Every option of a subject, with the names of those that take it."""
+    found: dict[Option, tuple[str, ...]] = {}
+    for entry in table.SUBJECTS:
+        for option in entry.options:
+            found[option] = (*found.get(option, ()), entry.name)
+    return found
+
+
+def add_question(commands: Any, entry: Subject) -> argparse.ArgumentParser:
+    """Add the command for a question; returns its parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        entry.name,
+        help=f"boot, run to a place, {entry.action}, end",
+        description=f"{entry.action[:1].upper()}{entry.action[1:]}. {entry.details}",
     )
-    show.set_defaults(run=_show)
-    walk = commands.add_parser("walk", help="boot, run to a place, walk the page table, end")
-    walk.add_argument("address", metavar="ADDRESS", help="0x..., or a symbol")
-    subject_options.add_roots(walk)
-    walk.set_defaults(run=_walk)
-    for command in (show, walk):
-        add_common(command, inner=True)
-        add_at(command, inner=True)
-        command.add_argument("--json", action="store_true", help="for programs; see docs/json.md")
+    if entry.argument is not None:
+        parser.add_argument(
+            "argument",
+            nargs=None if entry.argument.required else "?",
+            metavar=entry.argument.metavar,
+            help=entry.argument.help,
+        )
+    words.add_to(parser, entry.options)
+    parser.set_defaults(run=lambda arguments: ask(arguments, question(entry, arguments)))
+    return parser
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which kernel is looked at, and --json."""
+    add_common(parser, inner=True)
+    add_at(parser, inner=True)
+    words.add_to(parser, (JSON,))
+
+
+def question(entry: Subject, arguments: argparse.Namespace) -> Question:
+    """What is asked of a subject; raises UsageError for options that are not for it."""
+    if entry.argument is not None:
+        given = arguments.argument
+        return entry.question(
+            words.given(arguments, entry.options), () if given is None else (given,)
+        )
+    for option, of in _owners().items():
+        if entry.name not in of and words.given(arguments, (option,)):
+            raise UsageError(f"{option.flag} is for {', '.join(of)}, not for {entry.name}")
+    return entry.question(words.given(arguments, entry.options))
 
 
 def report(arguments: argparse.Namespace) -> int:
     """Print everything, for people, whatever was asked for."""
-    arguments.subject, arguments.json, arguments.backtrace = "all", False, False
-    return _show(arguments)
+    arguments.json = False
+    return ask(arguments, table.subject("all").question(Given()))
 
 
-def _show(arguments: argparse.Namespace) -> int:
-    from rcdbg.views.subjects import subject
-
-    if ask := subject_options.asked(arguments.subject, arguments):
-        return answer(arguments, lambda kernel: ask(kernel, lambda t: address(t, kernel.image)))
-    asked = subject(_name(arguments))
-    return answer(arguments, asked.answer, needs_types=asked.needs_types)
+def run(arguments: argparse.Namespace) -> int:
+    """Print the subject that was asked for; returns 0."""
+    return ask(arguments, question(table.subject(arguments.subject), arguments))
 
 
-def _name(arguments: argparse.Namespace) -> str:
-    if not arguments.backtrace:
-        return str(arguments.subject)
-    if arguments.subject not in _WITH_BACKTRACE:
-        wanted = " or ".join(f"show {name}" for name in _WITH_BACKTRACE)
-        raise UsageError(f"--backtrace goes with {wanted}")
-    return _WITH_BACKTRACE[arguments.subject]
-
-
-def _walk(arguments: argparse.Namespace) -> int:
-    from rcdbg.views.subjects import walk_answer
-
+def ask(arguments: argparse.Namespace, asked: Question) -> int:
+    """Print what the kernel that was asked for says; returns 0."""
     return answer(
         arguments,
-        lambda kernel: walk_answer(
-            kernel,
-            address(arguments.address, kernel.image),
-            subject_options.root(kernel, arguments, lambda t: address(t, kernel.image)),
-        ),
+        lambda kernel: asked.answer(kernel, lambda kernel, text: address(text, kernel.image)),
+        needs_types=asked.reading.needs_types,
     )
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rcdbg.cli.options import common, names, where_to_stop
-from rcdbg.cli.subject_options import kernel_in
 from rcdbg.errors import ImageError, MachineError, UsageError
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.locate import default_kernel
@@ -89,6 +88,8 @@ def _in_snapshot(
 ) -> T:
     if arguments.kernel is not None:
         raise UsageError("a snapshot has its own ELF: leave out --kernel")
+    from rcdbg.model.kept import kernel_in
+
     kernel = kernel_in(arguments.snapshot, names(arguments))
     _checked(kernel.image, needs_types)
     return ask(kernel)

@@ -10,6 +10,9 @@ from rich.text import Text
 
 from rcdbg.views.layout import hanging
 
+Drawing = RenderableType
+"""What a view returns, for those who only hand it on."""
+
 PLAIN_WIDTH = 120
 """Columns where there is no terminal to ask."""
 

@@ -1,7 +1,6 @@
-"""The whole of one moment, in panels."""
+"""The parts of one moment, each drawn from the whole of it, and the box around a part."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -19,13 +18,39 @@ from rcdbg.views.threads import threads
 _BORDER = Style(dim=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A titled part of a report."""
+def hart_panel(state: KernelState, before: KernelState | None = None) -> RenderableType:
+    """The hart's registers."""
+    return hart.view(state.hart, before.hart if before else None)
 
-    name: str
-    title: str
-    view: Callable[[KernelState, KernelState | None], RenderableType]
+
+def context_panel(state: KernelState, before: KernelState | None = None) -> RenderableType:
+    """The trap that is being handled."""
+    return context.view(state.trap, before.trap if before else None)
+
+
+def csr_panel(state: KernelState, before: KernelState | None = None) -> RenderableType:
+    """The CSRs, with what the state knows of the addresses in them."""
+    return csr.view(state.hart, before.hart if before else None, known_places(state))
+
+
+def page_table_panel(state: KernelState, before: KernelState | None = None) -> RenderableType:
+    """The page table in satp."""
+    return page_table.view(state.page_table, before.page_table if before else None)
+
+
+def frames_panel(state: KernelState, before: KernelState | None = None) -> RenderableType:
+    """The physical frames."""
+    return frames.view(state.frames, before.frames if before else None)
+
+
+def threads_panel(state: KernelState, before: KernelState | None = None) -> RenderableType:
+    """The threads, the running one where the hart stands."""
+    return threads.view(state.processor, before.processor if before else None, state.hart.pc)
+
+
+def problems_panel(state: KernelState) -> RenderableType:
+    """What is wrong with the whole."""
+    return problems.view(state.problems)
 
 
 def known_places(state: KernelState) -> dict[int, Place]:
@@ -38,43 +63,18 @@ def known_places(state: KernelState) -> dict[int, Place]:
     return {place.address: place for place in found if place.symbol is not None}
 
 
-PARTS: tuple[Part, ...] = (
-    Part("hart", "Hart", lambda s, p: hart.view(s.hart, p.hart if p else None)),
-    Part("context", "Context", lambda s, p: context.view(s.trap, p.trap if p else None)),
-    Part("csr", "CSRs", lambda s, p: csr.view(s.hart, p.hart if p else None, known_places(s))),
-    Part(
-        "page_table",
-        "Page table",
-        lambda s, p: page_table.view(s.page_table, p.page_table if p else None),
-    ),
-    Part("frames", "Frames", lambda s, p: frames.view(s.frames, p.frames if p else None)),
-    Part(
-        "threads",
-        "Threads",
-        lambda s, p: threads.view(s.processor, p.processor if p else None, s.hart.pc),
-    ),
-    Part("problems", "Problems", lambda s, p: problems.view(s.problems)),
-)
-"""The parts of a report, in order."""
-
-
-def view(state: KernelState, previous: KernelState | None = None) -> RenderableType:
-    """Everything, in titled panels; a part that cannot be shown says so in its own panel."""
-    return Group(*(panel(part, state, previous) for part in PARTS))
-
-
-def panel(part: Part, state: KernelState, previous: KernelState | None = None) -> Panel:
-    """One part in its panel."""
-    return boxed(part.title, lambda: part.view(state, previous))
-
-
-def boxed(title: str, draw: Callable[[], RenderableType]) -> Panel:
-    """What `draw` returns in a titled panel, or in it why that failed."""
+def boxed(title: str, draw: Callable[..., RenderableType], *parts: object) -> Panel:
+    """What `draw` returns for the parts in a titled panel, or in it why that failed."""
     return Panel(
-        Guarded(draw),
+        Guarded(lambda: draw(*parts)),
         title=styled(f" {title} ", palette.HEADING),
         title_align="left",
         border_style=_BORDER,
         box=box.ROUNDED,
         padding=(0, 1),
     )
+
+
+def stacked(parts: Iterable[RenderableType]) -> RenderableType:
+    """One below the other."""
+    return Group(*parts)

@@ -1,13 +1,14 @@
 """A value of the kernel as a tree: one line a field, small structs and lists of numbers inline."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from rcdbg.model.values.inspect import Node
+from rcdbg.model.values.printed import Statics
 from rcdbg.model.values.statics import NamedStatic
 from rcdbg.views import palette
 from rcdbg.views.common import address, count, guest, problem_line, short_path, size, styled
@@ -40,7 +41,7 @@ def short_type(name: str) -> str:
     return _PATH.sub("", _ALLOCATOR.sub("", name))
 
 
-def statics_view(known: Sequence[NamedStatic], type_names: dict[int, str]) -> RenderableType:
+def statics_view(found: Statics) -> RenderableType:
     """All statics: name, type, size, where they are declared."""
 
     def build(width: int) -> RenderableType:
@@ -51,10 +52,10 @@ def statics_view(known: Sequence[NamedStatic], type_names: dict[int, str]) -> Re
                     guest(one.name, palette.SYMBOL),
                     address(one.static.address),
                     _declared(one),
-                    guest(short_type(type_names[one.static.type])),
+                    guest(short_type(found.type_names[one.static.type])),
                 )
             )
-            for one in known
+            for one in found.known
         ]
         return listing(columns, rows, width)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rcdbg.cli import subject_options
 from rcdbg.guest.snapshot_writer import write_snapshot
 from rcdbg.kernels.reading import NOTHING
 from rcdbg.machine.qemu.monitor import Monitor
+from rcdbg.model.kept import kernel_in
 from rcdbg.model.memory import mappings, table_aliases, table_diff, table_lint
 from rcdbg.model.memory.memory_set import MemorySet, read_memory_sets
 from rcdbg.model.memory.page_table import Root
@@ -231,7 +231,7 @@ def test_what_cannot_be_compared(words: list[str], why: str) -> None:
 
 
 def test_snapshots_of_two_kernels_are_compared_with_a_note(stopped: Run) -> None:
-    here, there = stopped.kernel(), subject_options.kernel_in(KEPT, NOTHING)
+    here, there = stopped.kernel(), kernel_in(KEPT, NOTHING)
     assert here.image.build_id != there.image.build_id
     found = table_diff.diff_moments((here, None), (there, None), "kept.snap")
     assert [note for note in found.notes if "another kernel" in note] == list(found.notes)

@@ -9,8 +9,8 @@ from rcdbg.guest.protocol import Registers
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.read import read_state
 from rcdbg.model.serial import state as serial
+from rcdbg.subjects.report import view_state
 from rcdbg.views.render import render_text
-from rcdbg.views.state import view
 from tests.support.frozen import Frozen, Seen
 
 pytestmark = pytest.mark.every_kernel
@@ -35,7 +35,7 @@ def test_random_damage_where_the_decoders_look(frozen: Frozen) -> None:
         for _ in range(chance.randint(1, 12)):
             frozen.write(chance.choice(words), chance.choice(damages)())
         state = frozen.state()
-        render_text(view(state, before), width=chance.choice([40, 80, 160]))
+        render_text(view_state(state, before), width=chance.choice([40, 80, 160]))
         serial.state(state)
         noticed += state != before
         frozen.restore()
@@ -56,7 +56,7 @@ def test_random_registers(frozen: Frozen) -> None:
             random_words[0], (0, *random_words[1:32]), csrs, chance.choice([0, 1, 3, 2, None])
         )
         state = frozen.state(registers)
-        render_text(view(state), width=100)
+        render_text(view_state(state), width=100)
         serial.state(state)
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from rcdbg.model.kernel import Kernel
 from rcdbg.riscv.table_listing import Listing
+from rcdbg.subjects.table import subject
 from rcdbg.views.render import render_text
-from rcdbg.views.subjects import subject, walk_answer
 from tests.support.frozen import Frozen, Seen
-from tests.support.questions import ask
+from tests.support.questions import ask, walk
 
 pytestmark = pytest.mark.every_kernel
 
@@ -63,6 +63,6 @@ def test_random_damage_to_the_books_and_the_tables(frozen: Frozen) -> None:
             render_text(answer.view, width=chance.choice([40, 80, 160]))
             if question == "memoryset":
                 noticed += answer.document != before
-        render_text(walk_answer(kernel, chance.getrandbits(64)).view)
+        render_text(walk(kernel, chance.getrandbits(64)).view)
         frozen.restore()
     assert noticed > ROUNDS // 2, "most of the damage shows"

@@ -14,11 +14,12 @@ pytestmark = pytest.mark.every_kernel
 
 
 def test_the_commands_say_the_same_as_rcdbg_itself(in_gdb: InGdb) -> None:
-    from rcdbg.views.subjects import SUBJECTS, walk_answer
+    from rcdbg.subjects.table import SUBJECTS
+    from tests.support.questions import walk
 
     kernel = in_gdb.run.kernel()
     expected = [s.answer(kernel).document for s in SUBJECTS]
-    expected.append(walk_answer(kernel, kernel.registers.sp).document)
+    expected.append(walk(kernel, kernel.registers.sp).document)
     commands = [f"rc {s.name} --json" for s in SUBJECTS] + ["rc walk $sp --json"]
     assert documents(in_gdb(*commands)) == expected
 

@@ -21,10 +21,10 @@ from rcdbg.model.state import Context
 from rcdbg.model.threads.trap import kernel_stack
 from rcdbg.riscv.code import SRET
 from rcdbg.riscv.registers import ABI_NAMES
+from rcdbg.subjects.table import SUBJECTS
 from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.conditions import reached, trap
 from rcdbg.trace.run import Boot
-from rcdbg.views.subjects import SUBJECTS
 from tests.support.dump import parse_dump
 from tests.support.in_gdb import SCRIPT, TIMEOUT, InGdb, batch, documents
 from tests.support.qemu_account import parse_info_mem

@@ -3,9 +3,9 @@
 import pytest
 
 from rcdbg.model.state import KernelState, Thread
+from rcdbg.subjects.table import subject
 from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.conditions import reached, trap
-from rcdbg.views.subjects import subject
 from tests.support.dump import Dump, parse_dump
 
 pytestmark = pytest.mark.every_kernel

@@ -14,10 +14,11 @@ from elftools.elf.sections import SymbolTableSection
 from rcdbg.image.types import BaseType, StructType, TypeId, TypeTable
 from rcdbg.model.values.completion import complete
 from rcdbg.model.values.inspect import Node
+from rcdbg.model.values.printed import read_path
 from rcdbg.model.values.statics import statics
 from rcdbg.trace.run import Run
-from rcdbg.views.printed import print_answer, read_path
 from tests.support.in_gdb import TIMEOUT, InGdb, documents
+from tests.support.questions import ask
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -139,7 +140,7 @@ def test_threads_by_path_are_those_of_show(run: Run) -> None:
 def test_rc_print_says_the_same_as_rcdbg(gdb: str, run: Run) -> None:
     paths = ["PROCESSOR", "os::process::PROCESSOR.current_thread", "TICKS", "KERNEL_PROCESS"]
     kernel = run.kernel()
-    expected = [print_answer(kernel, path).document for path in paths]
+    expected = [ask(kernel, f"print {path}").document for path in paths]
     assert documents(InGdb(gdb, run)(*(f"rc print {p} --json" for p in paths))) == expected
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rcdbg.cli import subject_options
 from rcdbg.errors import UsageError
-from rcdbg.views.subjects import walk_answer
+from rcdbg.subjects.table import subject
+from rcdbg.words import take
 from tests.integration.test_cli import one_line, rcdbg
 from tests.support.in_gdb import InGdb, documents
-from tests.support.questions import ask
+from tests.support.questions import ask, walk
 
 pytestmark = pytest.mark.every_kernel
 
@@ -34,7 +34,7 @@ QUESTIONS = [
 def test_gdb_says_the_same_as_rcdbg_itself(in_gdb: InGdb) -> None:
     kernel = in_gdb.run.kernel()
     expected = [ask(kernel, question).document for question in QUESTIONS]
-    expected.append(walk_answer(kernel, kernel.registers.sp, None).document)
+    expected.append(walk(kernel, kernel.registers.sp).document)
     commands = [f"rc {question} --json" for question in QUESTIONS]
     commands.append("rc walk $sp --process 0 --json")
     said = documents(in_gdb(*commands))
@@ -121,4 +121,4 @@ def test_wrong_questions_on_the_command_line(
 @pytest.mark.one_kernel
 def test_an_option_without_its_value_is_refused() -> None:
     with pytest.raises(UsageError, match="--root"):
-        subject_options.take_roots(["0", "--root"])
+        take("rc walk", subject("walk").options, ["0", "--root"])

@@ -24,14 +24,15 @@ from rcdbg.machine.stub.attach import attached
 from rcdbg.machine.stub.client import StubClient
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.read import read_state
+from rcdbg.subjects.table import SUBJECTS, subject
 from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.conditions import exited, trap
 from rcdbg.trace.run import Run, machine_of
 from rcdbg.trace.story.live import running_guest, sample
 from rcdbg.views.render import render_text
-from rcdbg.views.subjects import SUBJECTS, subject, walk_answer
 from tests.support.fake_target import FakeTarget
 from tests.support.in_gdb import TIMEOUT, InGdb, documents
+from tests.support.questions import walk
 
 pytestmark = pytest.mark.every_kernel
 
@@ -44,7 +45,7 @@ def addresses(kernel: Kernel) -> list[int]:
 def answers(kernel: Kernel) -> list[dict[str, Any]]:
     """What every decoder says."""
     found = [s.answer(kernel).document for s in SUBJECTS]
-    return found + [walk_answer(kernel, va).document for va in addresses(kernel)]
+    return found + [walk(kernel, va).document for va in addresses(kernel)]
 
 
 def through(run: Run, target: Target) -> list[dict[str, Any]]:
@@ -113,7 +114,11 @@ def test_wrong_snapshot_commands_in_gdb(gdb: str, run: Run) -> None:
 
 def test_everything_has_what_each_decoder_says(run: Run) -> None:
     kernel = run.kernel()
-    said = {s.key: s.answer(kernel).document[s.key] for s in SUBJECTS if s.name != "backtraces"}
+    said = {
+        s.reading.key: s.answer(kernel).document[s.reading.key]
+        for s in SUBJECTS
+        if s.name != "backtraces"
+    }
     state = said.pop("state")
     assert state["problems"] == []
     for key in ("trap", "page_table", "frames", "memory_sets", "owners", "heap"):

@@ -17,9 +17,9 @@ from rcdbg.model.kernel import Kernel
 from rcdbg.model.serial.values import node as as_json
 from rcdbg.model.values.completion import complete
 from rcdbg.model.values.inspect import Limits, Node
+from rcdbg.model.values.printed import read_path
 from rcdbg.trace.conditions import reached
 from rcdbg.trace.run import Boot, Run
-from rcdbg.views.printed import read_path
 from rcdbg.views.render import render_text
 from rcdbg.views.value import view
 from tests.integration.test_cli import rcdbg

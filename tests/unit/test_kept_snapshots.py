@@ -12,8 +12,8 @@ from rcdbg.image.match import differs_from_memory
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState
+from rcdbg.subjects.table import SUBJECTS
 from rcdbg.views.render import render_text
-from rcdbg.views.subjects import SUBJECTS
 from tests.fuzz import REWRITTEN, Victim, play
 
 FOLDER = Path(__file__).resolve().parents[1] / "snapshots"

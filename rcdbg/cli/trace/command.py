@@ -2,8 +2,10 @@
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from rcdbg import words
 from rcdbg.cli.options import add_common, common
 from rcdbg.cli.trace import export as trace_export
 from rcdbg.cli.trace import files as trace_files
@@ -20,7 +22,7 @@ def add_to(commands: Any) -> None:
         "Without -o the events are printed as they come.",
     )
     recording = trace.add_argument_group("recording")
-    trace_options.add_to(recording)
+    words.add_to(recording, trace_options.OPTIONS)
     trace_options.add_backend(recording)
     recording.add_argument(
         "--deterministic",
@@ -38,7 +40,9 @@ def _record(arguments: argparse.Namespace) -> int:
     from rcdbg.cli.trace.record import record_to
     from rcdbg.trace.sinks.formats import output_of
 
-    wanted = trace_options.wanted(arguments)
-    output = output_of(arguments.output)
+    given = words.given(arguments, trace_options.OPTIONS)
+    wanted = trace_options.wanted(given, arguments.backend)
+    file = given.text("--output")
+    output = output_of(None if file is None else Path(file))
     boot = replace(common(arguments).boot, deterministic=arguments.deterministic)
     return record_to(boot, wanted, output)

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable
 
-from rcdbg.model.everything import Everything
 from rcdbg.model.memory.frame_owners import FrameOwners
 from rcdbg.model.memory.heap import Heap
 from rcdbg.model.serial import state as serial
-from rcdbg.model.serial import tables as serial_tables
 from rcdbg.model.serial.state import Json
 from rcdbg.model.state import Interval, Problem
 
@@ -46,16 +44,6 @@ def heap(value: Heap) -> Json:
         "locked": value.locked,
         "note": value.note,
         "problems": _problems(value.problems),
-    }
-
-
-def everything(value: Everything) -> Json:
-    """A KernelState with all that is beside it."""
-    return {
-        **serial.state(value.state),
-        "memory_sets": serial_tables.memory_sets(value.memory_sets),
-        "owners": owners(value.owners),
-        "heap": heap(value.heap),
     }
 
 

@@ -9,6 +9,7 @@ from rcdbg.model.memory.table_aliases import Aliases
 from rcdbg.model.memory.table_diff import TableDiff
 from rcdbg.model.memory.table_lint import Lint
 from rcdbg.model.serial.state import Json, mapped_range, problems
+from rcdbg.model.threads.explain import ExplainedCsr
 from rcdbg.riscv.csr import Csr
 
 
@@ -123,8 +124,14 @@ def memory_sets(value: MemorySets) -> Json:
     }
 
 
-def explained(value: Csr) -> Json:
-    """A CSR with every field explained."""
+def explained(value: ExplainedCsr) -> Json:
+    """A CSR with every field explained, or why it has no value."""
+    if value.csr is None:
+        return {"name": value.name, "value": None, "note": value.note}
+    return _fields(value.csr)
+
+
+def _fields(value: Csr) -> Json:
     return {
         "name": value.name,
         "value": f"{value.value:#x}",

@@ -1,11 +1,10 @@
 """A Node as JSON, in the manner of `serial`; documented in docs/decoders/values.md."""
 
 import math
-from collections.abc import Iterable
 
 from rcdbg.model.serial.state import Json
 from rcdbg.model.values.inspect import Node
-from rcdbg.model.values.statics import NamedStatic
+from rcdbg.model.values.printed import Statics
 
 _SAFE = 1 << 53
 
@@ -39,17 +38,15 @@ def _scalar(value: Node) -> int | float | bool | str | None:
     return held
 
 
-def statics(known: Iterable[NamedStatic], type_name: "dict[int, str]") -> Json:
+def statics(value: Statics) -> list[Json]:
     """The statics with their addresses and types."""
-    return {
-        "statics": [
-            {
-                "name": one.name,
-                "address": f"{one.static.address:#x}",
-                "type": type_name[one.static.type],
-                "file": one.static.file,
-                "line": one.static.line,
-            }
-            for one in known
-        ]
-    }
+    return [
+        {
+            "name": one.name,
+            "address": f"{one.static.address:#x}",
+            "type": value.type_names[one.static.type],
+            "file": one.static.file,
+            "line": one.static.line,
+        }
+        for one in value.known
+    ]

@@ -5,18 +5,14 @@ Another format is a sink, and a row here: recording into it and converting to it
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from rcdbg.errors import UsageError
+from rcdbg.lazy import named
 from rcdbg.trace.record import TraceEnd
-from rcdbg.trace.sinks.files import TraceFileError
-from rcdbg.trace.sinks.ftrace import FtraceText
-from rcdbg.trace.sinks.jsonl import JsonLines
-from rcdbg.trace.sinks.perfetto import PerfettoSink
-from rcdbg.trace.sinks.rows import CsvRows
 from rcdbg.trace.sinks.sink import Sink
 
 
@@ -24,28 +20,42 @@ from rcdbg.trace.sinks.sink import Sink
 class TraceFormat:
     """A format: its name, the extension of its files, what it is for, and what to do with a file.
 
-    `make` makes the sink of a stream; `{}` in `then` is for the file's path.
+    `sink` names what makes the sink of a stream, imported when there is something to write;
+    `{}` in `then` is for the file's path.
     """
 
     name: str
     suffix: str
     words: str
-    make: Callable[[BinaryIO], Sink]
+    sink: str
     then: str = ""
+
+    def make(self, stream: BinaryIO) -> Sink:
+        """The sink of a stream."""
+        made: Sink = named(self.sink)(stream)
+        return made
 
 
 JSONL: Final = TraceFormat(
     "jsonl",
     ".jsonl",
     "JSON Lines, for rcdbg trace show, draw, ...",
-    JsonLines,
+    "rcdbg.trace.sinks.jsonl:JsonLines",
     "rcdbg trace show {}",
 )
 PERFETTO: Final = TraceFormat(
-    "perfetto", ".json", "for ui.perfetto.dev", PerfettoSink, "open it at https://ui.perfetto.dev"
+    "perfetto",
+    ".json",
+    "for ui.perfetto.dev",
+    "rcdbg.trace.sinks.perfetto:PerfettoSink",
+    "open it at https://ui.perfetto.dev",
 )
-FTRACE: Final = TraceFormat("ftrace", ".ftrace", "the text of Linux's ftrace", FtraceText)
-CSV: Final = TraceFormat("csv", ".csv", "a row an event, for spreadsheets", CsvRows)
+FTRACE: Final = TraceFormat(
+    "ftrace", ".ftrace", "the text of Linux's ftrace", "rcdbg.trace.sinks.ftrace:FtraceText"
+)
+CSV: Final = TraceFormat(
+    "csv", ".csv", "a row an event, for spreadsheets", "rcdbg.trace.sinks.rows:CsvRows"
+)
 
 FORMATS: Final = (JSONL, PERFETTO, FTRACE, CSV)
 """All of them."""
@@ -94,6 +104,8 @@ def opened(of: TraceFormat, path: Path | None) -> Iterator[Sink]:
         with path.open("wb") as stream:
             yield of.make(stream)
     except OSError as error:
+        from rcdbg.trace.sinks.files import TraceFileError
+
         raise TraceFileError(f"cannot write {path}: {error.strerror}") from error
 
 

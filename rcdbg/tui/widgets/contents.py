@@ -1,7 +1,7 @@
 """What each panel shows, and where it lies: one table.
 
-A new panel is a row here. What it draws comes from the table of `views.state`, or is a function of
-the stop; a panel without either is a widget of its own, which the desk makes.
+A new panel is a row here. What it draws comes from the table of subjects, or is a function of the
+stop; a panel without either is a widget of its own, which the desk makes.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,11 @@ from typing import Final
 from rich.console import Group, RenderableType
 
 from rcdbg.model.state import KernelState
+from rcdbg.subjects.report import draw
+from rcdbg.subjects.table import subject
 from rcdbg.tui.session import Stopped
 from rcdbg.views import code, problems
 from rcdbg.views.hart import context, hart
-from rcdbg.views.state import PARTS
 
 Draw = Callable[[Stopped, KernelState | None, int], RenderableType]
 """The content, from the stop, the state before it, and the height in lines."""
@@ -42,9 +43,16 @@ class Content:
     """What stands behind the title."""
 
 
-def _part(name: str) -> Draw:
-    part = next(part for part in PARTS if part.name == name)
-    return lambda stopped, before, height: part.view(stopped.state, before)
+def _subject(name: str, wide: Spot, narrow: Spot) -> Content:
+    """The panel of a subject, as the table draws it."""
+    entry = subject(name)
+    return Content(
+        entry.name,
+        entry.title,
+        wide,
+        narrow,
+        lambda stopped, before, height: draw(entry, stopped.state, before),
+    )
 
 
 def _code(stopped: Stopped, before: KernelState | None, height: int) -> RenderableType:
@@ -71,10 +79,10 @@ CONTENTS: Final = (
     Content("console", "Console", Spot(0, 14), Spot(0, 9)),
     Content("gdb", "gdb", Spot(0, 10), Spot(0, 6)),
     Content("context", "Context", Spot(2, 27), Spot(1, 7), _context, _whose_context),
-    Content("csr", "CSRs", Spot(2, 19), Spot(1, 5), _part("csr")),
-    Content("page_table", "Page table", Spot(1, 18), Spot(1, 6), _part("page_table")),
-    Content("threads", "Threads", Spot(1, 15), Spot(1, 6), _part("threads")),
-    Content("frames", "Frames", Spot(1, 13), Spot(1, 4), _part("frames")),
+    _subject("csr", Spot(2, 19), Spot(1, 5)),
+    _subject("pagetable", Spot(1, 18), Spot(1, 6)),
+    _subject("threads", Spot(1, 15), Spot(1, 6)),
+    _subject("frames", Spot(1, 13), Spot(1, 4)),
 )
 """All of them, in the order in which Tab goes through them; in a column, the first is the top."""
 

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from rcdbg.model.state import Hart, Place
+from rcdbg.model.threads.explain import ExplainedCsr
 from rcdbg.riscv.csr import SPECS, Csr, CsrField, FieldSpec
 from rcdbg.riscv.registers import SUPERVISOR_CSRS
 from rcdbg.views import palette
@@ -107,6 +108,13 @@ def explain(csr: Csr, previous: Csr | None = None) -> RenderableType:
 
 def _about(csr: Csr) -> str:
     return f"{csr.about} (privileged spec {csr.section})" if csr.section else csr.about
+
+
+def explained(found: ExplainedCsr) -> RenderableType:
+    """A CSR that was asked for: explained, or why it has no value."""
+    if found.csr is None:
+        return explain_absent(found.name, found.note)
+    return explain(found.csr)
 
 
 def explain_absent(name: str, why: str) -> RenderableType:

@@ -17,7 +17,6 @@ from rcdbg.errors import TargetError
 from rcdbg.guest.protocol import Ram, Registers, Target
 from rcdbg.guest.snapshot import Snapshot, read_snapshot
 from rcdbg.image.elf import Image, image_of
-from rcdbg.model.everything import read_everything
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory import mappings, table_aliases, table_lint, table_walks
 from rcdbg.model.memory.frame_owners import read_frame_owners
@@ -29,7 +28,8 @@ from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv import pte
 from rcdbg.riscv.paging import SV39, Satp
 from rcdbg.riscv.table_listing import Listing
-from rcdbg.views.subjects import subject
+from rcdbg.subjects.report import read_report
+from rcdbg.subjects.table import subject
 from tests.support.fake_target import FakeTarget
 from tests.unit.model.kernels import kernel_of
 from tests.unit.model.tables import PAGE, Tables
@@ -95,8 +95,8 @@ def test_show_all_decodes_nothing_twice(path: Path) -> None:
     tables = {table.address for table in table_walks.listing(kernel, kernel.memory.satp).tables}
     assert len(tables) > 1
     assert {target.pages[address] for address in tables} == {1}
-    found = read_everything(kernel)
-    assert all(item.root_ppn << 12 in tables or not item.active for item in found.memory_sets.sets
+    sets = read_report(kernel).beside["memoryset"].sets
+    assert all(item.root_ppn << 12 in tables or not item.active for item in sets
                if item.root_ppn is not None)  # fmt: skip
 
 

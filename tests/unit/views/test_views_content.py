@@ -9,7 +9,8 @@ from rcdbg.model.state import FrameAllocator, Interval, Place, Translation
 from rcdbg.riscv import paging
 from rcdbg.riscv.csr import decode
 from rcdbg.riscv.registers import ABI_NAMES
-from rcdbg.views import problems, state
+from rcdbg.subjects.report import view_state
+from rcdbg.views import problems
 from rcdbg.views.hart import context, csr, hart
 from rcdbg.views.memory import frames, page_table, walk
 from rcdbg.views.render import render_text
@@ -63,7 +64,7 @@ def test_every_csr_with_value_and_words(width: int) -> None:
 
 
 def test_csrs_name_what_they_point_to() -> None:
-    text = render_text(state.view(HEALTHY), 120)
+    text = render_text(view_state(HEALTHY), 120)
     sepc = next(line for line in text.splitlines() if "sepc  " in line and "0xff" in line)
     assert "os::process::thread::sample_process+0x4e" in sepc
 
@@ -266,4 +267,4 @@ def test_changes_since_the_last_stop_are_marked_in_words_and_not_only_in_colour(
     assert "*goneorchangedsincethelaststop:0x10000..0x13000r-xu-" in table
     back = squeezed(threads.view(HEALTHY.processor, now.processor), width)
     assert "5*sleeping" in back
-    assert "*" not in squeezed(state.view(HEALTHY, HEALTHY), width)
+    assert "*" not in squeezed(view_state(HEALTHY, HEALTHY), width)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from rich.text import Text
 
 from rcdbg.model.state import KernelState, Place
-from rcdbg.views import common, palette, state
+from rcdbg.subjects import report
+from rcdbg.views import common, palette
 from rcdbg.views.common import guest, safe, size, styled
 from rcdbg.views.layout import Fitted, Guarded, hanging
 from rcdbg.views.render import render_text, show
@@ -21,16 +22,16 @@ STATES = {"healthy": samples.healthy(), "early": samples.early(), "ruined": samp
 @pytest.mark.parametrize("previous", STATES)
 @pytest.mark.parametrize("name", STATES)
 def test_every_state_renders_after_every_other(name: str, previous: str, width: int) -> None:
-    text = render_text(state.view(STATES[name], STATES[previous]), width)
+    text = render_text(report.view_state(STATES[name], STATES[previous]), width)
     assert "cannot be shown" not in text
     assert max(map(len, text.splitlines())) <= width
-    for part in state.PARTS:
-        assert part.title in text
+    for title in ("Hart", *(part.title for part in report.panels()), "Problems"):
+        assert f" {title} " in text
 
 
 @pytest.mark.parametrize("color", [True, False])
 def test_hostile_text_stays_text(color: bool) -> None:
-    text = render_text(state.view(STATES["ruined"]), 100, color=color)
+    text = render_text(report.view_state(STATES["ruined"]), 100, color=color)
     assert "\\x1b[2J" in text
     assert "[bold" in text
     without_colours = re.sub(r"\x1b\[[0-9;]*m", "", text)
@@ -64,7 +65,7 @@ def test_a_part_that_fails_shows_it_and_the_others_go_on() -> None:
         STATES["healthy"].frames,
         STATES["healthy"].processor,
     )
-    text = render_text(state.view(broken), 100)
+    text = render_text(report.view_state(broken), 100)
     assert text.count("this cannot be shown: AttributeError") == 1
     assert "FifoScheduler" in text
     assert "StackedAllocator" in text
@@ -79,7 +80,7 @@ def test_a_failure_while_rendering_is_caught_too() -> None:
 
 
 def test_colour_only_on_demand_and_never_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = state.view(STATES["healthy"])
+    view = report.view_state(STATES["healthy"])
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert "\x1b[" not in render_text(view, 80)
     assert re.search(r"\x1b\[[0-9;]*3[1-6]m", render_text(view, 80, color=True))
@@ -89,7 +90,7 @@ def test_colour_only_on_demand_and_never_with_no_color(monkeypatch: pytest.Monke
 
 def test_a_dumb_terminal_does_not_change_the_width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
-    lines = render_text(state.view(STATES["healthy"]), 120).splitlines()
+    lines = render_text(report.view_state(STATES["healthy"]), 120).splitlines()
     assert max(map(len, lines)) == 120
 
 
@@ -97,7 +98,7 @@ def test_show_prints_plain_text_where_there_is_no_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
-    show(state.view(STATES["healthy"]))
+    show(report.view_state(STATES["healthy"]))
     printed = capsys.readouterr().out
     assert "\x1b" not in printed
     assert max(map(len, printed.splitlines())) == 120
@@ -140,7 +141,7 @@ def test_a_style_ends_where_its_text_ends() -> None:
         ("sstatus", palette.LABEL)
     ]
     assert line.style in ("", palette.PLAIN)
-    text = render_text(state.view(STATES["healthy"]), 100, color=True)
+    text = render_text(report.view_state(STATES["healthy"]), 100, color=True)
     words = next(row for row in text.splitlines() if "SPIE SPP=S" in row)
     assert "\x1b[36msstatus \x1b[0m" in words
     assert not re.search(r"\x1b\[[0-9;]*36m[^\x1b]*SPIE", words)
