@@ -5,7 +5,8 @@ from here. A new kind is a row of `KINDS`, a method of an observer for what it i
 is new), and a row of `rcdbg.views.trace.drawings`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from rcdbg.errors import UsageError
@@ -77,15 +78,20 @@ class EventKind:
     seen_at: tuple[Sight, ...]
     subject: str = ""
     marked: bool = True
+    by_name: Mapping[str, EventField] = field(init=False, repr=False, compare=False)
+    """The fields by their names, in order."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {one.name: one for one in self.fields})
 
     def field(self, name: str) -> EventField | None:
         """The field of that name; None if it has none."""
-        return next((one for one in self.fields if one.name == name), None)
+        return self.by_name.get(name)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of its fields, in order."""
-        return tuple(one.name for one in self.fields)
+        return tuple(self.by_name)
 
 
 _TRAP_ENTER = Sight("trap_enter", always=True)

@@ -12,10 +12,11 @@ from rcdbg.kernels.reading import NOTHING
 from rcdbg.model.values.value import Value
 from rcdbg.riscv import causes
 from rcdbg.testing.plugin import BootKernel
-from rcdbg.trace.kinds import DEFAULT_KINDS, KINDS
+from rcdbg.trace.kinds import DEFAULT_KINDS, KINDS, EventField, EventKind, Sight
 from rcdbg.trace.moment import Moment
+from rcdbg.trace.observers.call_observer import CallObserver
 from rcdbg.trace.observers.observer import Observer
-from rcdbg.trace.observers.probes import plan
+from rcdbg.trace.observers.probes import Handler, Probe, plan
 from rcdbg.trace.record import TraceEvent
 from rcdbg.trace.recorders.recording import record
 from rcdbg.trace.recorders.stub_recorder import StubRecorder
@@ -35,8 +36,13 @@ FROM_S = 1 << 8
 class Story:
     """An observer, and a hand that moves the hart from place to place."""
 
-    def __init__(self, image: Image, hits: tuple[str, ...] = ()) -> None:
-        made = plan(image, NOTHING, DEFAULT_KINDS, hits)
+    def __init__(
+        self,
+        image: Image,
+        hits: tuple[str, ...] = (),
+        kinds: tuple[str, ...] = DEFAULT_KINDS,
+    ) -> None:
+        made = plan(image, NOTHING, kinds, hits)
         self.observer = Observer(image, NOTHING, made, NO_MEMORY)
         self.events: list[TraceEvent] = []
         self.ticks = 0
@@ -70,6 +76,39 @@ def test_everything_that_is_looked_at_is_handled(story: Story) -> None:
         for sight in kind.seen_at:
             assert sight.what in story.observer.handled, kind.name
     assert {probe.what for probe in story.observer.places} <= story.observer.handled
+
+
+def test_a_new_kind_is_its_declaration_and_a_handler(
+    rcdbg_image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen at a function that the kernel's description names, and told of by an observer."""
+    entries = plan(rcdbg_image, NOTHING, ("map",)).probes
+    if not any(probe.what == "map" for probe in entries):
+        pytest.skip("this kernel has no function there")
+    kind = EventKind(
+        "page_asked",
+        "a page is asked for",
+        (EventField("flags", "a3", base="hexadecimal"),),
+        main="flags",
+        group="paging",
+        seen_at=(Sight("page_asked", "map_page", "entry"),),
+    )
+    monkeypatch.setitem(KINDS, kind.name, kind)
+    known = CallObserver.handlers
+
+    def handlers(self: CallObserver) -> dict[str, Handler]:
+        def on_page_asked(moment: Moment, probe: Probe) -> None:
+            self._scene.emit("page_asked", moment, {"flags": moment.registers.x[13]})
+
+        return known(self) | {"page_asked": on_page_asked}
+
+    monkeypatch.setattr(CallObserver, "handlers", handlers)
+    story = Story(rcdbg_image, kinds=("page_asked",))
+    (found,) = story.at("page_asked", x={13: 0x17})
+    assert (found.kind, dict(found.fields)) == ("page_asked", {"flags": 0x17})
+    assert {p.address for p in entries if p.what == "map"} == {
+        p.address for p in story.observer.places if p.what == "page_asked"
+    }
 
 
 def trap_stack_top(image: Image) -> int:

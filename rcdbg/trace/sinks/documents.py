@@ -63,7 +63,7 @@ def end_document(end: TraceEnd) -> dict[str, Any]:
 def event_document(event: TraceEvent) -> dict[str, Any]:
     """The event as a JSON object whose keys come in one order, whoever made the event."""
     document = event.document()
-    known = KINDS[event.kind].names if event.kind in KINDS else ()
+    known = KINDS[event.kind].by_name if event.kind in KINDS else {}
     fields = event.fields
     names = [*(n for n in known if n in fields), *sorted(n for n in fields if n not in known)]
     document["fields"] = {name: _finite_only(fields[name]) for name in names}
