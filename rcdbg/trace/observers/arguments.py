@@ -39,7 +39,7 @@ Read = Callable[[int, int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Argument:
+class CallArgument:
     """An argument by its name; `value` is None where it cannot be had, and `why` says why."""
 
     name: str
@@ -92,7 +92,7 @@ def _spread(function: Function, types: TypeTable, position: int, type_id: TypeId
 
 def arguments(
     how: Signature, types: TypeTable, x: Sequence[int], read: Read
-) -> tuple[Argument, ...]:
+) -> tuple[CallArgument, ...]:
     """The arguments at the entry of a function, where the registers are `x`.
 
     `read` reads virtual memory: arguments on the stack, and later what values refer to.
@@ -104,9 +104,9 @@ def arguments(
         try:
             values = [_word(x, read, used + number) for number in range(words)]
             value = _value(types, read, position, name, type_id, spread, values)
-            found.append(Argument(name, value))
+            found.append(CallArgument(name, value))
         except MemoryReadError as error:
-            found.append(Argument(name, None, str(error)))
+            found.append(CallArgument(name, None, str(error)))
         used += words
     return tuple(found)
 
@@ -229,7 +229,7 @@ def number_in(value: Value) -> int:
     return value.scalar()
 
 
-def named(found: Sequence[Argument], position: int) -> Value:
+def named(found: Sequence[CallArgument], position: int) -> Value:
     """The argument at that position; raises DecodeError if it cannot be had."""
     if position >= len(found):
         raise DecodeError("argument", f"there is no argument {position}")

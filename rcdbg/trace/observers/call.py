@@ -102,7 +102,7 @@ class Call:
                 self._notes.append(f"{name}: {error.problem.why}")
         return found
 
-    def _arguments(self) -> tuple[abi.Argument, ...]:
+    def _arguments(self) -> tuple[abi.CallArgument, ...]:
         if self._how is None:
             return ()
         return abi.arguments(self._how, self._types, self._moment.registers.x, self._read)

@@ -101,7 +101,7 @@ def learn(text: bytes) -> Layout | None:
     )
 
 
-class State(NamedTuple):
+class HartState(NamedTuple):
     """A hart's registers right before the block of instructions at its pc."""
 
     layout: Layout
@@ -123,7 +123,7 @@ class State(NamedTuple):
         return dict(zip(self.layout.names[:-32], self.values, strict=False))
 
 
-Item = Interrupt | State | NotExecuted
+Item = Interrupt | HartState | NotExecuted
 
 
 @dataclass(slots=True)
@@ -189,7 +189,7 @@ class LogParser:
             piece = text[at : at + layout.size]
             values = layout.decode(piece)
             if values is not None:
-                items.append(State(layout, values))
+                items.append(HartState(layout, values))
                 return at + layout.size
             if layout.may_begin(piece):
                 return -1
@@ -214,7 +214,7 @@ class LogParser:
                     break
                 self._layouts.insert(0, layout)
                 del self._layouts[_MAX_LAYOUTS:]
-                items.append(State(layout, values))
+                items.append(HartState(layout, values))
                 return end
             line = end
         # Only this line is given up: a state may begin with the next one.

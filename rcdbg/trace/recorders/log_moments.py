@@ -16,7 +16,7 @@ from rcdbg.machine.qemu.live import SSTATUS_MASK
 from rcdbg.riscv.registers import MASK64
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.recorders.firmware import Firmware
-from rcdbg.trace.recorders.log_format import Interrupt, Item, Layout, NotExecuted, State
+from rcdbg.trace.recorders.log_format import HartState, Interrupt, Item, Layout, NotExecuted
 
 INTERRUPT_BIT = 1 << 63
 """In scause (privileged spec, "Supervisor Cause Register")."""
@@ -77,10 +77,10 @@ class MomentMaker:
     repeats: int = 0
     same_thread_runs: Callable[[], bool] = not_current
     held: Callable[[], Callable[[], bool]] | None = None
-    _state: State | None = None
+    _state: HartState | None = None
     _ticks: int | None = None
     _trap: Interrupt | None = None
-    _last: State | None = None
+    _last: HartState | None = None
     _deadline: int | None = None
     _expired: int = 0
     _not_executed: deque[tuple[int, ...]] = field(default_factory=lambda: deque(maxlen=_MAX_DUE))
@@ -89,7 +89,7 @@ class MomentMaker:
 
     def see(self, item: Item, ticks: int | None) -> Iterator[Moment]:
         """The moments that are certain with this item, which was written at `ticks`."""
-        if isinstance(item, State):
+        if isinstance(item, HartState):
             yield from self._see_state(item, ticks)
         elif isinstance(item, NotExecuted):
             if self._state is not None and item.pc == self._state.pc:
@@ -106,7 +106,7 @@ class MomentMaker:
         yield from self._executed()
         yield from self._unseen_trap()
 
-    def _see_state(self, state: State, ticks: int | None) -> Iterator[Moment]:
+    def _see_state(self, state: HartState, ticks: int | None) -> Iterator[Moment]:
         self._learn(state.layout)
         yield from self._executed()
         if state.pc == self.watched.vector:
@@ -121,7 +121,7 @@ class MomentMaker:
         else:
             yield from self._instant(state, self.held())
 
-    def _identity(self, state: State) -> tuple[int, ...]:
+    def _identity(self, state: HartState) -> tuple[int, ...]:
         """What is the same when a state comes again: the interrupt has changed some CSRs."""
         values = self._fields(state.values)
         return (values[0], values[_SATP], *state.x)
@@ -147,7 +147,7 @@ class MomentMaker:
         if state is not None and self.held is None:
             yield from self._instant(state, not_current)
 
-    def _instant(self, state: State, current: Callable[[], bool]) -> Iterator[Moment]:
+    def _instant(self, state: HartState, current: Callable[[], bool]) -> Iterator[Moment]:
         pc, cause, epc, mip, mstatus, mie, mideleg, *shared = self._fields(state.values)
         place, privilege = pc, _SUPERVISOR
         if pc == self.watched.firmware.mtvec and pc not in self.watched.places:

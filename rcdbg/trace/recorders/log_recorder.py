@@ -26,7 +26,7 @@ from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.trace.deterministic import replace_wfi, unstopped
 from rcdbg.trace.moment import TIME_OVER, Clock, Moment
 from rcdbg.trace.recorders.firmware import Firmware, digest, discover, firmware
-from rcdbg.trace.recorders.log_format import Item, LogParser, NotExecuted, State
+from rcdbg.trace.recorders.log_format import HartState, Item, LogParser, NotExecuted
 from rcdbg.trace.recorders.log_moments import MomentMaker
 from rcdbg.trace.recorders.log_places import LogPlaces
 from rcdbg.trace.run import NANOSECONDS_PER_TICK, Boot
@@ -235,7 +235,7 @@ class LogRecorder:
             item = self._to_come[at][1]
             after = self._to_come[at + 1][1] if at + 1 < len(self._to_come) else None
             at += 1
-            if not isinstance(item, State):
+            if not isinstance(item, HartState):
                 continue
             if isinstance(after, NotExecuted) and after.pc == item.pc:
                 continue  # it comes again

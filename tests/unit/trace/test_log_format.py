@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from rcdbg.machine.qemu.info import parse_info_registers
 from rcdbg.trace.recorders.log_format import (
     MAX_STATE,
+    HartState,
     Interrupt,
     Item,
     LogParser,
     NotExecuted,
-    State,
 )
 
 STATE = """\
@@ -81,7 +81,7 @@ def items(*pieces: bytes) -> list[Item]:
 
 def test_a_state_says_what_the_monitor_would() -> None:
     (state,) = items(STATE.encode())
-    assert isinstance(state, State)
+    assert isinstance(state, HartState)
     # The monitor's `info registers` is the same text.
     values = parse_info_registers(STATE)
     assert state.pc == values["pc"] == 0x80000408
@@ -94,7 +94,7 @@ def test_a_state_says_what_the_monitor_would() -> None:
 def test_traps_and_blocks_that_were_left() -> None:
     found = items(LOG)
     assert [type(item) for item in found] == [
-        *(Interrupt, State, NotExecuted, State, Interrupt, State),
+        *(Interrupt, HartState, NotExecuted, HartState, Interrupt, HartState),
     ]
     assert found[0] == Interrupt(0, True, 5, 0xFFFFFFFF80209578, 0)
     assert found[2] == NotExecuted(0x80000408)
@@ -102,7 +102,7 @@ def test_traps_and_blocks_that_were_left() -> None:
 
 def test_what_qemu_10_writes_otherwise() -> None:
     found = items((INTERRUPT_10 + TRACE_10 + STATE + STOPPED_10 + TRACE_10 + STATE).encode())
-    assert [type(item) for item in found] == [Interrupt, State, NotExecuted, State]
+    assert [type(item) for item in found] == [Interrupt, HartState, NotExecuted, HartState]
     assert found[0] == Interrupt(0, False, 3, 0x800128F4, 0x800128F4)
     assert found[2] == NotExecuted(0xFFFFFFFF80209CB6)
 
@@ -138,7 +138,7 @@ def test_a_damaged_state_is_none(at: int, character: str) -> None:
     parser = LogParser()
     parser.feed(STATE.encode())
     found = [item for item in parser.feed((damaged + INTERRUPT).encode()) if item]
-    kept = [item for item in found if isinstance(item, State)]
+    kept = [item for item in found if isinstance(item, HartState)]
     # Damage among the names is another layout, in which that register is missing.
     assert all(item.x == items(STATE.encode())[0].x for item in kept)  # type: ignore[union-attr]
     assert isinstance(found[-1], Interrupt)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.recorders.firmware import Firmware
-from rcdbg.trace.recorders.log_format import Interrupt, Item, NotExecuted, State
+from rcdbg.trace.recorders.log_format import HartState, Interrupt, Item, NotExecuted
 from rcdbg.trace.recorders.log_moments import MomentMaker, Watched
 from tests.unit.trace.test_log_format import STATE, items
 
@@ -22,10 +22,10 @@ ILLEGAL = Interrupt(0, False, 2, FUNCTION + 4, 0)
 SET_TIMER = 0
 
 
-def state(pc: int, **others: int) -> State:
+def state(pc: int, **others: int) -> HartState:
     """QEMU's sample with another pc and other registers."""
     (sample,) = items(STATE.encode())
-    assert isinstance(sample, State)
+    assert isinstance(sample, HartState)
     values = list(sample.values)
     for name, value in {"pc": pc, **others}.items():
         values[sample.layout.names.index(name)] = value
