@@ -6,10 +6,10 @@ from rcdbg.kernels.paths import Path
 from rcdbg.model.by_types import by_types
 from rcdbg.model.concepts import values_at
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.values.containers import arc, base_name
+from rcdbg.model.values.containers import base_name
 from rcdbg.model.values.parts import find
 from rcdbg.model.values.value import DecodeError, Value
-from rcdbg.model.values.ways import Ask, way
+from rcdbg.model.values.ways import Ask, Counted, way
 
 _ITSELF = Paths((Path("", ()),))
 
@@ -55,7 +55,7 @@ def _holders_of_one(types: TypeTable, thread: Names) -> tuple[Static, ...]:
         kind = None if to_it is None else types.type(to_it.type)
         if to_it is None or not isinstance(kind, StructType) or base_name(kind) not in thread:
             continue
-        asked = [hop.find for hop in to_it.hops if isinstance(hop, Ask)]
-        if asked == [arc]:
+        asked = [hop for hop in to_it.hops if isinstance(hop, Ask | Counted)]
+        if len(asked) == 1 and isinstance(asked[0], Counted):
             found.append(static)
     return tuple(found)

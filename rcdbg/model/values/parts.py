@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rcdbg.errors import MemoryReadError
 from rcdbg.image.types import TypeId, TypeTable
 from rcdbg.kernels.description import NO_NAMES, Keys, Names, Paths
 from rcdbg.model.values.contents import contents
 from rcdbg.model.values.value import DecodeError, Value
-from rcdbg.model.values.ways import All, Ask, Hop, Lock, Move, Way, way, way_to_struct
+from rcdbg.model.values.ways import All, Ask, Counted, Hop, Lock, Move, Way, way, way_to_struct
 
+_WORD = 8
 _INITIALISED = 2
 """spin::once::Status::Complete."""
 
@@ -49,7 +51,20 @@ def part(value: Value, paths: Paths, stop: Names = NO_NAMES) -> Value:
 
 def number(value: Value, paths: Paths) -> int:
     """The number that lies there; raises DecodeError."""
-    return part(value, paths).scalar()
+    chosen = _demand(value, paths, NO_NAMES)
+    if chosen.number is None:
+        return part(value, paths).scalar()
+    hops, path = chosen.hops, value.path + chosen.text
+    address = value.address
+    if len(hops) == 1 and type(hops[0]) is Move:
+        address = value.address + hops[0].offset
+    elif hops:
+        found = _follow(value, hops, path).value
+        if found is None:
+            raise DecodeError(path, "there is nothing now")
+        address = found.address
+    data = _read(value, address + chosen.number.offset, chosen.number.size, path)
+    return int.from_bytes(data, "little", signed=chosen.number.signed)
 
 
 def numbers(value: Value, keys: Keys) -> tuple[int, ...]:
@@ -91,25 +106,48 @@ def _demand(value: Value, paths: Paths, stop: Names) -> Way:
 
 def _follow(value: Value, hops: Sequence[Hop], path: str) -> Found:
     locked: bool | None = None
-    current: Value | None = value.at(value.type_id, value.address, path)
+    type_id, address = value.type_id, value.address
     for hop in hops:
-        assert current is not None
         if isinstance(hop, Move):
-            current = current.at(hop.type, current.address + hop.offset, path)
+            type_id, address = hop.type, address + hop.offset
+        elif isinstance(hop, Counted):
+            type_id, address = hop.type, _counted(value, hop, address, path)
         elif isinstance(hop, Ask):
-            current = hop.find(current)
+            inner = hop.find(value.at(type_id, address, path))
+            if inner is None:
+                return Found(None, locked)
+            type_id, address = inner.type_id, inner.address
         elif isinstance(hop, All):
             raise DecodeError(path, "this means many values")
         else:
-            flag = current.at(hop.type, current.address + hop.offset, path).scalar()
+            flag = _word(value, address + hop.offset, hop.size, path)
             if isinstance(hop, Lock):
                 locked = flag != 0
             elif flag != _INITIALISED:
-                current = None
-        if current is None:
-            return Found(None, locked)
-    assert current is not None
-    return Found(current.at(current.type_id, current.address, path), locked)
+                return Found(None, locked)
+    return Found(value.at(type_id, address, path), locked)
+
+
+def _counted(value: Value, hop: Counted, address: int, path: str) -> int:
+    """Where what an Arc or Rc counts lies; raises DecodeError for a count that cannot be."""
+    inner = _word(value, address + hop.pointer, _WORD, path)
+    if not inner:
+        raise DecodeError(path, "a null Arc")
+    strong = _word(value, inner + hop.strong, _WORD, path)
+    if not 0 < strong < 1 << 63:
+        raise DecodeError(path, f"an Arc at {inner:#x} with a strong count of {strong}")
+    return inner + hop.data
+
+
+def _word(value: Value, address: int, size: int, path: str) -> int:
+    return int.from_bytes(_read(value, address, size, path), "little")
+
+
+def _read(value: Value, address: int, size: int, path: str) -> bytes:
+    try:
+        return value.space.read(address, size)
+    except MemoryReadError as error:
+        raise DecodeError(path, str(error)) from error
 
 
 def _spread(value: Value, hops: Sequence[Hop]) -> Iterator[Value]:

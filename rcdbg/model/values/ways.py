@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from rcdbg.image.types import (
+    BaseType,
+    CEnumType,
     EnumType,
     PointerType,
     StructType,
@@ -22,7 +24,7 @@ from rcdbg.image.types import (
 from rcdbg.kernels.description import Names, Paths
 from rcdbg.kernels.paths import Deref, Each, Field, Find, Index, Step, steps_text
 from rcdbg.model.by_types import by_types
-from rcdbg.model.values.containers import arc, base_name, option
+from rcdbg.model.values.containers import base_name, option
 from rcdbg.model.values.contents import contents
 from rcdbg.model.values.type_path import element
 from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Value
@@ -49,19 +51,30 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Lock:
-    """The flag of a lock that is passed, some bytes from here: not 0 is locked."""
+class Counted:
+    """An Arc or Rc: a pointer to counts and what is counted."""
 
-    offset: int
+    pointer: int
+    """Bytes from here to the pointer; the next two are from where it points."""
+    strong: int
+    data: int
     type: TypeId
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
-    """The state of what is initialised when it is first used, some bytes from here."""
+class Lock:
+    """The flag of a lock that is passed: `size` bytes, some from here; not 0 is locked."""
 
     offset: int
-    type: TypeId
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """The state of what is initialised when it is first used, as that flag."""
+
+    offset: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +82,16 @@ class All:
     """Every element of a collection."""
 
 
-Hop = Move | Ask | Lock | Once | All
+Hop = Move | Ask | Counted | Lock | Once | All
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number within a value: bytes from there, and how they read."""
+
+    offset: int
+    size: int
+    signed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +101,8 @@ class Way:
     hops: tuple[Hop, ...]
     type: TypeId
     text: str
+    number: Number | None
+    """The single number that the part is, if it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +141,7 @@ def _way(types: TypeTable, type_id: TypeId, paths: Paths, stop: Names) -> Way | 
             place = None if place is None else _step(types, place, step)
         if place is not None:
             place = _settled(types, place, stop)
-            return Way(_merged(place.hops), place.type, steps_text(path.steps))
+            return _way_of(types, place, steps_text(path.steps))
     return None
 
 
@@ -126,7 +150,7 @@ def _way_to_struct(types: TypeTable, type_id: TypeId, names: Names) -> Way | Non
     for _ in range(2 * MAX_DEPTH):
         kind = types.type(place.type)
         if isinstance(kind, StructType) and base_name(kind) in names:
-            return Way(_merged(place.hops), place.type, "")
+            return _way_of(types, place)
         inner = _unwrapped(types, place) or _only_field(types, place)
         if inner is None:
             break
@@ -135,7 +159,28 @@ def _way_to_struct(types: TypeTable, type_id: TypeId, names: Names) -> Way | Non
         found = _settled(types, inner, names)
         kind = types.type(found.type)
         if isinstance(kind, StructType) and base_name(kind) in names:
-            return Way(_merged(found.hops), found.type, "")
+            return _way_of(types, found)
+    return None
+
+
+def _way_of(types: TypeTable, place: _Place, text: str = "") -> Way:
+    return Way(_merged(place.hops), place.type, text, _number(types, place.type))
+
+
+def _number(types: TypeTable, type_id: TypeId) -> Number | None:
+    """The number in a value of that type, within structs of one field; None for anything else."""
+    place: _Place | None = _Place((), type_id)
+    offset = 0
+    for _ in range(MAX_DEPTH):
+        if place is None:
+            break
+        offset += sum(hop.offset for hop in place.hops if isinstance(hop, Move))
+        kind = types.type(place.type)
+        if isinstance(kind, BaseType | PointerType | CEnumType):
+            signed = isinstance(kind, BaseType) and kind.encoding == "signed"
+            return Number(offset, kind.size, signed)
+        members = list(_members(types, _Place((), place.type)))
+        place = members[0] if len(members) == 1 else None
     return None
 
 
@@ -264,12 +309,16 @@ def _unwrapped(types: TypeTable, place: _Place) -> _Place | None:
 
 def _counted(types: TypeTable, place: _Place) -> _Place | None:
     """What an Arc or Rc points to."""
-    for _, type_id in _within(types, place.type):
+    for offset, type_id in _within(types, place.type):
         pointer = types.type(type_id)
         target = types.type(pointer.target) if isinstance(pointer, PointerType) else None
         if isinstance(target, StructType):
-            member = target.member("data") or target.member("value")
-            return None if member is None else place.plus(member.type, Ask(arc))
+            data, strong = target.member("data") or target.member("value"), target.member("strong")
+            if data is None or strong is None:
+                return None
+            count = _number(types, strong.type)
+            at = strong.offset + (count.offset if count is not None else 0)
+            return place.plus(data.type, Counted(offset, at, data.offset, data.type))
     return None
 
 
@@ -288,8 +337,11 @@ def _guard(types: TypeTable, place: _Place) -> _Place | None:
         move = Move(offset + data.offset, data.type)
         for name in (*_STATES, *_FLAGS, "borrow"):
             if (flag := kind.member(name)) is not None:
-                hop = Once if name in _STATES else Lock
-                return place.plus(data.type, hop(offset + flag.offset, flag.type), move)
+                found = _number(types, flag.type)
+                if found is not None:
+                    at, size = offset + flag.offset + found.offset, found.size
+                    hop = Once(at, size) if name in _STATES else Lock(at, size)
+                    return place.plus(data.type, hop, move)
         return place.plus(data.type, move)
     return None
 
@@ -346,7 +398,7 @@ def _inside(types: TypeTable, root: _Place) -> Iterator[_Place]:
         inner = _unwrapped(types, place)
         if inner is None:
             queue.extend((member, depth + 1) for member in _members(types, place))
-        elif not isinstance(inner.hops[-1], Ask):
+        elif not isinstance(inner.hops[-1], Ask | Counted):
             queue.append((inner, depth + 1))
 
 
@@ -373,4 +425,4 @@ def _within(types: TypeTable, root: TypeId) -> Iterator[tuple[int, TypeId]]:
             )
 
 
-__all__ = ["All", "Ask", "Hop", "Lock", "Move", "Once", "Way", "way", "way_to_struct"]
+__all__ = ["All", "Ask", "Counted", "Hop", "Lock", "Move", "Once", "Way", "way", "way_to_struct"]
