@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.segments import MAX_DIFFERENCES, Difference, MapKind, Segment
 from rcdbg.model.state import Problem
-from rcdbg.model.values.containers import base_name, elements, variant_name
+from rcdbg.model.values.containers import base_name, elements, pair, variant_name
 from rcdbg.model.values.parts import has, part
 from rcdbg.model.values.value import DecodeError, Value
 from rcdbg.riscv.pages import PAGE_SHIFT
@@ -15,8 +15,6 @@ from rcdbg.riscv.table_listing import Table
 
 MAX_SEGMENTS = 4096
 """Segments of one process that are compared."""
-
-_PAIR_FIELDS = 2
 
 
 def segments(
@@ -65,11 +63,9 @@ def _address(kernel: Kernel, value: Value) -> int:
 def owned_pages(kernel: Kernel, space: Value) -> dict[int, int]:
     """The pages with a frame of their own: virtual address to frame number; raises DecodeError."""
     found: dict[int, int] = {}
-    for pair in elements(part(space, kernel.description.address_space.owned)):
-        numbers = [field.scalar() for field in pair.fields()]
-        if len(numbers) != _PAIR_FIELDS:
-            raise DecodeError(pair.path, f"{pair.type.name} is no pair of page and frame")
-        found[numbers[0] << PAGE_SHIFT & MASK64] = numbers[1]
+    for item in elements(part(space, kernel.description.address_space.owned)):
+        page, frame = pair(item, "pair of page and frame")
+        found[page.scalar() << PAGE_SHIFT & MASK64] = frame.scalar()
     return found
 
 

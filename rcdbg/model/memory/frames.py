@@ -11,7 +11,7 @@ from rcdbg.model.concepts import held
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import FrameAllocator, Interval, Problem
-from rcdbg.model.values.containers import base_name, byte_string, elements
+from rcdbg.model.values.containers import base_name, byte_string, elements, pair
 from rcdbg.model.values.parts import has, number, part
 from rcdbg.model.values.value import DecodeError, Value
 from rcdbg.riscv.pages import FRAMES
@@ -94,14 +94,11 @@ def _is_bytes(field: Value) -> bool:
 def _free_in_list(field: Value, capacity: int | None, problems: list[Problem]) -> list[Interval]:
     """Pairs (start, end), end exclusive, relative to the first frame, in any order."""
     free = []
-    for pair in elements(field):
-        numbers = [part.scalar() for part in pair.fields()]
-        if len(numbers) != 2:
-            raise DecodeError(pair.path, f"{pair.type.name} is not an interval")
-        start, end = numbers
+    for item in elements(field):
+        start, end = (one.scalar() for one in pair(item, "interval"))
         if not 0 <= start < end <= (FRAMES if capacity is None else capacity):
             problems.append(
-                Problem(pair.path, f"{start:#x}..{end:#x} is not an interval of frames")
+                Problem(item.path, f"{start:#x}..{end:#x} is not an interval of frames")
             )
             continue
         free.append(Interval(start, end))

@@ -7,9 +7,10 @@ from rcdbg.model.by_types import by_types
 from rcdbg.model.concepts import values_at
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.values.containers import base_name
+from rcdbg.model.values.hops import Ask, Counted
 from rcdbg.model.values.parts import find
 from rcdbg.model.values.value import DecodeError, Value
-from rcdbg.model.values.ways import Ask, Counted, way
+from rcdbg.model.values.ways import way
 
 _ITSELF = Paths((Path("", ()),))
 

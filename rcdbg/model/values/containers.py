@@ -24,6 +24,7 @@ from rcdbg.model.values.value import MAX_DEPTH, MAX_ELEMENTS, DecodeError, Value
 MAX_BYTES = 1 << 22
 """Bytes that a byte string may have: a bit for each frame of 128 GiB."""
 
+_PAIR = 2
 _ONCE_COMPLETE = 2
 """spin::once::Status::Complete (0 Incomplete, 1 Running, 3 Panicked)."""
 
@@ -70,6 +71,15 @@ def option(value: Value) -> Value | None:
     if name != "Some":
         raise DecodeError(value.path, f"{value.type.name} is not an Option")
     return body["__0"] if body.has("__0") else body
+
+
+def pair(value: Value, what: str) -> tuple[Value, Value]:
+    """The two parts of a tuple, or of a struct of two; raises DecodeError if it is no `what`."""
+    parts = [value[name] for name in ("__0", "__1") if value.has(name)]
+    parts = parts if len(parts) == len(value.fields()) else value.fields()
+    if len(parts) != _PAIR:
+        raise DecodeError(value.path, f"{value.type.name} is no {what}")
+    return parts[0], parts[1]
 
 
 def variant_name(value: Value) -> str:

@@ -7,8 +7,9 @@ from rcdbg.errors import MemoryReadError
 from rcdbg.image.types import TypeId, TypeTable
 from rcdbg.kernels.description import NO_NAMES, Keys, Names, Paths
 from rcdbg.model.values.contents import contents
+from rcdbg.model.values.hops import All, Ask, Counted, Hop, Lock, Move
 from rcdbg.model.values.value import DecodeError, Value
-from rcdbg.model.values.ways import All, Ask, Counted, Hop, Lock, Move, Way, way, way_to_struct
+from rcdbg.model.values.ways import Way, way, way_to_struct
 
 _WORD = 8
 _INITIALISED = 2

@@ -1,6 +1,7 @@
 """A made-up kernel around a World: statics, an image that knows them, and memory."""
 
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import cast
 
 from rcdbg.guest.memory import RamTarget
@@ -60,6 +61,7 @@ class FakeImage:
     def __init__(self, world: World, sections: Sequence[object] = ()) -> None:
         self.types = world
         self.has_debug_info = True
+        self.symbols = SimpleNamespace(at=lambda _: None, address_of=lambda _: None)
         self.sections = tuple(sections)
 
     def physical(self, va: int) -> int | None:
