@@ -130,7 +130,7 @@ def _sign(image: Image, concept: object, key: str) -> tuple[str, bool]:
         return f"symbol {entry.first}", first_symbol(image, entry) is not None
     if isinstance(entry, Roots):
         names = Names(path.static for path in entry)
-        statics = {static.path.rsplit("::", 1)[-1] for static in image.types.statics()}
+        statics = {_static_name(static.path) for static in image.types.statics()}
         return f"static {names.first}", any(n.rsplit("::", 1)[-1] in statics for n in names)
     if isinstance(entry, Paths):
         owner: Names = getattr(concept, "type", Names())
@@ -140,6 +140,12 @@ def _sign(image: Image, concept: object, key: str) -> tuple[str, bool]:
         return f"field {entry.first} of {owner.first}", is_there
     assert isinstance(entry, Names)
     return f"type {entry.first}", any(_structs(image.types, entry))
+
+
+def _static_name(path: str) -> str:
+    """What a programmer calls a static: a lazy_static's data goes by the name of its handle."""
+    handle = path[1:].split(" as ", 1)[0] if path.startswith("<") else path
+    return handle.rsplit("::", 1)[-1]
 
 
 def _structs(types: TypeTable, names: Names) -> Iterator[TypeId]:

@@ -1,11 +1,13 @@
 """What the books of one address space say: its segments, the frames and the tables it owns."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.segments import MAX_DIFFERENCES, Difference, MapKind, Segment
 from rcdbg.model.state import Problem
 from rcdbg.model.values.containers import base_name, elements, pair, variant_name
+from rcdbg.model.values.contents import contents
 from rcdbg.model.values.parts import has, part
 from rcdbg.model.values.value import DecodeError, Value
 from rcdbg.riscv.pages import PAGE_SHIFT
@@ -20,9 +22,14 @@ MAX_SEGMENTS = 4096
 def segments(
     kernel: Kernel, space: Value, problems: list[Problem]
 ) -> tuple[tuple[Segment, ...], bool]:
-    """The segments in the order of the books, and whether they are all there."""
+    """The segments in the order of the books, and whether they are all there.
+
+    None of them, without a problem, where the description names no such books.
+    """
     found: list[Segment] = []
     names = kernel.description.address_space
+    if not names.areas:
+        return (), False
     try:
         for item in elements(part(space, names.areas)):
             if len(found) == MAX_SEGMENTS:
@@ -60,11 +67,32 @@ def _address(kernel: Kernel, value: Value) -> int:
     return found
 
 
-def owned_pages(kernel: Kernel, space: Value) -> dict[int, int]:
-    """The pages with a frame of their own: virtual address to frame number; raises DecodeError."""
+def owned_pages(kernel: Kernel, space: Value) -> dict[int, int] | None:
+    """The pages with a frame of their own: virtual address to frame number; raises DecodeError.
+
+    They are in a collection of the address space, or in one of each segment. None where the
+    description names neither.
+    """
+    names, area = kernel.description.address_space, kernel.description.area
+    if names.owned:
+        return _owned_in(part(space, names.owned))
+    if not area.owned or not names.areas:
+        return None
     found: dict[int, int] = {}
-    for item in elements(part(space, kernel.description.address_space.owned)):
-        page, frame = pair(item, "pair of page and frame")
+    for item in islice(elements(part(space, names.areas)), MAX_SEGMENTS):
+        if has(item, area.owned):
+            found |= _owned_in(part(item, area.owned))
+    return found
+
+
+def _owned_in(books: Value) -> dict[int, int]:
+    """A map from pages to frames, or a list of such pairs; raises DecodeError."""
+    held = contents(books)
+    if held is None:
+        raise DecodeError(books.path, f"{books.type.name} is no collection that rcdbg knows")
+    found: dict[int, int] = {}
+    for key, item in held.walk():
+        page, frame = (key, item) if key is not None else pair(item, "pair of page and frame")
         found[page.scalar() << PAGE_SHIFT & MASK64] = frame.scalar()
     return found
 
@@ -74,6 +102,8 @@ def table_differences(
 ) -> Iterator[Difference]:
     """Page tables that the address space does not own, and own ones that nobody reaches."""
     names = kernel.description.address_space
+    if not names.tables:
+        return
     try:
         books = part(space, names.tables)
         owned = {tracker.scalar() for tracker in elements(books)}

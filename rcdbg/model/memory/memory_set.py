@@ -30,6 +30,8 @@ from rcdbg.model.values.value import DecodeError, Value
 
 _T = TypeVar("_T")
 
+_NO_SEGMENTS = "what the kernel says of its segments is not known"
+
 
 @dataclass(frozen=True, slots=True)
 class MemorySet:
@@ -147,6 +149,8 @@ def _compared(kernel: Kernel, space: Value, ppn: int | None, problems: list[Prob
     except DecodeError as error:
         problems.append(error.problem)
     owned = None if pairs is None else len(pairs)
+    if not kernel.description.address_space.areas:
+        return _Books(owned_pages=owned, note=_NO_SEGMENTS)
     if ppn is None:
         return _Books(stated, owned_pages=owned)
     satp = kernel.memory.satp.other(ppn)

@@ -12,7 +12,8 @@ from rcdbg.model.memory.page_table import Root
 from rcdbg.model.memory.space import process_at, root_of_process
 from rcdbg.model.state import Problem
 from rcdbg.model.threads.processor import read_processor
-from rcdbg.model.values.parts import has_struct_inside, number, struct_inside
+from rcdbg.model.values.containers import variant_name
+from rcdbg.model.values.parts import has, has_struct_inside, number, part, struct_inside
 from rcdbg.model.values.value import DecodeError, Value
 
 MAX_PROCESSES = 256
@@ -54,6 +55,8 @@ def _listed(kernel: Kernel, found: dict[int, FoundProcess], problems: list[Probl
     names = kernel.description.process
     try:
         for value in values_at(kernel, names.list, "processes", names.type):
+            if _is_unused(kernel, value):
+                continue
             if len(found) == MAX_PROCESSES:
                 problems.append(Problem("processes", "more processes than can be shown"))
                 break
@@ -61,6 +64,14 @@ def _listed(kernel: Kernel, found: dict[int, FoundProcess], problems: list[Probl
     except DecodeError as error:
         problems.append(error.problem)
     return ""
+
+
+def _is_unused(kernel: Kernel, value: Value) -> bool:
+    """Whether it is an empty place in a table: where a process is a thread, its state says so."""
+    names = kernel.description
+    if not names.states.unused or not has(value, names.thread.state):
+        return False
+    return variant_name(part(value, names.thread.state)) in names.states.unused
 
 
 def _held(kernel: Kernel, found: dict[int, FoundProcess], problems: list[Problem]) -> str:
@@ -92,8 +103,8 @@ def _short(static: Static) -> str:
     """A static's path as people say it: a lazy_static's data is named by its handle."""
     parts = [p for p in static.path.split("::") if p]
     names = [p for p in parts if p.isupper() and p not in ("LAZY",)]
-    for part in parts:
-        inner = part.strip("<>").split(" as ")[0].rsplit("::", 1)[-1]
+    for word in parts:
+        inner = word.strip("<>").split(" as ")[0].rsplit("::", 1)[-1]
         if inner.isupper() and inner != "LAZY":
             return inner
     return names[-1] if names else static.path

@@ -22,7 +22,7 @@ from rcdbg.model.values.containers import base_name, option
 from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Value
 from rcdbg.model.values.wrappers import QUIET
 
-_COUNTED = ("Arc", "Rc")
+_COUNTED = ("Arc", "Rc", "Weak")
 _FLAGS = ("lock", "raw")
 _STATES = ("status", "state")
 
@@ -51,6 +51,8 @@ class Counted:
     strong: int
     data: int
     type: TypeId
+    is_weak: bool
+    """Whether it is a Weak: what it points to may be dropped, or never have been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,9 @@ class Once:
 
 @dataclass(frozen=True, slots=True)
 class All:
-    """Every element of a collection."""
+    """Every element of a collection, and how the way to it is written."""
+
+    text: str
 
 
 Hop = Move | Ask | Counted | Lock | Once | All
@@ -135,7 +139,8 @@ def _counted(types: TypeTable, place: Place) -> Place | None:
                 return None
             count = number_in(types, strong.type)
             at = strong.offset + (count.offset if count is not None else 0)
-            return place.plus(data.type, Counted(offset, at, data.offset, data.type))
+            is_weak = base_name(types.type(place.type)) == "Weak"
+            return place.plus(data.type, Counted(offset, at, data.offset, data.type, is_weak))
     return None
 
 
@@ -172,18 +177,25 @@ def pointed(types: TypeTable, place: Place, *, any_pointer: bool) -> Place | Non
     kind = types.type(place.type)
     if not isinstance(kind, PointerType) or not types.type(kind.target).size:
         return None
-    if not any_pointer and not kind.name.startswith("&") and base_name(kind) != "Box":
+    owns = kind.name.startswith("&") or base_name(kind) == "Box"
+    if not owns and not any_pointer:
         return None
-    return place.plus(kind.target, Ask(_target))
+    return place.plus(kind.target, Ask(_target if owns else _raw_target))
 
 
 def _target(pointer: Value) -> Value:
+    found = _raw_target(pointer)
+    if found is None:
+        raise DecodeError(pointer.path, "a pointer that is null")
+    return found
+
+
+def _raw_target(pointer: Value) -> Value | None:
+    """What a raw pointer points to; null is nothing."""
     kind = pointer.type
     assert isinstance(kind, PointerType)
     address = pointer.word(pointer.address, kind.size)
-    if not address:
-        raise DecodeError(pointer.path, "a pointer that is null")
-    return pointer.at(kind.target, address, pointer.path)
+    return pointer.at(kind.target, address, pointer.path) if address else None
 
 
 def only_field(types: TypeTable, place: Place) -> Place | None:

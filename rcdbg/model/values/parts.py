@@ -10,6 +10,7 @@ from rcdbg.model.values.contents import contents
 from rcdbg.model.values.hops import All, Ask, Counted, Hop, Lock, Move
 from rcdbg.model.values.value import DecodeError, Value
 from rcdbg.model.values.ways import Way, way, way_to_struct
+from rcdbg.riscv.registers import MASK64
 
 _WORD = 8
 _INITIALISED = 2
@@ -112,7 +113,10 @@ def _follow(value: Value, hops: Sequence[Hop], path: str) -> Found:
         if isinstance(hop, Move):
             type_id, address = hop.type, address + hop.offset
         elif isinstance(hop, Counted):
-            type_id, address = hop.type, _counted(value, hop, address, path)
+            inner_address = _counted(value, hop, address, path)
+            if inner_address is None:
+                return Found(None, locked)
+            type_id, address = hop.type, inner_address
         elif isinstance(hop, Ask):
             inner = hop.find(value.at(type_id, address, path))
             if inner is None:
@@ -129,9 +133,14 @@ def _follow(value: Value, hops: Sequence[Hop], path: str) -> Found:
     return Found(value.at(type_id, address, path), locked)
 
 
-def _counted(value: Value, hop: Counted, address: int, path: str) -> int:
-    """Where what an Arc or Rc counts lies; raises DecodeError for a count that cannot be."""
+def _counted(value: Value, hop: Counted, address: int, path: str) -> int | None:
+    """Where what an Arc or Rc counts lies; raises DecodeError for a count that cannot be.
+
+    None of a Weak to what was dropped, or to nothing.
+    """
     inner = _word(value, address + hop.pointer, _WORD, path)
+    if hop.is_weak and (inner == MASK64 or not _word(value, inner + hop.strong, _WORD, path)):
+        return None
     if not inner:
         raise DecodeError(path, "a null Arc")
     strong = _word(value, inner + hop.strong, _WORD, path)
@@ -154,11 +163,12 @@ def _read(value: Value, address: int, size: int, path: str) -> bytes:
 def _spread(value: Value, hops: Sequence[Hop]) -> Iterator[Value]:
     for position, hop in enumerate(hops):
         if isinstance(hop, All):
-            holder = _follow(value, hops[:position], value.path).value
+            path = value.path + hop.text
+            holder = _follow(value, hops[:position], path).value
             found = None if holder is None else contents(holder)
             if found is not None:
-                for number, (_, item) in enumerate(found.walk()):
-                    here = item.at(item.type_id, item.address, f"{value.path}[{number}]")
+                for place, (_, item) in enumerate(found.walk()):
+                    here = item.at(item.type_id, item.address, f"{path}[{place}]")
                     yield from _spread(here, hops[position + 1 :])
             return
     last = _follow(value, hops, value.path).value

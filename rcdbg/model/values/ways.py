@@ -72,8 +72,15 @@ def way_to_struct(types: TypeTable, type_id: TypeId, names: Names) -> Way | None
 def _way(types: TypeTable, type_id: TypeId, paths: Paths, stop: Names) -> Way | None:
     for path in paths:
         place: Place | None = Place((), type_id)
-        for step in path.steps:
-            place = None if place is None else _step(types, place, step)
+        begin = 0
+        for number, step in enumerate(path.steps):
+            if place is None:
+                break
+            if isinstance(step, Each):
+                place = _elements(types, place, steps_text(path.steps[begin:number]))
+                begin = number + 1
+            else:
+                place = _step(types, place, step)
         if place is not None:
             place = _settled(types, place, stop)
             return _way_of(types, place, steps_text(path.steps))
@@ -122,10 +129,6 @@ def _step(types: TypeTable, place: Place, step: Step) -> Place | None:
             return _anywhere(types, place, name)
         case Deref():
             return pointed(types, _settled(types, place, Names()), any_pointer=True)
-        case Each():
-            place = _collection(types, place)
-            inner = element(types, place.type)
-            return None if inner is None else place.plus(inner, All())
         case Index(key):
             place = _collection(types, place)
             inner = element(types, place.type)
@@ -133,6 +136,12 @@ def _step(types: TypeTable, place: Place, step: Step) -> Place | None:
                 return None
             return place.plus(inner, Ask(partial(_element, position=key)))
     return None
+
+
+def _elements(types: TypeTable, place: Place, text: str) -> Place | None:
+    place = _collection(types, place)
+    inner = element(types, place.type)
+    return None if inner is None else place.plus(inner, All(text))
 
 
 def _field(types: TypeTable, place: Place, name: str) -> Place | None:
