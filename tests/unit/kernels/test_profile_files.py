@@ -65,8 +65,6 @@ def test_a_file_with_flat_keys_is_of_the_labs_unless_another_family_is_recognise
     assert overlay_of(b'heap = "Pool"', "x").fallback == "lab"
     table = overlay_of(b'[heap]\ntype = "Pool"', "x")
     assert table == Overlay((("heap", "type", Names(["Pool"])),))
-        (("heap", "type", Names(["Pool"])),)
-    )
     assert overlay_of(b'family = "lab"', "x").family == "lab"
     assert overlay_of(b"", "x") == NOTHING
 
