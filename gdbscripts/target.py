@@ -11,10 +11,11 @@ import gdb
 
 from gdbscripts.connection import demand_machine
 from rcdbg.errors import MachineError, MemoryReadError, TargetError
+from rcdbg.guest.paged import PageCache
 from rcdbg.guest.protocol import Ram, Registers
 from rcdbg.machine.qemu import timer
+from rcdbg.machine.qemu.board import RAM_BASE
 from rcdbg.machine.stub.dialect import PHYSICAL, PRIVILEGE_REGISTER, READ_CHUNK, VIRTUAL
-from rcdbg.riscv.pages import PAGE_SIZE
 from rcdbg.riscv.registers import GDB_NAMES, SUPERVISOR_CSRS, unsigned
 
 _PC = "pc"
@@ -63,7 +64,7 @@ class GdbTarget:
 
     def __init__(self) -> None:
         self._connection = demand_machine()
-        self._pages: dict[int, bytes] = {}
+        self._pages = PageCache(self._read_page, lowest=RAM_BASE)
 
     @property
     def ram(self) -> Ram | None:
@@ -72,36 +73,24 @@ class GdbTarget:
 
     def read_phys(self, address: int, size: int) -> bytes:
         """`size` bytes at physical `address`; raises MemoryReadError unless all can be read."""
-        if not 0 <= address <= address + size <= 1 << 56:
-            raise MemoryReadError(address, size, "not a physical address")
-        first = address // PAGE_SIZE
-        last = (address + max(size, 1) - 1) // PAGE_SIZE
-        data = b"".join(self._page(number) for number in range(first, last + 1))
-        offset = address - first * PAGE_SIZE
-        return data[offset : offset + size]
+        return self._pages.read_phys(address, size)
 
-    def _page(self, number: int) -> bytes:
-        page = self._pages.get(number)
-        if page is None:
-            page = self._pages[number] = self._read_page(number * PAGE_SIZE)
-        return page
-
-    def _read_page(self, address: int) -> bytes:
+    def _read_page(self, address: int, size: int) -> bytes:
         if self._packet(PHYSICAL) != b"OK":
             raise TargetError("this gdb stub cannot read physical memory: it is not QEMU's")
         try:
             parts = [
                 self._packet(f"m{at:x},{READ_CHUNK:x}")
-                for at in range(address, address + PAGE_SIZE, READ_CHUNK)
+                for at in range(address, address + size, READ_CHUNK)
             ]
         finally:
             self._packet(VIRTUAL)
         try:
             page = bytes.fromhex(b"".join(parts).decode("ascii"))
         except ValueError as error:
-            raise MemoryReadError(address, PAGE_SIZE, "the stub cannot read there") from error
-        if len(page) != PAGE_SIZE:
-            raise MemoryReadError(address, PAGE_SIZE, "the stub gave less")
+            raise MemoryReadError(address, size, "the stub cannot read there") from error
+        if len(page) != size:
+            raise MemoryReadError(address, size, "the stub gave less")
         return page
 
     def _packet(self, text: str) -> bytes:

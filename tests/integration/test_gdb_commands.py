@@ -12,6 +12,14 @@ from tests.support.in_gdb import SCRIPT, TIMEOUT, InGdb, batch, documents
 
 pytestmark = pytest.mark.every_kernel
 
+ROOT = Path(__file__).resolve().parents[2]
+ADDED = (
+    f"python import sys; sys.path.append({str(ROOT)!r})",
+    "python from rcdbg.subjects import table; from tests.support.semaphores import ENTRY",
+    "python table.SUBJECTS += (ENTRY,)",
+)
+"""Commands of gdb that add a subject to the table."""
+
 
 def test_the_commands_say_the_same_as_rcdbg_itself(in_gdb: InGdb) -> None:
     from rcdbg.subjects.table import SUBJECTS
@@ -22,6 +30,24 @@ def test_the_commands_say_the_same_as_rcdbg_itself(in_gdb: InGdb) -> None:
     expected.append(walk(kernel, kernel.registers.sp).document)
     commands = [f"rc {s.name} --json" for s in SUBJECTS] + ["rc walk $sp --json"]
     assert documents(in_gdb(*commands)) == expected
+
+
+def test_a_subject_that_is_added_to_the_table_is_a_command(in_gdb: InGdb) -> None:
+    """Before the script is sourced, one entry more: nothing else knows of it."""
+    from rcdbg.subjects.table import SUBJECTS
+    from tests.support import semaphores
+
+    assert semaphores.ENTRY not in SUBJECTS
+    kernel = in_gdb.run.kernel()
+    expected = [semaphores.ENTRY.answer(kernel).document]
+    text = in_gdb(f"rc {semaphores.NAME} --json", f"rc {semaphores.NAME}", "help rc",
+                  f"help rc {semaphores.NAME}", f"complete rc {semaphores.NAME} --na",
+                  f"rc {semaphores.NAME} --named PROCESSOR", before=ADDED)  # fmt: skip
+    assert documents(text) == expected
+    assert re.search(r"^os::process::processor::PROCESSOR: (held|free)$", text, re.MULTILINE)
+    assert f"rc {semaphores.NAME}" in text
+    assert f"Usage: rc {semaphores.NAME} [--named NAME] [--json]" in text
+    assert f"rc {semaphores.NAME} --named" in text.splitlines()
 
 
 def test_output_for_people(in_gdb: InGdb) -> None:

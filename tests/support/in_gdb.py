@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +58,18 @@ class InGdb:
     def connect(self) -> str:
         return f"target remote {self.run.qemu.gdb_socket}"
 
-    def call(self, *commands: str) -> "subprocess.CompletedProcess[str]":
+    def call(
+        self, *commands: str, before: Sequence[str] = ()
+    ) -> "subprocess.CompletedProcess[str]":
+        """`before` is done before the script is sourced."""
         self.run.stub.close()  # it serves one client
         first = ("set osabi none", "set confirm off", "set width 0", f"file {self.elf}")
-        return batch(self.program, *first, self.connect, f"source {SCRIPT}", *commands, self.last)
+        source = (*before, self.connect, f"source {SCRIPT}")
+        return batch(self.program, *first, *source, *commands, self.last)
 
-    def __call__(self, *commands: str) -> str:
+    def __call__(self, *commands: str, before: Sequence[str] = ()) -> str:
         """What gdb printed, and nothing was wrong; the monitor's answers are at the end."""
-        done = self.call(*commands)
+        done = self.call(*commands, before=before)
         if not any(command.startswith("monitor") for command in commands):
             assert done.stderr == "", done.stderr
         assert "rcdbg: " not in done.stderr, done.stderr
