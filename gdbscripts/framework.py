@@ -13,7 +13,7 @@ from typing import Any
 
 import gdb
 
-from gdbscripts.kernel import current_image, current_kernel
+from gdbscripts.machine.kernel import current_image, current_kernel
 from rcdbg.errors import RcdbgError, UsageError
 from rcdbg.subjects.prompt import Sources, compose, offered
 from rcdbg.words import JSON, Given, Option, complete, take

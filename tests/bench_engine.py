@@ -68,8 +68,8 @@ def plain():
     plain_walk(read, root, 2, 0, found)
     return sum(size for _, _, size, _ in found)
 def ours():
-    from gdbscripts.kernel import current_image
-    from gdbscripts.target import GdbTarget
+    from gdbscripts.machine.kernel import current_image
+    from gdbscripts.machine.target import GdbTarget
     from rcdbg.model.kernel import Kernel
     from rcdbg.model.memory.page_table import read_page_table
     table = read_page_table(Kernel.now(current_image(), GdbTarget()))

@@ -8,7 +8,7 @@ import gdb
 
 from gdbscripts.answers import show
 from gdbscripts.framework import SOURCES, Command, Typed
-from gdbscripts.kernel import fresh_kernel
+from gdbscripts.machine.kernel import fresh_kernel
 from rcdbg.errors import UsageError
 from rcdbg.subjects import prompt, table
 from rcdbg.subjects.subject import Subject

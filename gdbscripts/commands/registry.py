@@ -2,24 +2,24 @@
 
 import functools
 
-from gdbscripts import functions, printers
-from gdbscripts.commands import asking, stepping, thread_command, trace_command
-from gdbscripts.commands.profile_command import Profile
+from gdbscripts.commands import asking, stepping, thread, trace
+from gdbscripts.commands.profile import Profile
 from gdbscripts.commands.rc import Help, Rc
-from gdbscripts.commands.snapshot_command import Snapshot
+from gdbscripts.commands.snapshot import Snapshot
 from gdbscripts.framework import Command
-from gdbscripts.kernel import follow_changes
+from gdbscripts.machine.kernel import follow_changes
+from gdbscripts.values import functions, printers
 
 
 def commands() -> list[Command]:
     """All of them; gdb does not know them yet."""
     return [
         *asking.commands(),
-        *thread_command.commands(),
+        *thread.commands(),
         Profile(),
         Snapshot(),
         *stepping.commands(),
-        *trace_command.commands(),
+        *trace.commands(),
     ]
 
 

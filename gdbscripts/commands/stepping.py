@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import gdb
 
-from gdbscripts.connection import demand_machine
 from gdbscripts.framework import Command, Typed, say
-from gdbscripts.interrupts import Interrupts, resume
-from gdbscripts.kernel import fresh_kernel
-from gdbscripts.step_mode import set_step_mode, step_mode
+from gdbscripts.machine.connection import demand_machine
+from gdbscripts.machine.interrupts import Interrupts, resume
+from gdbscripts.machine.kernel import fresh_kernel
+from gdbscripts.machine.step_mode import set_step_mode, step_mode
 from rcdbg.errors import RcdbgError, TargetError, UsageError
 from rcdbg.machine.stub.dialect import STEP_ALONE, STEP_MASKS_INTERRUPTS, STEP_WITH_INTERRUPTS
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import gdb
 import gdb.printing
 
-from gdbscripts import values
-from gdbscripts.kernel import current_image, current_kernel
+from gdbscripts.machine.kernel import current_image, current_kernel
+from gdbscripts.values import reading
 from rcdbg.errors import RcdbgError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _where(address: int) -> str:
 
 
 def _number(value: gdb.Value) -> int:
-    number = values.scalar(value)
+    number = reading.scalar(value)
     if number is None:
         raise gdb.error(f"{value.type} is not a single number")
     return number
@@ -159,13 +159,13 @@ def _mutex(value: gdb.Value) -> _WithChildren:
     """Any lock: `lock` says whether it is held, `data` is what it protects."""
 
     def text() -> str:
-        flag = values.dig(value, "lock")
+        flag = reading.dig(value, "lock")
         if flag is None:
             raise gdb.error("a lock without a flag")
         return "locked" if _number(flag) else "not locked"
 
     def children() -> Children:
-        data = values.dig(value, "data")
+        data = reading.dig(value, "data")
         if data is not None:
             yield "data", _out_of_cells(data)
 
@@ -173,8 +173,8 @@ def _mutex(value: gdb.Value) -> _WithChildren:
 
 
 def _out_of_cells(value: gdb.Value) -> gdb.Value:
-    for _ in range(values.MAX_DEPTH):
-        inner = [field for _, field in values.fields(value)]
+    for _ in range(reading.MAX_DEPTH):
+        inner = [field for _, field in reading.fields(value)]
         if not (value.type.name or "").startswith("core::cell::") or len(inner) != 1:
             break
         value = inner[0]
@@ -187,8 +187,8 @@ def _range(value: gdb.Value) -> _Text:
         words = f"{start:#x}..{end:#x}"
         if end < start:
             return f"{words} (the end is before the start)"
-        unit = "pages" if values.base_name(value["start"].type).endswith("PageNumber") else ""
-        if values.base_name(value["start"].type).endswith("Address"):
+        unit = "pages" if reading.base_name(value["start"].type).endswith("PageNumber") else ""
+        if reading.base_name(value["start"].type).endswith("Address"):
             unit = "bytes"
         return f"{words} ({end - start} {unit}".rstrip() + ")"
 
@@ -226,7 +226,7 @@ def _how(thread: Thread) -> str:
 
 def _holds_number(kind: gdb.Type) -> bool:
     """Whether it is a struct of one number, as far as the type tells."""
-    for _ in range(values.MAX_DEPTH):
+    for _ in range(reading.MAX_DEPTH):
         if kind.code == gdb.TYPE_CODE_INT:
             return True
         if kind.code != gdb.TYPE_CODE_STRUCT:
@@ -255,7 +255,7 @@ def _is_range(kind: gdb.Type) -> bool:
 
 def _is_lock(kind: gdb.Type) -> bool:
     """Whether it has `lock` and `data`, itself or in the wrappers around the only field."""
-    for _ in range(values.MAX_DEPTH):
+    for _ in range(reading.MAX_DEPTH):
         if kind.code != gdb.TYPE_CODE_STRUCT:
             return False
         inner = {f.name: f.type for f in kind.fields() if f.type is not None and f.type.sizeof}
@@ -304,7 +304,7 @@ class _Printers(gdb.printing.PrettyPrinter):
         kind = value.type.strip_typedefs()
         if kind.code != gdb.TYPE_CODE_STRUCT:
             return None
-        name = values.base_name(kind)
+        name = reading.base_name(kind)
         if name not in _PRINTERS or not getattr(self._enabled[name], "enabled", True):
             return None
         fits, printer = _PRINTERS[name]

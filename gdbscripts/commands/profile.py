@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gdbscripts.framework import SOURCES, Command, Typed
-from gdbscripts.kernel import use_names
+from gdbscripts.machine.kernel import use_names
 from rcdbg.errors import UsageError
 from rcdbg.subjects.prompt import offered
 

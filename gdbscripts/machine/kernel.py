@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import gdb
 
-from gdbscripts.connection import demand_machine
+from gdbscripts.machine.connection import demand_machine
 from rcdbg.errors import ImageError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def current_kernel() -> Kernel:
     image = current_image()
     demand_machine()
     if _kernel is None or _kernel.image is not image:
-        from gdbscripts.target import GdbTarget
+        from gdbscripts.machine.target import GdbTarget
         from rcdbg.image.match import differs_from_memory
         from rcdbg.kernels.reading import NOTHING
         from rcdbg.model.kernel import Kernel
@@ -84,7 +84,7 @@ def current_kernel() -> Kernel:
 
 def fresh_kernel() -> Kernel:
     """The kernel as it is now, whatever was kept; raises as `current_kernel`."""
-    from gdbscripts.target import find_timer, refresh_registers
+    from gdbscripts.machine.target import find_timer, refresh_registers
 
     forget()
     current_image()

@@ -14,14 +14,14 @@ import gdb
 
 from gdbscripts.commands.asking import Asking
 from gdbscripts.framework import Command, Typed
-from gdbscripts.kernel import current_kernel
+from gdbscripts.machine.kernel import current_kernel
 from rcdbg.errors import UsageError
 from rcdbg.subjects import prompt, table
 from rcdbg.words import JSON
 
 if TYPE_CHECKING:
     # Imported by the first command that needs them: `source` stays quick.
-    from gdbscripts import parked
+    from gdbscripts.threads import parked
 
 _OFF = "off"
 _LEVEL = re.compile(r"^#(\d+)( +)", re.MULTILINE)
@@ -82,7 +82,7 @@ class _Thread(Asking):
 @functools.cache
 def _unwinding() -> ModuleType:
     """The unwinder, which gdb has from its first use on."""
-    from gdbscripts import parked
+    from gdbscripts.threads import parked
 
     parked.register()
     return parked

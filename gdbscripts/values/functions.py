@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import gdb
 
-from gdbscripts import values
 from gdbscripts.framework import one_line_errors
-from gdbscripts.kernel import fresh_kernel
+from gdbscripts.machine.kernel import fresh_kernel
+from gdbscripts.values import reading
 from rcdbg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class _Pa(_Function):
         found = translate(fresh_kernel(), va)
         if found.walk.physical is None:
             raise UsageError(f"{va:#x} is not mapped: {found.walk.fault}")
-        return values.unsigned_64(found.walk.physical)
+        return reading.unsigned_64(found.walk.physical)
 
 
 class _Va(_Function):
@@ -81,11 +81,11 @@ class _Va(_Function):
         if satp.scheme is None:
             raise UsageError(f"satp names translation mode {satp.mode}, which rcdbg does not know")
         if not satp.translates:
-            return values.unsigned_64(pa)
+            return reading.unsigned_64(pa)
         # The lower half comes first, so the first is the lowest.
         for run in listing(kernel, satp):
             if run.pa <= pa < run.pa + run.size:
-                return values.unsigned_64(run.va + pa - run.pa)
+                return reading.unsigned_64(run.va + pa - run.pa)
         raise UsageError(f"no virtual address leads to physical {pa:#x}")
 
 
@@ -159,7 +159,7 @@ class _Ticks(_Function):
         ways = kernel.description.clock.ticks
         for way in ways:
             with suppress(UsageError):
-                return values.unsigned_64(resolve(kernel, str(way)).scalar())
+                return reading.unsigned_64(resolve(kernel, str(way)).scalar())
         wanted = f"has no static {ways[0]}" if ways else "is not known to count its ticks"
         raise UsageError(f"the kernel {wanted}")
 
@@ -177,10 +177,10 @@ class _Field(_Function):
 
     def answer(self, *arguments: gdb.Value) -> gdb.Value:
         value, name = arguments
-        wanted = values.text(name)
+        wanted = reading.text(name)
         if wanted is None:
             raise UsageError(f"the name of the field is a text: {self.usage}")
-        found = values.dig(value, wanted)
+        found = reading.dig(value, wanted)
         if found is None:
             raise UsageError(f"{value.type} has no field {wanted!r} inside")
         return found
@@ -188,7 +188,7 @@ class _Field(_Function):
 
 def _number(value: gdb.Value, usage: str) -> int:
     """A number, or the one inside a newtype such as VirtualAddress, unsigned."""
-    number = values.scalar(value)
+    number = reading.scalar(value)
     if number is None:
         raise UsageError(f"{value.type} is no number: {usage}")
     if value.type.strip_typedefs().code == gdb.TYPE_CODE_INT:
@@ -225,7 +225,7 @@ def _thread_pointer(kernel: Kernel, address: int) -> gdb.Value:
 def _pointer(kernel: Kernel, type_id: TypeId, address: int) -> gdb.Value:
     """A pointer to a value of that type at a virtual address."""
     kind = gdb.lookup_type(kernel.image.types.type(type_id).name)
-    return values.unsigned_64(address).cast(kind.pointer())
+    return reading.unsigned_64(address).cast(kind.pointer())
 
 
 def register() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import gdb
 
 from gdbscripts.framework import SOURCES, Command, Typed
-from gdbscripts.kernel import fresh_kernel
+from gdbscripts.machine.kernel import fresh_kernel
 from rcdbg.errors import MemoryReadError, TargetError, UsageError
 from rcdbg.guest.protocol import Ram, Target
 from rcdbg.guest.snapshot_writer import Machine, ReadPhys, write_snapshot

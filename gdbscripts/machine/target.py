@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import gdb
 
-from gdbscripts.connection import demand_machine
+from gdbscripts.machine.connection import demand_machine
 from rcdbg.errors import MachineError, MemoryReadError, TargetError
 from rcdbg.guest.paged import PageCache
 from rcdbg.guest.protocol import Ram, Registers

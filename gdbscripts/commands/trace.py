@@ -11,7 +11,7 @@ import gdb
 from gdbscripts.answers import width
 from gdbscripts.commands.stepping import demand_hardware_steps
 from gdbscripts.framework import Command, Typed, completions, say
-from gdbscripts.kernel import forget, fresh_kernel
+from gdbscripts.machine.kernel import forget, fresh_kernel
 from rcdbg.errors import RcdbgError, UsageError
 from rcdbg.trace import options as trace_options
 from rcdbg.trace.kinds import GROUPS, KINDS
@@ -108,7 +108,7 @@ def _sink(output: Output, whole: KeptTrace | None) -> AbstractContextManager[Sin
 
 def _record(kernel: Kernel, wanted: Wanted, sink: Sink) -> TraceEnd:
     """Record into the sink; if it fails, what was told is kept, with the reason."""
-    from gdbscripts.trace_recorder import GdbMemory, GdbRecorder
+    from gdbscripts.machine.trace_recorder import GdbMemory, GdbRecorder
     from rcdbg.trace.headers import make_header
     from rcdbg.trace.observers.observer import Observer
     from rcdbg.trace.observers.probes import plan

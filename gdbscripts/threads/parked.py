@@ -15,7 +15,7 @@ from typing import Any
 import gdb
 from gdb.unwinder import Unwinder, register_unwinder
 
-from gdbscripts.lent_memory import LentMemory, Pieces
+from gdbscripts.threads.lent_memory import LentMemory, Pieces
 from rcdbg.errors import ImageError
 from rcdbg.image.dwarf.cfi_program import How
 from rcdbg.image.dwarf.forms import DwarfError

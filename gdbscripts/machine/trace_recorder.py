@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import gdb
 
-from gdbscripts.connection import demand_machine
-from gdbscripts.interrupts import Interrupts, resume
-from gdbscripts.step_mode import set_step_mode, step_mode
-from gdbscripts.target import GdbTarget
+from gdbscripts.machine.connection import demand_machine
+from gdbscripts.machine.interrupts import Interrupts, resume
+from gdbscripts.machine.step_mode import set_step_mode, step_mode
+from gdbscripts.machine.target import GdbTarget
 from rcdbg.errors import RcdbgError
 from rcdbg.guest.protocol import Ram, Registers
 from rcdbg.machine.stub.dialect import STEP_ALONE

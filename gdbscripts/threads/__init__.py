@@ -1,0 +1,1 @@
+"""Parked threads as gdb sees them: their stack frames and their memory."""

@@ -1,0 +1,1 @@
+"""Values of the kernel in gdb's expressions and in its printing."""
