@@ -5,6 +5,7 @@ argparse, the parser for words that may be an expression of gdb, help and comple
 """
 
 import argparse
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -153,11 +154,20 @@ def given(arguments: argparse.Namespace, options: Iterable[Option]) -> Given:
     return Given(found)
 
 
-def lines(options: Iterable[Option]) -> str:
-    """The options for a help text, a line each; empty without any."""
-    every = list(options)
-    width = max((len(option.shown) for option in every), default=0)
-    return "\n".join(f"  {option.shown.ljust(width)}  {option.help}" for option in every)
+def lines(options: Iterable[Option], columns: int = 95) -> str:
+    """The options for a help text, each on a line of its own; empty without any."""
+    heads = {", ".join((*o.also, o.shown)): o.help for o in options}
+    width = max(map(len, heads), default=0)
+    return "\n".join(
+        textwrap.fill(
+            about,
+            columns,
+            initial_indent=f"  {head.ljust(width)}  ",
+            subsequent_indent=" " * (width + 4),
+            break_on_hyphens=False,
+        )
+        for head, about in heads.items()
+    )
 
 
 def complete(

@@ -1,5 +1,6 @@
 """`rc` itself: the list of its commands, made from them."""
 
+import textwrap
 from collections.abc import Sequence
 
 import gdb
@@ -11,9 +12,8 @@ _INTRODUCTION = "rcdbg: what the bytes of an rCore-style kernel mean."
 _BELOW = """\
 Usage: rc COMMAND [ARGUMENT]... [--json]
 
-`help rc walk` or `rc help walk` and so on tell more, each with an example. In expressions there are
-$rc_pa(VA), $rc_va(PA), $rc_thread(ID), $rc_current(), $rc_context(ID), $rc_ticks() and
-$rc_field(VALUE, b"NAME"): see help function.
+`help rc walk` or `rc help walk` and so on tell more, each with an example.
+{functions}
 
 Example: rc threads"""
 
@@ -21,11 +21,19 @@ Example: rc threads"""
 class Rc(gdb.Command):
     """The prefix of all other commands."""
 
-    def __init__(self, commands: Sequence[Command]) -> None:
-        """Make `rc` known to gdb, before the commands that stand below it."""
+    def __init__(self, commands: Sequence[Command], functions: Sequence[str]) -> None:
+        """Make `rc` known to gdb, before the commands that stand below it.
+
+        `functions` are those that there are for expressions.
+        """
         width = max(len(command.usage) for command in commands)
         listed = "\n".join(f"{c.usage.ljust(width)}  {c.about}" for c in commands)
-        self.__doc__ = f"{_INTRODUCTION}\n\n{listed}\n\n{_BELOW}"
+        below = _BELOW.format(
+            functions=textwrap.fill(
+                f"In expressions there are {', '.join(functions)}: see help function.", 95
+            )
+        )
+        self.__doc__ = f"{_INTRODUCTION}\n\n{listed}\n\n{below}"
         super().__init__("rc", gdb.COMMAND_DATA, gdb.COMPLETE_NONE, prefix=True)
 
     def invoke(self, argument: str, from_tty: bool) -> None:

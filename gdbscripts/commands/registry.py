@@ -29,7 +29,7 @@ def register() -> None:
     follow_changes()
     found = commands()
     helping = Help(found)
-    Rc([*found, helping])
+    Rc([*found, helping], functions.usages())
     for command in (*found, helping):
         command.define()
     stepping.follow_connections()

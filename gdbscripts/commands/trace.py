@@ -28,12 +28,7 @@ if TYPE_CHECKING:
 class _Trace(Command):
     """Record what the kernel does from where it stands: traps, switches, frames, console lines.
 
-    LIST are kinds of events or groups, with commas: all (default), traps, threads, frames, paging,
-    firmware, or kinds such as switch. SYMBOL is a function of which each call is told, with its
-    arguments; a pattern such as *::map_one names several. EVENT is the last one (switch:to=3,
-    trap_enter:timer:5), COUNT a number of events, TIME guest time from here on (2s, 500ms).
-    FILE.jsonl is for rcdbg trace show, draw, stats and diff, FILE.json for ui.perfetto.dev.
-
+    TIME is guest time from here on. Without -o or --json the events are printed as they come.
     It ends there, at a breakpoint of yours, by Ctrl-C, or with the machine; the kernel then stands
     where the last event was seen.
     """

@@ -5,7 +5,6 @@ Each reads the kernel as it is at that moment. What cannot be answered is an err
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
@@ -228,10 +227,17 @@ def _pointer(kernel: Kernel, type_id: TypeId, address: int) -> gdb.Value:
     return reading.unsigned_64(address).cast(kind.pointer())
 
 
+_FUNCTIONS: tuple[type[_Function], ...] = (
+    *(_Pa, _Va, _Thread, _Current, _Context, _Ticks, _Field),
+)
+
+
+def usages() -> list[str]:
+    """How each is written."""
+    return [function.usage for function in _FUNCTIONS]
+
+
 def register() -> None:
     """Define the functions."""
-    functions: tuple[Callable[[], _Function], ...] = (
-        *(_Pa, _Va, _Thread, _Current, _Context, _Ticks, _Field),
-    )
-    for function in functions:
+    for function in _FUNCTIONS:
         function()

@@ -287,7 +287,7 @@ QUESTIONS: tuple[Subject, ...] = (
         examples=(
             "print PROCESSOR",
             "print os::process::PROCESSOR.scheduler.pool[2].id",
-            "print 'TABLE[\"key\"].name' --depth 2",
+            'print TABLE["key"].name --depth 2',
         ),
     ),
 )

@@ -1,6 +1,7 @@
 """Options are declared once: the command line, gdb's prompt, help and completion agree on them."""
 
 import argparse
+import re
 
 import pytest
 
@@ -90,5 +91,6 @@ def test_completion() -> None:
 
 
 def test_help_has_a_line_for_each() -> None:
-    assert words.lines(OPTIONS).splitlines()[1] == "  --root PPN    a table"
+    assert re.fullmatch(r"  --root PPN +a table", words.lines(OPTIONS).splitlines()[1])
+    assert words.lines(OPTIONS).splitlines()[3].startswith("  -f, --hit SYMBOL  ")
     assert words.lines(()) == ""
