@@ -12,7 +12,7 @@ from tests.support.in_gdb import SCRIPT, TIMEOUT, InGdb, batch, documents
 
 pytestmark = pytest.mark.every_kernel
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 ADDED = (
     f"python import sys; sys.path.append({str(ROOT)!r})",
     "python from rcdbg.subjects import table; from tests.support.semaphores import ENTRY",
