@@ -8,7 +8,7 @@ from rcdbg.guest.memory import RamTarget
 from rcdbg.guest.protocol import Registers
 from rcdbg.guest.virtual import VirtualMemory
 from rcdbg.image.elf import Image
-from rcdbg.image.types import ArrayType, Static, TypeId
+from rcdbg.image.types import ArrayType, Member, Static, StructType, TypeId
 from rcdbg.kernels.reading import Overlay
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.values.value import Value
@@ -23,6 +23,7 @@ class WorldOfStatics(World):
     def __init__(self, seed: int = 0) -> None:
         super().__init__(seed)
         self.known: list[Static] = []
+        self._arcs: dict[TypeId, TypeId] = {}
 
     def statics(self) -> Iterator[Static]:
         return iter(self.known)
@@ -53,6 +54,48 @@ class WorldOfStatics(World):
             self.set(value, "head", head)
         places = [(head + i) % capacity for i in range(length)]
         return [self.value(element, buffer + size * place) for place in places]
+
+    def mutex_of(self, inner: TypeId) -> TypeId:
+        """The type of a spin::Mutex of it."""
+        flag = self.wrapped("core::sync::atomic::AtomicBool", self.u8)
+        cell = self.struct("core::cell::UnsafeCell<T>", [("value", inner)])
+        spin = self.struct("spin::mutex::spin::SpinMutex<T>", [("lock", flag), ("data", cell)])
+        return self.struct("spin::mutex::Mutex<T>", [("inner", spin)])
+
+    def arc_of(self, inner: TypeId) -> TypeId:
+        """The type of an Arc of it: one, since each made is laid out anew."""
+        if inner not in self._arcs:
+            self._arcs[inner] = self._new_arc_of(inner)
+        return self._arcs[inner]
+
+    def _new_arc_of(self, inner: TypeId) -> TypeId:
+        atomic = self.wrapped("core::sync::atomic::AtomicUsize", self.u64)
+        fields = [("strong", atomic), ("weak", atomic), ("data", inner)]
+        counts = self.struct("alloc::sync::ArcInner<T>", fields)
+        pointer = self.wrapped("NonNull<ArcInner<T>>", self.pointer(counts))
+        # Transparent: the niche of an Option is where the pointer is.
+        members = (Member("ptr", pointer, 0),)
+        return self.add(StructType("alloc::sync::Arc<T>", 8, members, (("T", inner),)))
+
+    def counted(self, inner: TypeId) -> Value:
+        """A new Arc, counted once, with memory for what it holds."""
+        arc = self.new(self.arc_of(inner))
+        counts = self.new(self.type_behind(arc))
+        self.set(counts, "strong", "__0", 1)
+        self.put(arc["ptr"]["__0"].address, counts.address)
+        return arc
+
+    def type_behind(self, arc: Value) -> TypeId:
+        kind = self.type(arc["ptr"]["__0"].type_id)
+        return getattr(kind, "target", 0)
+
+    def behind(self, arc: Value) -> Value:
+        """What an Arc made here holds."""
+        return self.value(self.type_behind(arc), arc["ptr"]["__0"].scalar())["data"]
+
+    def guarded(self, mutex: Value) -> Value:
+        """What such a mutex guards."""
+        return mutex["inner"]["data"]["value"]
 
 
 class FakeImage:

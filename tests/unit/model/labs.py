@@ -25,7 +25,6 @@ class Labs(WorldOfStatics):
     def __init__(self, seed: int = 0, other: Mapping[str, str] | None = None) -> None:
         super().__init__(seed)
         self._other = other or {}
-        self._arcs: dict[TypeId, TypeId] = {}
         self.context = self._context_type()
         self.ppn = self.wrapped("os::PhysicalPageNumber", self.u64)
         self.tracker = self._newtype("FrameTracker", self.ppn)
@@ -60,43 +59,6 @@ class Labs(WorldOfStatics):
 
     def _newtype(self, name: str, inner: TypeId) -> TypeId:
         return self.add(StructType(f"os::{self.name(name)}", 8, (Member("__0", inner, 0),)))
-
-    def mutex_of(self, inner: TypeId) -> TypeId:
-        flag = self.wrapped("core::sync::atomic::AtomicBool", self.u8)
-        cell = self.struct("core::cell::UnsafeCell<T>", [("value", inner)])
-        spin = self.struct("spin::mutex::spin::SpinMutex<T>", [("lock", flag), ("data", cell)])
-        return self.struct("spin::mutex::Mutex<T>", [("inner", spin)])
-
-    def arc_of(self, inner: TypeId) -> TypeId:
-        """The type of an Arc of it: one, since each made is laid out anew."""
-        if inner not in self._arcs:
-            self._arcs[inner] = self._new_arc_of(inner)
-        return self._arcs[inner]
-
-    def _new_arc_of(self, inner: TypeId) -> TypeId:
-        atomic = self.wrapped("core::sync::atomic::AtomicUsize", self.u64)
-        fields = [("strong", atomic), ("weak", atomic), ("data", inner)]
-        counts = self.struct("alloc::sync::ArcInner<T>", fields)
-        pointer = self.wrapped("NonNull<ArcInner<T>>", self.pointer(counts))
-        # Transparent: the niche of an Option is where the pointer is.
-        members = (Member("ptr", pointer, 0),)
-        return self.add(StructType("alloc::sync::Arc<T>", 8, members, (("T", inner),)))
-
-    def counted(self, inner: TypeId) -> Value:
-        """A new Arc, counted once, with memory for what it holds."""
-        arc = self.new(self.arc_of(inner))
-        counts = self.new(self.type_behind(arc))
-        self.set(counts, "strong", "__0", 1)
-        self.put(arc["ptr"]["__0"].address, counts.address)
-        return arc
-
-    def type_behind(self, arc: Value) -> TypeId:
-        kind = self.type(arc["ptr"]["__0"].type_id)
-        return getattr(kind, "target", 0)
-
-    def held(self, arc: Value) -> Value:
-        """What an Arc made here holds."""
-        return self.value(self.type_behind(arc), arc["ptr"]["__0"].scalar())["data"]
 
     def _context_type(self) -> TypeId:
         words = self.array_of(self.u64, 32)
@@ -140,7 +102,7 @@ class Labs(WorldOfStatics):
         )
 
     def _write_process(self) -> None:
-        process = self.held(self.process)
+        process = self.behind(self.process)
         self.write(self.get(process, "is_user").address, b"\1")
         books = self.guarded(self.get(process, "inner"))
         books = self.get(books, "memory_set")
@@ -159,12 +121,9 @@ class Labs(WorldOfStatics):
             self.put(pair["__1"].address, frame)
         self.static("USER_PROCESS", self.process)
 
-    def guarded(self, mutex: Value) -> Value:
-        return mutex["inner"]["data"]["value"]
-
     def _thread(self, number: int) -> Value:
         arc = self.counted(self.thread_type)
-        thread = self.held(arc)
+        thread = self.behind(arc)
         start = STACK[0] + (number - 7) * 0x10_0000
         self.put(self.get(thread, "id").address, number)
         self.put(self.get(thread, "stack", "start").address, start)

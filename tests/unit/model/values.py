@@ -74,8 +74,8 @@ def _maybe(world: World, held: TypeId) -> TypeId:
     return world.add(UnionType("core::mem::MaybeUninit", world.size(held), members))
 
 
-def btree_map(world: World, pairs: Sequence[tuple[int, int]]) -> tuple[Value, list[int]]:
-    """A BTreeMap of the sorted pairs, and the addresses of its nodes."""
+def _node_types(world: World) -> tuple[TypeId, TypeId, TypeId]:
+    """A leaf, an inner node, and a link to one."""
     leaf_id, inner_id = world.add(OpaqueType("leaf")), world.add(OpaqueType("inner"))
     link = world.wrapped("core::ptr::non_null::NonNull<Leaf>", world.pointer(leaf_id))
     parent = world.option_pointer(
@@ -94,7 +94,12 @@ def btree_map(world: World, pairs: Sequence[tuple[int, int]]) -> tuple[Value, li
     inner = "alloc::collections::btree::node::InternalNode<usize, usize>"
     members = (Member("data", leaf_id, 0), Member("edges", edges, size))
     world.table[inner_id] = StructType(inner, size + 8 * (_CAPACITY + 1), members)
+    return leaf_id, inner_id, link
 
+
+def btree_map(world: World, pairs: Sequence[tuple[int, int]]) -> tuple[Value, list[int]]:
+    """A BTreeMap of the sorted pairs, and the addresses of its nodes."""
+    leaf_id, inner_id, link = _node_types(world)
     nodes: list[int] = []
 
     def build(items: Sequence[tuple[int, int]], above: int, height: int) -> int:

@@ -29,7 +29,7 @@ BASE = 0x8000_0000
 SIZE = 1 << 20
 
 
-class World:
+class Blank:
     """Types by id and one stretch of memory; `seed` decides the order of all fields."""
 
     def __init__(self, seed: int = 0) -> None:
@@ -164,7 +164,9 @@ class World:
         assert isinstance(number, int)
         self.put(value.address, number)
 
-    # containers of u64
+
+class World(Blank):
+    """The same with containers of numbers."""
 
     def vec(self, numbers: Sequence[int]) -> Value:
         kind = self.struct(
