@@ -16,8 +16,11 @@ from rcdbg.tui.session import Move
 Group = Literal["running", "typing", "looking", "rcdbg"]
 Place = Literal["anywhere", "panels", "text", "line", "question", "help"]
 """Where a key works: anywhere; among the panels; on a text with a line to type into below it; in
-such a line; in the question for a breakpoint; in the help. What is typed into a line goes there
-first, whatever else it would do."""
+such a line; in the question for a breakpoint; in the help."""
+
+_AT_ONCE: Final[frozenset[Place]] = frozenset({"anywhere", "text"})
+"""Here keys are taken before what has the focus is asked: textual hands those that are typed fast
+to what had the focus before, and a symbol typed right behind `b` would step the kernel."""
 
 ALWAYS: Final[frozenset[Activity]] = frozenset({"starting", "running", "stopped", "exited"})
 _STANDS: Final[frozenset[Activity]] = frozenset({"stopped"})
@@ -47,8 +50,8 @@ class Key:
     when: frozenset[Activity] = ALWAYS
     """What the kernel must be doing, for the key to do anything."""
     place: Place = "anywhere"
-    above: bool = False
-    """Whether it comes before what has the focus, which takes what it is given."""
+    while_typing: bool = False
+    """Whether it does that in a line, too, rather than go into it."""
 
     @property
     def name(self) -> str:
@@ -59,7 +62,7 @@ class Key:
     def action(self) -> str:
         """What textual is told to do."""
         if self.place == "anywhere":
-            return f"press({str(self.does)!r})"
+            return f"press({self.keys!r})"
         return str(self.does)
 
 
@@ -77,7 +80,7 @@ KEYS: Final = (
         "continue", "cont", typed="c continue", when=_STANDS),
     Key("x", "interrupt", "running", "stop the running kernel (Ctrl-C too)",
         "interrupt", "intr", when=_RUNS),
-    Key("ctrl+c", "interrupt", "running", when=_RUNS, above=True),
+    Key("ctrl+c", "interrupt", "running", when=_RUNS, while_typing=True),
     Key("t", Move.NEXT_TRAP, "running", "run until the trap handler is entered",
         "next trap", "trap", when=_STANDS),
     Key("b", "ask_breakpoint", "running", "stop at a symbol, file:line or *address",
@@ -108,9 +111,9 @@ KEYS: Final = (
     Key("down", "newer", "typing", place="line"),
     Key("escape", "leave", "typing", place="line"),
     Key("escape", "cancel", "typing", place="question"),
-    Key("up", "move(-1)", "typing", place="question", above=True),
-    Key("down", "move(1)", "typing", place="question", above=True),
-    Key("tab", "complete", "typing", place="question", above=True),
+    Key("up", "move(-1)", "typing", place="question", while_typing=True),
+    Key("down", "move(1)", "typing", place="question", while_typing=True),
+    Key("tab", "complete", "typing", place="question", while_typing=True),
     Key("escape question_mark q enter", "leave", "looking", place="help"),
 )
 """All of them, in the order in which they are listed."""
@@ -126,14 +129,15 @@ TYPED_MOVES: Final = {
 
 
 def bindings(place: Place) -> list[BindingType]:
-    """What textual binds in one place."""
+    """What textual binds in one place; who has them says in `check_action` when they are off."""
+    first = place in _AT_ONCE
     return [
-        Binding(",".join(key.keys.split()), key.action, show=False, priority=key.above)
+        Binding(",".join(key.keys.split()), key.action, priority=first or key.while_typing)
         for key in KEYS
         if key.place == place and key.does
     ]
 
 
-def pressed(does: str) -> Key:
-    """The key that does this anywhere."""
-    return next(key for key in KEYS if key.place == "anywhere" and str(key.does) == does)
+def pressed(keys: str) -> Key:
+    """The row of what textual was told to do: `press(keys)`."""
+    return next(key for key in KEYS if key.place == "anywhere" and key.keys == keys)

@@ -11,6 +11,7 @@ from textual import events
 from textual.app import App
 from textual.binding import BindingType
 from textual.screen import Screen
+from textual.widgets import Input
 
 from rcdbg.errors import RcdbgError
 from rcdbg.tui import themes
@@ -111,9 +112,15 @@ class Shell(App[int]):
         """Follow it, in the thread of the screen."""
         event.follow()
 
-    def action_press(self, does: str) -> None:
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Textual asks whether a key is to be taken; what is typed goes where it is typed."""
+        if action != "press" or pressed(str(parameters[0])).while_typing:
+            return True
+        return not (isinstance(self.focused, Input) or self.screen.is_modal)
+
+    def action_press(self, keys: str) -> None:
         """A key of the table that works anywhere."""
-        self._deeds.press(pressed(does))
+        self._deeds.press(pressed(keys))
 
     async def action_quit(self) -> None:
         """Textual's own way out."""

@@ -99,6 +99,26 @@ async def test_breakpoint_by_symbol_with_completion(sit: Sit) -> None:
         await until_shown(desk.pilot, "breakpoint 2 at os::memory")
 
 
+@pytest.mark.parametrize("keys", [("b", *"spin", "enter"), ("colon", *"spin", "enter")])
+async def test_what_is_typed_right_behind_a_key_goes_where_that_leads(
+    sit: Sit, keys: tuple[str, ...]
+) -> None:
+    async with sit() as desk:
+        desk.session.answers["spin"] = "round"
+        for key in keys:
+            send(desk.app, key)
+        call = {"b": "add_breakpoint(spin)", "colon": "console_command(spin)"}[keys[0]]
+        await desk.called(call)
+        assert not any(made.startswith("go(") for made in desk.session.calls)
+
+
+async def test_keys_of_the_panels_are_letters_in_a_line(sit: Sit) -> None:
+    async with sit() as desk:
+        await desk.press("colon", *"bcfiknqrstwxzL:?")
+        await until(desk.pilot, lambda: gdb_line(desk) == "bcfiknqrstwxzL:?")
+        assert desk.session.calls == ["start", "state"]
+
+
 async def test_breakpoint_choosing_completing_and_leaving(sit: Sit) -> None:
     async with sit() as desk:
         await desk.press("b", *"handle")

@@ -183,6 +183,10 @@ class LinePanel(Panel):
         self.line.display = True
         self.screen.set_focus(self.line)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Textual asks whether a key is to be taken: in the open line, Enter is the line's own."""
+        return action != "open_line" or self.screen.focused is not self.line
+
     def action_open_line(self) -> None:
         """Enter on the panel."""
         self.open_line()

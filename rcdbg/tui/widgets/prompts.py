@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -37,6 +38,7 @@ def matches(symbols: Sequence[str], typed: str, limit: int = _SHOWN) -> list[str
 class AskSymbol(ModalScreen[str | None]):
     """Asks for a place in the kernel; the result is None if the user changed their mind."""
 
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = bindings("question")
 
     def __init__(self, title: str, symbols: Sequence[str]) -> None:
@@ -45,6 +47,8 @@ class AskSymbol(ModalScreen[str | None]):
         self._symbols = symbols
         self._matches: list[str] = []
         self._chosen = 0
+        self._early: list[events.Key] = []
+        """Typed before there was a line to type into."""
         self._input = Input(placeholder="symbol, file:line or *0xaddress", compact=True)
         self._view = RenderableView(id="matches")
         self._view.can_focus = False
@@ -56,6 +60,17 @@ class AskSymbol(ModalScreen[str | None]):
             box.border_subtitle = Content("Tab completes  Enter takes  Esc leaves")
             yield self._input
             yield self._view
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that nothing in it has taken."""
+        if self.focused is None:
+            self._early.append(event)
+
+    def on_mount(self) -> None:
+        """Textual is ready."""
+        self.set_focus(self._input)
+        for event in self._early:
+            self._input.post_message(event)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """The user types."""
