@@ -13,6 +13,8 @@ REF4, SEC_OFFSET, EXPRLOC, BLOCK1, FLAG_PRESENT, IMPLICIT = 0x13, 0x17, 0x18, 0x
 DATA16, ADDRX1, RNGLISTX = 0x1E, 0x29, 0x23
 
 Value = int | str | bytes
+Bytes = bytes
+"""For classes with a method of that name."""
 
 
 @dataclass
@@ -52,84 +54,69 @@ class Elf:
     type: int = 2
 
     def bytes(self) -> bytes:
-        sections = [Section("", type=0), *self.sections]
-        if self.symbols:
-            strings, table = b"\0", bytes(24)
-            for symbol in self.symbols:
-                info = (0 if symbol.is_local else 1) << 4 | symbol.kind
-                table += struct.pack(
-                    "<IBBHQQ",
-                    len(strings),
-                    info,
-                    0,
-                    symbol.section,
-                    symbol.address,
-                    symbol.size,
-                )
-                strings += symbol.name.encode() + b"\0"
-            sections.append(Section(".symtab", table, type=2, link=len(sections) + 1))
-            sections.append(Section(".strtab", strings, type=3))
+        sections = [Section("", type=0), *self.sections, *self._symbol_table()]
         names = b"\0" + b"".join(s.name.encode() + b"\0" for s in sections) + b".shstrtab\0"
         sections.append(Section(".shstrtab", names, type=3))
-        body = b""
         start = 64 + 56 * len(self.loads)
-        programs = b""
-        placed: dict[int, int] = {}
-        for address, physical, content, memory_size, flags in self.loads:
-            placed[address] = start + len(body)
-            programs += struct.pack(
-                "<IIQQQQQQ",
-                1,
-                flags,
-                start + len(body),
-                address,
-                physical,
-                len(content),
-                memory_size,
-                8,
-            )
-            body += content
+        programs, body, placed = self._programs(start)
         headers = b""
         for section in sections:
-            flags = sum({"w": 1, "a": 2, "x": 4, "C": 0x800}[letter] for letter in section.flags)
             offset = start + len(body)
-            size = len(section.content) if section.size is None else section.size
             if "a" in section.flags:
                 load = max(address for address in placed if address <= section.address)
                 offset = placed[load] + section.address - load
             else:
                 body += section.content
-            headers += struct.pack(
-                "<IIQQQQIIQQ",
-                names.index(section.name.encode() + b"\0") if section.name else 0,
-                section.type,
-                flags,
-                section.address,
-                offset,
-                size,
-                section.link,
-                0,
-                1,
-                24 if section.type == 2 else 0,
+            headers += _section_header(section, offset, names)
+        return self._header(start + len(body), len(sections)) + programs + body + headers
+
+    def _symbol_table(self) -> list[Section]:
+        if not self.symbols:
+            return []
+        strings, table = b"\0", b"\0" * 24
+        for symbol in self.symbols:
+            info = (0 if symbol.is_local else 1) << 4 | symbol.kind
+            table += struct.pack(
+                "<IBBHQQ", len(strings), info, 0, symbol.section, symbol.address, symbol.size
             )
-        header = struct.pack(
+            strings += symbol.name.encode() + b"\0"
+        link = len(self.sections) + 2
+        return [
+            Section(".symtab", table, type=2, link=link),
+            Section(".strtab", strings, type=3),
+        ]
+
+    def _programs(self, start: int) -> tuple[Bytes, Bytes, dict[int, int]]:
+        """The program headers, the segments' contents, and where each begins in the file."""
+        programs, body = b"", b""
+        placed: dict[int, int] = {}
+        for address, physical, content, memory_size, flags in self.loads:
+            placed[address] = at = start + len(body)
+            programs += struct.pack(
+                "<IIQQQQQQ", 1, flags, at, address, physical, len(content), memory_size, 8
+            )
+            body += content
+        return programs, body, placed
+
+    def _header(self, sections_at: int, section_count: int) -> Bytes:
+        return struct.pack(
             "<16sHHIQQQIHHHHHH",
-            b"\x7fELF\x02\x01\x01" + bytes(9),
-            self.type,
-            self.machine,
-            1,
-            self.entry,
-            64,
-            start + len(body),
-            0,
-            64,
-            56,
-            len(self.loads),
-            64,
-            len(sections),
-            len(sections) - 1,
+            b"\x7fELF\x02\x01\x01" + b"\0" * 9,
+            *(self.type, self.machine, 1, self.entry, 64, sections_at, 0),
+            *(64, 56, len(self.loads), 64, section_count, section_count - 1),
         )
-        return header + programs + body + headers
+
+
+def _section_header(section: Section, offset: int, names: bytes) -> bytes:
+    flags = sum({"w": 1, "a": 2, "x": 4, "C": 0x800}[letter] for letter in section.flags)
+    size = len(section.content) if section.size is None else section.size
+    name = names.index(section.name.encode() + b"\0") if section.name else 0
+    entry_size = 24 if section.type == 2 else 0
+    return struct.pack(
+        "<IIQQQQIIQQ",
+        *(name, section.type, flags, section.address, offset, size),
+        *(section.link, 0, 1, entry_size),
+    )
 
 
 def note(build_id: bytes) -> bytes:
