@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from rcdbg.image.elf import Image, load_image
+from rcdbg.image.types import Type
 from tests.unit.image import build
 from tests.unit.image.build import Die, Dwarf
 
@@ -29,3 +30,9 @@ def load(tmp_path: Path) -> Load:
         return load_image(path)
 
     return make
+
+
+def only(image: Image, name: str) -> Type:
+    """The one type of that name."""
+    (found,) = image.types.types_named(name)
+    return image.types.type(found)

@@ -12,7 +12,7 @@ from rcdbg.image.types import (
 from tests.unit.image import build
 from tests.unit.image.build import BASE, Die
 
-from .conftest import Load
+from .conftest import Load, only
 
 LAZY = (
     "_RNvNvNvXs3_NtCsf_2os7processNtB9_9PROCESSORNtNtNtCsc_4core3ops5deref5Deref5deref"

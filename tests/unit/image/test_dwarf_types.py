@@ -2,7 +2,6 @@
 
 import pytest
 
-from rcdbg.image.elf import Image
 from rcdbg.image.types import (
     ArrayType,
     BaseType,
@@ -18,13 +17,7 @@ from rcdbg.image.types import (
 from tests.unit.image import build
 from tests.unit.image.build import Die
 
-from .conftest import Load
-
-
-def only(image: Image, name: str) -> Type:
-    """The one type of that name."""
-    (found,) = image.types.types_named(name)
-    return image.types.type(found)
+from .conftest import Load, only
 
 
 @pytest.mark.parametrize("version", [2, 3, 4, 5])
