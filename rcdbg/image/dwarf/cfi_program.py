@@ -46,7 +46,7 @@ class UnwindRow:
 
 
 @dataclass(slots=True)
-class _Run:
+class _Execution:
     """A run of instructions: `row` is changed, `initial` is what a restored register goes to."""
 
     row: UnwindRow
@@ -68,7 +68,7 @@ def execute(
     `alignments` are the factors of code and data. Raises DwarfError for what cannot be.
     """
     code_alignment, data_alignment = alignments
-    run = _Run(row, initial, code_alignment)
+    run = _Execution(row, initial, code_alignment)
     position = 0
     try:
         while position < len(code):
@@ -123,60 +123,60 @@ def _fixed(width: int) -> Reader:
 Effect = Callable[..., None]
 
 
-def _nop(_: _Run) -> None:
+def _nop(_: _Execution) -> None:
     pass
 
 
-def _advance(run: _Run, delta: int) -> None:
+def _advance(run: _Execution, delta: int) -> None:
     run.location += delta * run.code_alignment
 
 
 def _set(how: How) -> Effect:
     """Gives a register a rule of that kind."""
 
-    def effect(run: _Run, register: int, number: int = 0) -> None:
+    def effect(run: _Execution, register: int, number: int = 0) -> None:
         run.row.rules[register] = RegisterRule(how, number)
 
     return effect
 
 
-def _set_expression(run: _Run, register: int, _length: int) -> None:
+def _set_expression(run: _Execution, register: int, _length: int) -> None:
     run.row.rules[register] = RegisterRule(How.EXPRESSION)
 
 
-def _restore(run: _Run, register: int) -> None:
+def _restore(run: _Execution, register: int) -> None:
     if register in run.initial.rules:
         run.row.rules[register] = run.initial.rules[register]
     else:
         run.row.rules.pop(register, None)
 
 
-def _remember_state(run: _Run) -> None:
+def _remember_state(run: _Execution) -> None:
     if len(run.remembered) >= _MAX_STATES:
         raise DwarfError("too many remembered states in .debug_frame")
     run.remembered.append(run.row.copy())
 
 
-def _restore_state(run: _Run) -> None:
+def _restore_state(run: _Execution) -> None:
     if not run.remembered:
         raise DwarfError("a state of .debug_frame is restored that was not remembered")
     back, row = run.remembered.pop(), run.row
     row.cfa_register, row.cfa_offset, row.rules = back.cfa_register, back.cfa_offset, back.rules
 
 
-def _def_cfa(run: _Run, register: int, offset: int) -> None:
+def _def_cfa(run: _Execution, register: int, offset: int) -> None:
     run.row.cfa_register, run.row.cfa_offset = register, offset
 
 
-def _def_cfa_register(run: _Run, register: int) -> None:
+def _def_cfa_register(run: _Execution, register: int) -> None:
     run.row.cfa_register = register
 
 
-def _def_cfa_offset(run: _Run, offset: int) -> None:
+def _def_cfa_offset(run: _Execution, offset: int) -> None:
     run.row.cfa_offset = offset
 
 
-def _def_cfa_expression(run: _Run, _length: int) -> None:
+def _def_cfa_expression(run: _Execution, _length: int) -> None:
     run.row.cfa_register = None
 
 

@@ -10,7 +10,7 @@ class NotMangledError(Exception):
     """The text does not follow the scheme."""
 
 
-class Cursor:
+class NameCursor:
     """A place in a name without its `_R`; `at` is the index in `text` of the letter that is next.
 
     All methods raise NotMangledError or IndexError where the text is not as it should be.

@@ -1,6 +1,6 @@
 """rustc's v0 scheme: RFC 2603, `_R...`."""
 
-from rcdbg.image.mangling.cursor import Cursor, NotMangledError
+from rcdbg.image.mangling.cursor import NameCursor, NotMangledError
 
 _BASIC_TYPES = {
     "a": "i8",
@@ -36,7 +36,7 @@ class _V0:
     """A recursive-descent reader: each method consumes its production and returns its text."""
 
     def __init__(self, text: str) -> None:
-        self._cursor = Cursor(text)
+        self._cursor = NameCursor(text)
         self._bound_lifetimes = 0
 
     def symbol(self) -> str:

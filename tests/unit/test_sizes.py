@@ -1,0 +1,72 @@
+"""Code that a reader can hold: how long a module, a function, a class and a folder may be."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("rcdbg", "gdbscripts", "tools", "tests")
+MAX_LINES, MAX_FUNCTION_LINES, MAX_METHODS, MAX_MODULES = 400, 60, 20, 16
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def modules() -> list[Path]:
+    return [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def too_large(source: str) -> Iterator[str]:
+    """What of a module is longer than it may be."""
+    lines = source.count("\n")
+    if lines > MAX_LINES:
+        yield f"{lines} lines"
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, Function):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > MAX_FUNCTION_LINES:
+                yield f"{node.name}: {length} lines"
+        elif isinstance(node, ast.ClassDef):
+            methods = sum(isinstance(child, Function) for child in node.body)
+            if methods > MAX_METHODS:
+                yield f"class {node.name}: {methods} methods"
+
+
+def test_modules_functions_and_classes() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {what}"
+        for path in modules()
+        for what in too_large(path.read_text("utf-8"))
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_folders() -> None:
+    counts: dict[Path, int] = {}
+    for path in modules():
+        if path.parts[len(ROOT.parts)] in ("rcdbg", "gdbscripts"):
+            counts[path.parent] = counts.get(path.parent, 0) + 1
+    found = [f"{path.relative_to(ROOT)}: {n} modules" for path, n in counts.items()
+             if n > MAX_MODULES]  # fmt: skip
+    assert not found, "\n".join(found)
+
+
+def test_the_places_are_there() -> None:
+    assert all((ROOT / folder).is_dir() for folder in FOLDERS)
+    assert len(modules()) > 300
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("x = 1\n" * MAX_LINES, []),
+        ("x = 1\n" * (MAX_LINES + 1), ["401 lines"]),
+        ("def f():\n" + "    x = 1\n" * (MAX_FUNCTION_LINES - 1), []),
+        ("async def f():\n" + "    x = 1\n" * MAX_FUNCTION_LINES, ["f: 61 lines"]),
+        ("class A:\n" + "    def f(self): ...\n" * MAX_METHODS, []),
+        ("class A:\n" + "    def f(self): ...\n" * 21, ["class A: 21 methods"]),
+    ],
+)
+def test_what_is_too_large_is_found(source: str, said: list[str]) -> None:
+    assert list(too_large(source)) == said
