@@ -80,9 +80,13 @@ class EventKind:
     marked: bool = True
     by_name: Mapping[str, EventField] = field(init=False, repr=False, compare=False)
     """The fields by their names, in order."""
+    hexadecimal: frozenset[str] = field(init=False, repr=False, compare=False)
+    """The names of those that are shown so."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_name", {one.name: one for one in self.fields})
+        shown = frozenset(one.name for one in self.fields if one.base == "hexadecimal")
+        object.__setattr__(self, "hexadecimal", shown)
 
     def field(self, name: str) -> EventField | None:
         """The field of that name; None if it has none."""
@@ -331,6 +335,11 @@ def parse_kinds(text: str) -> tuple[str, ...]:
             known = ", ".join((*GROUPS, *KINDS))
             raise UsageError(f"no kind of event {name!r}; known: {known}")
     return tuple(name for name in KINDS if name in chosen)
+
+
+def hexadecimal_fields(kind: str) -> frozenset[str]:
+    """The names of a kind's fields that are shown in hexadecimal; none of an unknown kind."""
+    return KINDS[kind].hexadecimal if kind in KINDS else frozenset()
 
 
 def fields_where(kind: str, **wanted: object) -> frozenset[str]:

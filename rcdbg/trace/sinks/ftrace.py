@@ -13,9 +13,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO, Final
 
-from rcdbg.trace.kinds import fields_where
+from rcdbg.trace.kinds import hexadecimal_fields
 from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
-from rcdbg.trace.sinks.clock import SecondsClock
+from rcdbg.trace.sinks.clock import EventClock
 from rcdbg.trace.sinks.documents import event_document
 
 NO_THREAD: Final = ("none", 1 << 22)
@@ -26,6 +26,8 @@ _PRIORITY = 120
 """Of a task that is nothing special; a kernel of ours may have no priorities at all."""
 
 _MICROSECONDS = 1_000_000
+"""In a second."""
+
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+.:<>*&$#@/()~")
 
 _HEADS = r"""
@@ -49,12 +51,12 @@ class FtraceText:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._clock = SecondsClock(None)
+        self._clock = EventClock(None)
         self._traps: dict[int, list[bool]] = {}
 
     def header(self, header: TraceHeader) -> None:
         """Write the lines before the events."""
-        self._clock = SecondsClock(header.timebase_hz)
+        self._clock = EventClock(header.timebase_hz)
         about = f"{header.kernel or 'kernel'} {header.append}".strip()
         lines = ["# tracer: nop", "#", f"# {_escaped(about)}, recorded by rcdbg", "#"]
         self._write("\n".join(lines) + _HEADS)
@@ -62,8 +64,7 @@ class FtraceText:
     def event(self, event: TraceEvent) -> None:
         """Write a line."""
         task, pid = _task(event.thread)
-        microseconds = int(self._clock.at(event) * _MICROSECONDS)
-        seconds, rest = divmod(microseconds, _MICROSECONDS)
+        seconds, rest = divmod(self._clock.at(event) // 1000, _MICROSECONDS)
         flags = f"X.{'h' if self._in_interrupt(event) else '.'}.."
         name, text = _told(event)
         self._write(
@@ -107,7 +108,7 @@ def _told(event: TraceEvent) -> tuple[str, str]:
         task, pid = _task(event.fields.get("id"))
         cpu = f"target_cpu={event.hart:03d}"
         return "sched_wakeup", f"comm={task} pid={pid} prio={_PRIORITY} {cpu}"
-    hexadecimal = fields_where(event.kind, base="hexadecimal")
+    hexadecimal = hexadecimal_fields(event.kind)
     fields = event_document(event)["fields"]
     parts = [f"{_word(name)}={_value(fields[name], name in hexadecimal)}" for name in fields]
     parts.append(f"place={_word(event.place)}")

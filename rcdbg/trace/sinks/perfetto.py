@@ -7,9 +7,9 @@ trap; other events as instants, and a counter of the frames that are taken.
 import json
 from typing import Any, BinaryIO, Final
 
-from rcdbg.trace.kinds import KINDS, fields_where
+from rcdbg.trace.kinds import KINDS, hexadecimal_fields
 from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
-from rcdbg.trace.sinks.clock import SecondsClock
+from rcdbg.trace.sinks.clock import EventClock
 from rcdbg.trace.sinks.documents import end_document, event_document, header_document
 
 _PROCESS: Final = 1
@@ -28,7 +28,7 @@ class PerfettoSink:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._header: TraceHeader | None = None
-        self._clock = SecondsClock(None)
+        self._clock = EventClock(None)
         self._first = True
         self._now: int | float = 0
         self._tracks: set[int] = set()
@@ -39,15 +39,15 @@ class PerfettoSink:
     def header(self, header: TraceHeader) -> None:
         """Begin."""
         self._header = header
-        self._clock = SecondsClock(header.timebase_hz)
+        self._clock = EventClock(header.timebase_hz)
         self._stream.write(b'{"displayTimeUnit":"ns","traceEvents":[\n')
         name = header.kernel or "kernel"
         self._meta("process_name", 0, {"name": f"{name} {header.append}".strip()})
 
     def event(self, event: TraceEvent) -> None:
         """Write an event."""
-        now = self._clock.at(event) * 1_000_000
-        self._now = now.numerator if now.denominator == 1 else float(now)
+        now = self._clock.at(event)
+        self._now = now / 1000 if now % 1000 else now // 1000
         if event.kind == "switch":
             self._switch(event)
         elif event.kind == "trap_enter":
@@ -135,7 +135,7 @@ class PerfettoSink:
 
 def _arguments(event: TraceEvent) -> dict[str, Any]:
     """What a click on it shows; 64-bit values as text, since JavaScript would round them."""
-    hexadecimal = fields_where(event.kind, base="hexadecimal")
+    hexadecimal = hexadecimal_fields(event.kind)
     shown: dict[str, Any] = {"event": event.seq, "place": event.place, "pc": f"{event.pc:#x}"}
     for name, value in event_document(event)["fields"].items():
         shown[name] = _shown(value, name in hexadecimal)

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
-from rcdbg.trace.kinds import KINDS, fields_where
+from rcdbg.trace.kinds import KINDS, hexadecimal_fields
 from rcdbg.trace.record import TraceEnd, TraceEvent, TraceHeader
-from rcdbg.trace.sinks.clock import SecondsClock
+from rcdbg.trace.sinks.clock import NANOSECONDS, EventClock
 from rcdbg.trace.sinks.documents import event_document
 
 BEFORE: Final = ("seq", "kind", "seconds", "ticks", "instructions", "hart", "thread", "pc", "place")
@@ -41,12 +41,12 @@ class CsvRows:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._writer = csv.writer(_Utf8(stream))
-        self._clock = SecondsClock(None)
+        self._clock = EventClock(None)
         self._columns: tuple[str, ...] = ()
 
     def header(self, header: TraceHeader) -> None:
         """Write the names of the columns."""
-        self._clock = SecondsClock(header.timebase_hz)
+        self._clock = EventClock(header.timebase_hz)
         self._columns = columns()
         self._writer.writerow(self._columns)
 
@@ -63,7 +63,7 @@ class CsvRows:
         yield "seq", str(event.seq)
         yield "kind", event.kind
         if event.ticks is not None:
-            yield "seconds", _decimal(int(at * 10**_DIGITS))
+            yield "seconds", _decimal(at)
             yield "ticks", str(event.ticks)
         if event.instructions is not None:
             yield "instructions", str(event.instructions)
@@ -72,7 +72,7 @@ class CsvRows:
         yield "pc", f"{event.pc:#x}"
         yield "place", _text(event.place)
         declared = KINDS[event.kind].names if event.kind in KINDS else ()
-        hexadecimal = fields_where(event.kind, base="hexadecimal")
+        hexadecimal = hexadecimal_fields(event.kind)
         fields = event_document(event)["fields"]
         other = {name: value for name, value in fields.items() if name not in declared}
         for name, value in fields.items():
@@ -83,7 +83,7 @@ class CsvRows:
 
 
 def _decimal(nanoseconds: int) -> str:
-    whole, rest = divmod(nanoseconds, 10**_DIGITS)
+    whole, rest = divmod(nanoseconds, NANOSECONDS)
     return f"{whole}.{rest:0{_DIGITS}d}"
 
 

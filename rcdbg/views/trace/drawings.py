@@ -11,7 +11,7 @@ from rich.style import Style
 from rich.text import Text
 
 from rcdbg.trace.analysis.timeline import Mark
-from rcdbg.trace.kinds import KINDS
+from rcdbg.trace.kinds import hexadecimal_fields
 from rcdbg.trace.record import TraceEvent
 from rcdbg.views import palette
 from rcdbg.views.common import guest, hexadecimal, styled
@@ -79,8 +79,7 @@ class Drawing:
 
 def value_text(kind: str, name: str, value: Any) -> Text:
     """A field's value: numbers in the base that the kind's declaration has, large ones as such."""
-    known = KINDS[kind].field(name) if kind in KINDS else None
-    return _value(value, known is not None and known.base == "hexadecimal")
+    return _value(value, name in hexadecimal_fields(kind))
 
 
 def _value(value: Any, is_hexadecimal: bool = False) -> Text:
