@@ -4,13 +4,13 @@ import argparse
 import sys
 
 from rcdbg.cli import show
-from rcdbg.cli.options import common, where_to_stop
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Open the debugger until the user leaves it; returns the exit status."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return show.report(arguments)
+    from rcdbg.cli.meaning import common, where_to_stop
     from rcdbg.image.resolve import load_with_types
     from rcdbg.tui.app import SessionOptions, run_tui
 

@@ -4,9 +4,12 @@ import argparse
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rcdbg.cli.options import Options, add_common, common
+from rcdbg.cli.options import add_common
+
+if TYPE_CHECKING:
+    from rcdbg.cli.meaning import Options
 
 # On `quit` gdb would let the kernel go on, and complain if that ends the machine before gdb's last
 # packet. It is our machine: it ends with us.
@@ -33,13 +36,15 @@ def add_to(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from rcdbg.cli.meaning import common
+
     return open_gdb(
         common(arguments), arguments.command, batch=arguments.batch, profile=arguments.profile
     )
 
 
 def open_gdb(
-    options: Options, commands: Sequence[str], *, batch: bool = False, profile: Path | None = None
+    options: "Options", commands: Sequence[str], *, batch: bool = False, profile: Path | None = None
 ) -> int:
     """Boot, give the terminal to gdb until the user quits; returns gdb's exit status.
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rcdbg.errors import UsageError
-from rcdbg.kernels.reading import load_overlay
 
 if TYPE_CHECKING:
     from rcdbg.machine.host.suite import Grade
@@ -75,6 +74,8 @@ def _run(arguments: argparse.Namespace) -> int:
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse what no kernel could be blamed for."""
     if arguments.profile:
+        from rcdbg.kernels.reading import load_overlay
+
         load_overlay(arguments.profile)
     if not arguments.suite.exists():
         raise UsageError(f"no tests at {arguments.suite}: name a folder or a file of tests")

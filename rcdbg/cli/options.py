@@ -1,40 +1,14 @@
-"""The options that every command has, and what they mean."""
+"""The options that every command has, for a parser; `rcdbg.cli.meaning` is what they mean.
+
+Nothing here imports a decoder: help, and telling what is wrong with a word, need none.
+"""
 
 import argparse
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from rcdbg.errors import UsageError
-from rcdbg.image.elf import Image
-from rcdbg.image.locate import KERNEL_VARIABLE, default_kernel, elf_of
-from rcdbg.image.resolve import resolve
-from rcdbg.kernels.reading import NOTHING, Overlay, load_overlay
-from rcdbg.kernels.recognise import demand_symbol, describe
-from rcdbg.machine.qemu.own_line import OwnLine, is_qemu, parse
-from rcdbg.trace.run import Boot
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the user asked for, whatever the command."""
-
-    kernel: Path
-    memory: str
-    append: str
-    gdb: str | None
-    qemu: str | None
-    overlay: Overlay = NOTHING
-    own: OwnLine | None = None
-    """The user's QEMU command line."""
-
-    @property
-    def boot(self) -> Boot:
-        """The machine to start."""
-        return Boot(
-            self.kernel, self.append, self.memory, self.qemu, own=self.own, overlay=self.overlay
-        )
+from rcdbg.image.locate import KERNEL_VARIABLE
+from rcdbg.machine.qemu.own_line import is_qemu
 
 
 def split(argv: Sequence[str]) -> tuple[list[str], list[str] | None]:
@@ -111,58 +85,3 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--attach", metavar="HOST:PORT|SOCKET", help="look into the QEMU with this gdb stub"
     )
-
-
-def common(arguments: argparse.Namespace) -> Options:
-    """The common options as given; raises UsageError or ImageError for what cannot be."""
-    own = None if arguments.own_line is None else parse(arguments.own_line)
-    append = arguments.append or ""
-    if arguments.scenario is not None:
-        if not arguments.scenario.strip() or any(c.isspace() for c in arguments.scenario):
-            raise UsageError(f"--scenario {arguments.scenario!r}: a scenario's name is one word")
-        append = f"scenario={arguments.scenario} {append}".strip()
-    memory, qemu, gdb = arguments.memory, arguments.qemu, arguments.gdb
-    overlay = names(arguments)
-    if own is None:
-        kernel = arguments.kernel or default_kernel()
-        return Options(kernel, "128M" if memory is None else memory, append, gdb, qemu, overlay)
-    for change in own.changes:
-        print(f"rcdbg: QEMU's {change}", file=sys.stderr)
-    kernel = arguments.kernel or _kernel_of(own)
-    qemu = qemu or own.program
-    memory = own.memory if memory is None else memory
-    return Options(kernel, memory, append or own.append, gdb, qemu, overlay, own)
-
-
-def _kernel_of(own: OwnLine) -> Path:
-    """The ELF that a QEMU command line boots; raises UsageError or ImageError without one."""
-    if own.kernel is None:
-        raise UsageError("this QEMU command line boots no kernel: name its ELF with --kernel")
-    return elf_of(own.kernel)
-
-
-def names(arguments: argparse.Namespace) -> Overlay:
-    """The names that --profile gives; raises UsageError for a file that is none."""
-    return load_overlay(arguments.profile) if arguments.profile else NOTHING
-
-
-def where_to_stop(arguments: argparse.Namespace, options: Options, image: Image) -> str:
-    """What --at says; by default the trap handler, whatever it is called in this kernel.
-
-    Raises UsageError if nothing tells what it is called.
-    """
-    if arguments.at is not None:
-        return str(arguments.at)
-    trap = describe(image, options.overlay).trap
-    return demand_symbol(image, trap.handler, "the trap handler")[0]
-
-
-def address(text: str, image: Image) -> int:
-    """A number (0x... or decimal) or a symbol as an address; raises UsageError."""
-    try:
-        value = int(text, 0)
-    except ValueError:
-        return resolve(image, text)
-    if not 0 <= value < 1 << 64:
-        raise UsageError(f"{text} is not a 64-bit address")
-    return value

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rcdbg import words
-from rcdbg.cli.options import add_at, add_common, address
-from rcdbg.cli.source import look, note
+from rcdbg.cli.options import add_at, add_common
 from rcdbg.errors import UsageError
 from rcdbg.subjects import table
 from rcdbg.subjects.subject import Question, Subject
@@ -108,6 +107,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def ask(arguments: argparse.Namespace, asked: Question) -> int:
     """Print what the kernel that was asked for says; returns 0."""
+    from rcdbg.cli.meaning import address
+
     return answer(
         arguments,
         lambda kernel: asked.answer(kernel, lambda kernel, text: address(text, kernel.image)),
@@ -119,6 +120,8 @@ def answer(
     arguments: argparse.Namespace, ask: "Callable[[Kernel], Answer]", *, needs_types: bool = False
 ) -> int:
     """Print what `ask` says of the kernel that was asked for; returns 0."""
+    from rcdbg.cli.source import look, note
+
     found, sample = look(arguments, ask, needs_types=needs_types)
     if arguments.json:
         print(json.dumps(found.document | note(sample), indent=2))

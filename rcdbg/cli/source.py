@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rcdbg.cli.options import common, names, where_to_stop
+from rcdbg.cli.meaning import common, names, where_to_stop
 from rcdbg.errors import ImageError, MachineError, UsageError
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.locate import default_kernel

@@ -4,8 +4,6 @@ import os
 from pathlib import Path
 
 from rcdbg.errors import ImageError, UsageError
-from rcdbg.image.elf import load_image
-from rcdbg.image.flat import flat_image
 
 KERNEL_VARIABLE = "RCDBG_KERNEL"
 """The environment variable that names the ELF to debug."""
@@ -47,6 +45,10 @@ def elf_of(image: Path) -> Path:
     start = _start_of(image)
     if start[:4] == _ELF:
         return image
+    # Imported when there is something to compare with: the name of the variable is asked for often.
+    from rcdbg.image.elf import load_image
+    from rcdbg.image.flat import flat_image
+
     for candidate in _neighbours(image):
         try:
             if start and flat_image(load_image(candidate))[: len(start)] == start:

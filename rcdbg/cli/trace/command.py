@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rcdbg import words
-from rcdbg.cli.options import add_common, common
+from rcdbg.cli.options import add_common
 from rcdbg.cli.trace import export as trace_export
 from rcdbg.cli.trace import files as trace_files
 from rcdbg.cli.trace import kinds as trace_kinds
@@ -37,6 +37,7 @@ def add_to(commands: Any) -> None:
 
 
 def _record(arguments: argparse.Namespace) -> int:
+    from rcdbg.cli.meaning import common
     from rcdbg.cli.trace.record import record_to
     from rcdbg.trace.sinks.formats import output_of
 

@@ -155,6 +155,20 @@ def test_help_and_parsing_need_no_decoder(statement: str) -> None:
     assert done.stdout == "[]\n"
 
 
+def test_the_command_lines_own_help_needs_no_decoder() -> None:
+    heavy = ("rich", "elftools", "rcdbg.image.elf", "rcdbg.model", "rcdbg.kernels", "rcdbg.views")
+    asked = (
+        "import sys\nfrom rcdbg.cli.main import main\n"
+        "try: main(['show', '--help'])\n"
+        f"except SystemExit: print([m for m in {heavy!r} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.startswith("usage: ")
+    assert done.stdout.endswith("\n[]\n")
+
+
 def sources() -> prompt.Sources:
     kernel = kernel_in(SNAPSHOT, NOTHING)
     return prompt.Sources(lambda: kernel.image, lambda: kernel)
