@@ -147,6 +147,9 @@ class Static:
 class TypeTable(Protocol):
     """All types and statics of an image."""
 
+    def __hash__(self) -> int:
+        """By identity: what was found out about a type is kept."""
+
     def type(self, type_id: TypeId) -> Type:
         """The type with that id, typedefs and qualifiers resolved; OpaqueType when unknown."""
 

@@ -34,6 +34,12 @@ _TABLE = struct.Struct("<512Q")
 _ONE_EACH = sum(1 << 64 * slot for slot in range(ENTRIES))
 _COUNT_UP = sum(slot << 64 * slot for slot in range(ENTRIES))
 """Tables, as one number, with 1, 1, 1, ... and with 0, 1, 2, ... in their entries."""
+_STEPS = tuple(1 << PPN_SHIFT + INDEX_BITS * level for level in range(5))
+"""By level: from one entry to the next one of adjacent pages, in the bits of an entry."""
+_MISPLACED = tuple(RESERVED_HIGH | step - _STEPS[0] for step in _STEPS)
+"""By level: the bits that a leaf has to have clear."""
+_ADJACENT = tuple(step * _COUNT_UP for step in _STEPS)
+"""By level: what a table of adjacent pages adds to one with its first entry everywhere."""
 _NO_FRAME = PAGE_SHIFT - PPN_SHIFT
 """How far a frame number in an entry is from its place in a physical address."""
 _new = tuple.__new__
@@ -70,8 +76,7 @@ class Bad:
     """reserved, misaligned, level, self-map (a table below itself), unreadable, limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """A page table that a listing came to, at physical `address`, for addresses from `va` on."""
 
     address: int
@@ -142,6 +147,8 @@ class _Lister:
     def __init__(self, read: ReadPhysical, satp: Satp, tables: list[Table], bad: list[Bad]) -> None:
         self._read = read
         self._scheme = satp.tables
+        self._extended = self._scheme.extended
+        self._root_level = self._scheme.root_level
         self._visited = tables
         self._bad = bad
         self._tables_left = MAX_TABLES
@@ -152,17 +159,16 @@ class _Lister:
 
     def table(self, address: int, base: int, above: tuple[int, ...]) -> Iterator[list[Run]]:
         """What the table at that physical address maps from `base` on, below the tables `above`."""
-        level = self._scheme.root_level - len(above)
+        level = self._root_level - len(above)
         page = self._page(address, level, base, above)
         if page is None:
             return
-        entries = _TABLE.unpack(page)
-        whole = self._whole(page, entries, level, base)
+        whole = self._whole(page, level, base)
         if whole is not None:
             yield [whole]
             return
         found: list[Run] = []
-        for below, va in self._pointers(entries, level, base, found):
+        for below, va in self._pointers(_TABLE.unpack(page), level, base, found):
             if found:
                 yield found.copy()
                 found.clear()
@@ -186,7 +192,7 @@ class _Lister:
                 self._say(base, level, f"{why}: from here on it is left out", LIMIT)
             return None
         self._tables_left -= 1
-        self._visited.append(Table(address, level, self._scheme.extended(base)))
+        self._visited.append(Table(address, level, self._extended(base)))
         try:
             return self._read(address, PAGE_SIZE)
         except MemoryReadError as error:
@@ -195,7 +201,7 @@ class _Lister:
             return None
 
     def _say(self, base: int, level: int, why: str, kind: str) -> None:
-        self._bad.append(Bad(self._scheme.extended(base), level, why, kind))
+        self._bad.append(Bad(self._extended(base), level, why, kind))
 
     def _end(self, base: int, level: int) -> None:
         """Say once that the rest is left out."""
@@ -207,20 +213,19 @@ class _Lister:
             )
             self._say(base, level, why, LIMIT)
 
-    def _whole(self, page: bytes, entries: tuple[int, ...], level: int, base: int) -> Run | None:
+    def _whole(self, page: bytes, level: int, base: int) -> Run | None:
         """The run that the whole table is, found without a look at each entry; else None.
 
         So are most tables of a kernel's map of all memory.
         """
-        step = _step(level)
-        head, last = entries[0], entries[-1]
+        head, last = int.from_bytes(page[:8], "little"), int.from_bytes(page[-8:], "little")
         if (
             head & (V | R) != V | R
-            or last != head + step * (ENTRIES - 1)
-            or (head | last) & (RESERVED_HIGH | step - _step(0))
-            or level == self._scheme.root_level
+            or last != head + _STEPS[level] * (ENTRIES - 1)
+            or (head | last) & _MISPLACED[level]
+            or level == self._root_level
             or self._runs_left <= ENTRIES
-            or int.from_bytes(page, "little") != head * _ONE_EACH + step * _COUNT_UP
+            or int.from_bytes(page, "little") != head * _ONE_EACH + _ADJACENT[level]
         ):
             return None
         self._runs_left -= 1
@@ -228,18 +233,17 @@ class _Lister:
 
     def _run(self, bits: int, va: int, pages: int, level: int) -> Run:
         pa = (bits & PPN_FIELD) << _NO_FRAME
-        return _new(Run, (self._scheme.extended(va), pa, pages, level, bits & FLAGS))
+        return _new(Run, (self._extended(va), pa, pages, level, bits & FLAGS))
 
     def _pointers(
         self, entries: tuple[int, ...], level: int, base: int, found: list[Run]
     ) -> Iterator[tuple[int, int]]:
         """The tables below, each with its first address; the runs before each are in `found`."""
-        shift, step = PAGE_SHIFT + INDEX_BITS * level, _step(level)
-        misplaced = RESERVED_HIGH | step - _step(0)
+        shift, step, misplaced = PAGE_SHIFT + INDEX_BITS * level, _STEPS[level], _MISPLACED[level]
         sign, upper = 1 << self._scheme.bits - 1, self._scheme.upper_half
         first, count, expected = 0, 0, -1
         # The two halves of the root are not neighbours: between them no address is canonical.
-        border = ENTRIES // 2 if level == self._scheme.root_level else -1
+        border = ENTRIES // 2 if level == self._root_level else -1
         for slot, bits in enumerate(entries):
             if bits == expected and slot != border and not bits >> 54:
                 count += 1
@@ -272,8 +276,3 @@ class _Lister:
                 yield pte.address, base | slot << shift
         if count:
             found.append(self._run(entries[first], base | first << shift, count, level))
-
-
-def _step(level: int) -> int:
-    """From one entry to the next one of adjacent pages, in the bits of an entry."""
-    return 1 << PPN_SHIFT + INDEX_BITS * level

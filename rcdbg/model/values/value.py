@@ -5,6 +5,8 @@ A decoder catches `DecodeError` at the place where it can say what is missing, a
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from rcdbg.errors import MemoryReadError
 from rcdbg.image.types import (
@@ -42,6 +44,37 @@ class Space:
 
     types: TypeTable
     read: Callable[[int, int], bytes]
+
+
+class _Number(NamedTuple):
+    """Where in a value its one number is; `path` leads there."""
+
+    offset: int
+    size: int
+    signed: bool
+    path: str
+
+
+@lru_cache(maxsize=1 << 12)
+def _number_in(types: TypeTable, type_id: TypeId) -> _Number | None:
+    """The one number inside a type; None if it has none, or several.
+
+    Kept, since the books of a kernel hold the same few newtypes thousands of times.
+    """
+    offset, path = 0, ""
+    for _ in range(MAX_DEPTH):
+        kind = types.type(type_id)
+        if isinstance(kind, BaseType | PointerType | CEnumType):
+            signed = isinstance(kind, BaseType) and kind.encoding == "signed"
+            return _Number(offset, kind.size, signed, path)
+        if not isinstance(kind, StructType | UnionType):
+            return None
+        members = [member for member in kind.members if types.type(member.type).size]
+        if len(members) != 1:
+            return None
+        (member,) = members
+        offset, type_id, path = offset + member.offset, member.type, f"{path}.{member.name}"
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +147,14 @@ class Value:
 
         Raises DecodeError if it holds none, or several.
         """
-        value = self
-        for _ in range(MAX_DEPTH):
-            kind = value.type
-            if isinstance(kind, BaseType):
-                signed = kind.encoding == "signed"
-                return int.from_bytes(value.raw(), "little", signed=signed)
-            if isinstance(kind, PointerType | CEnumType):
-                return int.from_bytes(value.raw(), "little")
-            fields = value.fields()
-            if len(fields) != 1:
-                break
-            value = fields[0]
-        raise DecodeError(self.path, f"{self.type.name} is not a single number")
+        found = _number_in(self.space.types, self.type_id)
+        if found is None:
+            raise DecodeError(self.path, f"{self.type.name} is not a single number")
+        try:
+            data = self.space.read(self.address + found.offset, found.size)
+        except MemoryReadError as error:
+            raise DecodeError(self.path + found.path, str(error)) from error
+        return int.from_bytes(data, "little", signed=found.signed)
 
     def variant(self) -> tuple[str, "Value"]:
         """The variant that an enum is in, by name, and its body."""
