@@ -280,6 +280,8 @@ class FramesConcept:
     """Where it is, if its type does not tell."""
     start: Paths = _NO_PATHS
     """The first frame that it manages; what the books say is counted from there."""
+    after: Names = NO_NAMES
+    """A symbol: the first frame is the one behind it, where the allocator does not keep that."""
     total: Paths = _NO_PATHS
     """How many frames it manages."""
     books: Paths = _NO_PATHS
@@ -292,7 +294,7 @@ class FramesConcept:
     recycled: Paths = _NO_PATHS
     """The collection of those that came back."""
     chain: Paths = _NO_PATHS
-    """The first free frame in a chain through the free frames themselves."""
+    """The first free frame, or none, in a chain through the free frames themselves."""
     link: Paths = _NO_PATHS
     """From a free frame to the next one."""
 
