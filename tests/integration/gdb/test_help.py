@@ -41,11 +41,22 @@ def test_completion(gdb: str) -> None:
         "rc next-trap --",
         "rc step-irq o",
         "rc next-switch ",
+        "rc walk $sp --pro",
+        "rc walk --process 0 --j",
+        "rc thread 3 --j",
+        "rc thread 3 f",
+        "rc print --el",
+        "rc csr --explain sst",
+        "rc trace --events traps,sw",
+        "rc help wa",
     )
     text = batch(gdb, f"source {SCRIPT}", *(f"complete {a}" for a in asked)).stdout
     assert text.splitlines() == [
         *("rc next-switch", "rc next-trap", "rc next-trap load page fault", "rc next-trap --json"),
         *("rc step-irq off", "rc step-irq on", "rc next-switch to"),
+        *("rc walk $sp --process", "rc walk --process 0 --json", "rc thread 3 --json"),
+        *("rc thread 3 frame", "rc print --elements", "rc csr --explain sstatus"),
+        *("rc trace --events traps,switch", "rc help walk"),
     ]
 
 
