@@ -10,7 +10,8 @@ import pytest
 from rcdbg.errors import MachineError
 from rcdbg.model.state import KernelState
 from rcdbg.tui.session import Stopped
-from rcdbg.tui.widgets.contents import PANELS
+from rcdbg.tui.widgets import arrangement, desk
+from rcdbg.tui.widgets.contents import CONTENTS, PANELS, Content, Spot
 from tests.tui.conftest import Desk, Sit
 from tests.tui.fake import FakeSession, stopped_at
 from tests.tui.screen import screen, until, until_shown
@@ -210,6 +211,19 @@ async def test_a_tiny_terminal_is_still_of_use(sit: Sit) -> None:
         await desk.press("s")
         await desk.stopped(2)
         await until_shown(desk.pilot, "STOPPED")
+
+
+@pytest.mark.asyncio
+async def test_a_panel_more_is_a_row_more(sit: Sit, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = Content("pc", "Place", Spot(2, 10), Spot(1, 6), lambda s, b, h: f"in {s.code.pc.file}")
+    for module in (arrangement, desk):
+        monkeypatch.setattr(module, "CONTENTS", (*CONTENTS, row))
+        monkeypatch.setattr(module, "PANELS", (*PANELS, row.name))
+    async with sit(160, 48) as place:
+        await until_shown(place.pilot, *TITLES, "─ Place ─")
+        await place.press("shift+tab", "z")
+        await until_shown(place.pilot, "─ Place ─", "in /home/student/kernel")
+        assert "Threads" not in screen(place.app)
 
 
 @pytest.mark.asyncio
