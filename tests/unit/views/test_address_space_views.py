@@ -85,3 +85,23 @@ def test_a_walk_tells_what_each_access_may_do(width: int) -> None:
     squeezed = "".join(render_text(walk.view(found), width).split())
     for words in ("RSW=2", "SUM:Uisset,andSUMisoff", "✗pagefault", "?dependsonthehart", "SUMoff"):
         assert words in squeezed
+
+
+@pytest.mark.parametrize("scheme", [paging.SV39, paging.SV48, paging.SV57], ids=lambda s: s.name)
+def test_a_walk_names_every_level_of_the_scheme(scheme: paging.Scheme) -> None:
+    """A page whose index is 1 on the root's level, 2 on the next, and so on."""
+    way = range(1, scheme.levels + 1)
+    va, memory = 0, {}
+    for number, slot in enumerate(way):
+        va = va << 9 | slot
+        last = number == scheme.levels - 1
+        entry = 0x80200 << 10 | pte.V | pte.R if last else (0x80301 + number) << 10 | pte.V
+        memory[(0x80300 + number << 12) + 8 * slot] = entry
+    satp = paging.Satp.of(scheme, 0x80300)
+    va = va << 12 | 0xABC
+    done = paging.walk(lambda at, _: memory.get(at, 0).to_bytes(8, "little"), satp, va)
+    found = Translation(done, satp.name, satp.ppn, Place(va), None)
+    squeezed = "".join(render_text(walk.view(found), 160).split())
+    names = "".join(f"VPN[{scheme.levels - slot}]={slot}" for slot in way)
+    assert f"{scheme.name},roottable0x80300000{names}offset=0xabc" in squeezed
+    assert "physical0x80200abc" in squeezed
