@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rcdbg.image.types import (
-    BaseType,
-    CEnumType,
     EnumType,
     PointerType,
     StructType,
@@ -19,7 +17,7 @@ from rcdbg.image.types import (
     UnionType,
 )
 from rcdbg.model.values.containers import base_name, option
-from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Value
+from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Value, number_in
 from rcdbg.model.values.wrappers import QUIET
 
 _COUNTED = ("Arc", "Rc", "Weak")
@@ -79,15 +77,6 @@ class All:
 
 
 Hop = Move | Ask | Counted | Lock | Once | All
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A number within a value: bytes from there, and how they read."""
-
-    offset: int
-    size: int
-    signed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,19 +217,3 @@ def _within(types: TypeTable, root: TypeId) -> Iterator[tuple[int, TypeId]]:
                 for m in kind.members
                 if types.type(m.type).size
             )
-
-
-def number_in(types: TypeTable, type_id: TypeId) -> Number | None:
-    """The number in a value of that type, within structs of one field; None for anything else."""
-    place: Place | None = Place((), type_id)
-    offset = 0
-    for _ in range(MAX_DEPTH):
-        if place is None:
-            break
-        offset += sum(hop.offset for hop in place.hops if isinstance(hop, Move))
-        kind = types.type(place.type)
-        if isinstance(kind, BaseType | PointerType | CEnumType):
-            signed = isinstance(kind, BaseType) and kind.encoding == "signed"
-            return Number(offset, kind.size, signed)
-        place = only_field(types, Place((), place.type))
-    return None

@@ -46,7 +46,7 @@ class Space:
     read: Callable[[int, int], bytes]
 
 
-class _Number(NamedTuple):
+class Number(NamedTuple):
     """Where in a value its one number is; `path` leads there."""
 
     offset: int
@@ -56,7 +56,7 @@ class _Number(NamedTuple):
 
 
 @lru_cache(maxsize=1 << 12)
-def _number_in(types: TypeTable, type_id: TypeId) -> _Number | None:
+def number_in(types: TypeTable, type_id: TypeId) -> Number | None:
     """The one number inside a type; None if it has none, or several.
 
     Kept, since the books of a kernel hold the same few newtypes thousands of times.
@@ -66,7 +66,7 @@ def _number_in(types: TypeTable, type_id: TypeId) -> _Number | None:
         kind = types.type(type_id)
         if isinstance(kind, BaseType | PointerType | CEnumType):
             signed = isinstance(kind, BaseType) and kind.encoding == "signed"
-            return _Number(offset, kind.size, signed, path)
+            return Number(offset, kind.size, signed, path)
         if not isinstance(kind, StructType | UnionType):
             return None
         members = [member for member in kind.members if types.type(member.type).size]
@@ -147,7 +147,7 @@ class Value:
 
         Raises DecodeError if it holds none, or several.
         """
-        found = _number_in(self.space.types, self.type_id)
+        found = number_in(self.space.types, self.type_id)
         if found is None:
             raise DecodeError(self.path, f"{self.type.name} is not a single number")
         try:

@@ -28,16 +28,14 @@ from rcdbg.model.values.hops import (
     Counted,
     Hop,
     Move,
-    Number,
     Place,
     members,
-    number_in,
     only_field,
     pointed,
     unwrapped,
 )
 from rcdbg.model.values.type_path import element
-from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Value
+from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Number, Value, number_in
 
 
 @dataclass(frozen=True, slots=True)
