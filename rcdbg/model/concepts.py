@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from rcdbg.errors import UsageError
-from rcdbg.kernels.description import NO_NAMES, Names, Roots
+from rcdbg.kernels.description import NO_NAMES, Names, Paths, Roots
 from rcdbg.model.kernel import NOT_DESCRIBED, Kernel
-from rcdbg.model.values.parts import Found, parts, struct_inside
+from rcdbg.model.values.parts import Found, find, parts, struct_inside
 from rcdbg.model.values.path import start
 from rcdbg.model.values.statics import static_named
 from rcdbg.model.values.value import DecodeError, Value
@@ -17,10 +17,14 @@ def held(kernel: Kernel, names: Names, at: Roots, what: str) -> Found:
     `at` tells where it is, if the description does; `what` it is, in words. The value is None where
     it is not initialised yet. Raises DecodeError if the kernel has no such static.
     """
-    if at:
-        value = next(values_at(kernel, at, what), None)
-        return Found(value, None) if value is None or not names else struct_inside(value, names)
-    return struct_inside(kernel.static_holding(names, what), names)
+    if not at:
+        return struct_inside(kernel.static_holding(names, what), names)
+    static, paths = _first_static(kernel, at, what)
+    found = find(static, paths, names)
+    if found.value is None or not names:
+        return found
+    inner = struct_inside(found.value, names)
+    return Found(inner.value, found.locked if inner.locked is None else inner.locked)
 
 
 def values_at(kernel: Kernel, roots: Roots, what: str, stop: Names = NO_NAMES) -> Iterator[Value]:
@@ -28,15 +32,16 @@ def values_at(kernel: Kernel, roots: Roots, what: str, stop: Names = NO_NAMES) -
 
     Raises DecodeError if it has none of the statics, or memory on the way is nonsense.
     """
-    if not roots:
-        raise DecodeError(what, NOT_DESCRIBED)
-    why = ""
+    static, paths = _first_static(kernel, roots, what)
+    yield from parts(static, paths, stop)
+
+
+def _first_static(kernel: Kernel, roots: Roots, what: str) -> tuple[Value, Paths]:
+    """The first static of these that the kernel has, and the way from it; raises DecodeError."""
+    why = NOT_DESCRIBED
     for name, paths in roots.each:
         try:
-            static = static_named(kernel.image, name)
+            return start(kernel.space, static_named(kernel.image, name), name), paths
         except UsageError as error:
-            why = why or str(error)
-            continue
-        yield from parts(start(kernel.space, static, name), paths, stop)
-        return
+            why = str(error)
     raise DecodeError(what, why)
