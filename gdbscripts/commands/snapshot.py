@@ -15,7 +15,8 @@ from rcdbg.guest.protocol import Ram, Target
 from rcdbg.guest.snapshot_writer import Machine, ReadPhys, write_snapshot
 from rcdbg.machine.host.session import scratch
 from rcdbg.machine.qemu.board import RAM_BASE, find_ram, parse_memory
-from rcdbg.riscv.registers import SUPERVISOR_CSRS, unsigned
+from rcdbg.riscv.csr import SUPERVISOR_CSRS
+from rcdbg.riscv.registers import unsigned
 from rcdbg.subjects.prompt import offered
 from rcdbg.words import Option
 

@@ -16,7 +16,8 @@ from rcdbg.guest.protocol import Ram, Registers
 from rcdbg.machine.qemu import timer
 from rcdbg.machine.qemu.board import RAM_BASE
 from rcdbg.machine.stub.dialect import PHYSICAL, PRIVILEGE_REGISTER, READ_CHUNK, VIRTUAL
-from rcdbg.riscv.registers import GDB_NAMES, SUPERVISOR_CSRS, unsigned
+from rcdbg.riscv.csr import SUPERVISOR_CSRS
+from rcdbg.riscv.registers import GDB_NAMES, unsigned
 
 _PC = "pc"
 

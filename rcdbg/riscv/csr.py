@@ -38,6 +38,8 @@ class CsrSpec:
     """Bits that the specification defines; the others read as zero. None: every bit."""
     section: str = ""
     """Where the privileged specification tells more."""
+    asked_for: bool = True
+    """Whether a target is asked for it by this name; the others come by ways of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +154,16 @@ SPECS: dict[str, CsrSpec] = {
         CsrSpec("sscratch", "the kernel's own word: here the trap stack", section="4.1.6"),
         CsrSpec("scounteren", "counters that U-mode may read", _SCOUNTEREN,
                 _mask(_SCOUNTEREN), "4.1.5"),
-        CsrSpec("time", "the timer, in ticks of the timebase", section="4.1.4"),
+        CsrSpec("time", "the timer, in ticks of the timebase", section="4.1.4",
+                asked_for=False),
         CsrSpec("privilege", "the privilege level; no register, but QEMU's stub tells it",
-                _PRIVILEGE, section="1.2"),
+                _PRIVILEGE, section="1.2", asked_for=False),
     )
 }  # fmt: skip
 """Also `privilege`, which is shown and explained like a CSR."""
+
+SUPERVISOR_CSRS: tuple[str, ...] = tuple(spec.name for spec in SPECS.values() if spec.asked_for)
+"""The S-mode CSRs that a target is asked for, in the order in which they are shown."""
 
 
 def _field(spec: FieldSpec, value: int) -> CsrField:

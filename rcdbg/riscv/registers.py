@@ -14,20 +14,6 @@ GDB_NAMES: tuple[str, ...] = tuple("fp" if name == "s0" else name for name in AB
 PRIVILEGES: dict[int, str] = {0: "U", 1: "S", 3: "M"}
 """Privilege level encodings (privileged spec, table 1.1)."""
 
-SUPERVISOR_CSRS: tuple[str, ...] = (
-    "satp",
-    "stvec",
-    "sstatus",
-    "sie",
-    "sip",
-    "scause",
-    "sepc",
-    "stval",
-    "sscratch",
-    "scounteren",
-)
-"""The S-mode CSRs that a target is asked for, in the order in which they are shown."""
-
 MASK64 = (1 << 64) - 1
 
 

@@ -23,7 +23,7 @@ from rcdbg.machine.gdb.records import Breakpoint, breakpoint_of
 from rcdbg.machine.gdb.run import GdbRun, Step
 from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.machine.stop import Stop
-from rcdbg.riscv.registers import SUPERVISOR_CSRS
+from rcdbg.riscv.csr import SUPERVISOR_CSRS
 
 ANSWER_SECONDS = 20.0
 """How long a command may take unless the caller says otherwise."""

@@ -19,7 +19,7 @@ from rcdbg.machine.stub.memory import StubMemory
 from rcdbg.machine.stub.registers import StubRegisters
 from rcdbg.machine.stub.run import StubRun
 from rcdbg.machine.stub.wire import ANSWER_SECONDS
-from rcdbg.riscv.registers import SUPERVISOR_CSRS
+from rcdbg.riscv.csr import SUPERVISOR_CSRS
 
 
 class StubClient:

@@ -12,7 +12,8 @@ from rcdbg.model.threads.context import decode_context as decode_context
 from rcdbg.model.threads.unwind import FIRST_FRAMES, backtrace_now
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv import causes, csr
-from rcdbg.riscv.registers import PRIVILEGES, SUPERVISOR_CSRS, unsigned
+from rcdbg.riscv.csr import SUPERVISOR_CSRS
+from rcdbg.riscv.registers import PRIVILEGES, unsigned
 
 _MACHINE_MODE = 3
 _EBREAK_LENGTHS = (0, 2, 4)

@@ -7,8 +7,7 @@ from rich.text import Text
 
 from rcdbg.model.state import Hart, Place
 from rcdbg.model.threads.explain import ExplainedCsr
-from rcdbg.riscv.csr import SPECS, Csr, CsrField, FieldSpec
-from rcdbg.riscv.registers import SUPERVISOR_CSRS
+from rcdbg.riscv.csr import SPECS, SUPERVISOR_CSRS, Csr, CsrField, FieldSpec
 from rcdbg.views import palette
 from rcdbg.views.common import MARK, guest, hexadecimal, marked, note_line, source, styled, symbol
 from rcdbg.views.layout import Column, Fitted, Row, flow, listing

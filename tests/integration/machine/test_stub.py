@@ -13,7 +13,7 @@ from rcdbg.machine.stub import wire
 from rcdbg.machine.stub.client import StubClient
 from rcdbg.machine.stub.dialect import STEP_ALONE, STEP_WITH_INTERRUPTS
 from rcdbg.machine.stub.wire import StubError
-from rcdbg.riscv.registers import SUPERVISOR_CSRS
+from rcdbg.riscv.csr import SUPERVISOR_CSRS
 from tests.unit.machine.processes import SECONDS
 
 from .conftest import ENTRY, BootGuest

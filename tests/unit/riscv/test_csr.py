@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rcdbg.riscv import causes, csr
-from rcdbg.riscv.registers import ABI_NAMES, SUPERVISOR_CSRS
+from rcdbg.riscv.csr import SUPERVISOR_CSRS
+from rcdbg.riscv.registers import ABI_NAMES
 
 
 def values(name: str, value: int) -> dict[str, int]:
