@@ -115,7 +115,7 @@ def take(
             if equals:
                 raise UsageError(f"{flag} takes no value")
         elif not equals:
-            if not left:
+            if not left or left[0] in by_flag:
                 raise UsageError(f"{flag} wants a value: {option.shown}")
             value = left.pop(0)
         option.check(value)

@@ -44,6 +44,7 @@ def test_what_is_no_option_is_left_an_expression() -> None:
     [
         (["--nonsense"], "rc x has no option --nonsense"),
         (["--root"], "--root wants a value: --root PPN"),
+        (["--root", "--lint"], "--root wants a value: --root PPN"),
         (["--lint=1"], "--lint takes no value"),
         (["--depth", "x"], "--depth wants a number, not 'x'"),
         (["--depth", "33"], "--depth 33: from 0 to 32"),
