@@ -7,10 +7,10 @@ import pytest
 from rcdbg.errors import MachineError, UsageError
 from rcdbg.tui.session import Listener
 from rcdbg.tui.shell import Shell
-from rcdbg.tui.widgets.panels import GdbPanel
+from rcdbg.tui.widgets.panels import ConsolePanel, GdbPanel
 from tests.tui.conftest import Desk, Sit
 from tests.tui.fake import FakeSession
-from tests.tui.screen import screen, send, until, until_shown
+from tests.tui.screen import screen, send, settle, until, until_shown
 
 pytestmark = pytest.mark.asyncio
 
@@ -234,6 +234,27 @@ async def test_scrolling_back_holds_the_console_still(sit: Sit) -> None:
         assert "OpenSBI v1.1" in screen(desk.app)
         await desk.press("end")
         await until_shown(desk.pilot, "tick 100")
+
+
+async def test_another_size_does_not_scroll_the_console(sit: Sit) -> None:
+    async with sit() as desk:
+        listener = desk.session.listener
+        assert listener is not None
+        listener.on_console_text("".join(f"tick {n}\n" for n in range(100)))
+        await until_shown(desk.pilot, "tick 99")
+        for width, height in ((120, 40), (90, 24)):
+            await desk.pilot.resize_terminal(width, height)
+            await until_shown(desk.pilot, "tick 99")
+        await desk.press("tab", "home")
+        await until_shown(desk.pilot, "OpenSBI v1.1")
+        await desk.pilot.resize_terminal(120, 40)
+        await until(desk.pilot, lambda: desk.app.size.width == 120)
+        await settle()
+        await until_shown(desk.pilot, "OpenSBI v1.1")
+        listener.on_console_text("tick 100\n")
+        console = desk.app.screen.query_one(ConsolePanel)
+        await until(desk.pilot, lambda: "tick 100" in console.tail.plain)
+        assert "OpenSBI v1.1" in screen(desk.app)
 
 
 async def test_an_error_of_ours_is_a_line_too(sit: Sit) -> None:

@@ -99,6 +99,8 @@ class TailView(StripView):
         self._heights: deque[int] = deque(maxlen=MAX_LINES)
         self._wrapped: list[Strip] = []
         self._wrapped_width = 0
+        self._following = True
+        """Whether the end is to stay in sight: not while somebody has scrolled back."""
 
     @property
     def plain(self) -> str:
@@ -107,7 +109,6 @@ class TailView(StripView):
 
     def append(self, lines: Sequence[Text], *, replace_last: bool = False) -> None:
         """Add lines; with `replace_last`, the first of them replaces the last there is."""
-        following = self.hidden_below == 0
         if replace_last and self._lines:
             self._lines.pop()
             if self._heights:
@@ -117,14 +118,20 @@ class TailView(StripView):
                 del self._wrapped[: self._heights[0]]
             self._lines.append(line)
             self._wrap(line)
-        self._show(following)
+        self._show()
 
     def clear(self) -> None:
         """Forget the text."""
         self._lines.clear()
         self._heights.clear()
         self._wrapped.clear()
-        self._show(True)
+        self._following = True
+        self._show()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Textual scrolls."""
+        super().watch_scroll_y(old_value, new_value)
+        self._following = self.hidden_below == 0
 
     def on_resize(self) -> None:
         """Textual has given it another size."""
@@ -134,7 +141,7 @@ class TailView(StripView):
             self._wrapped.clear()
             for line in self._lines:
                 self._wrap(line)
-        self._show(True)
+        self._show()
 
     def _wrap(self, line: Text) -> None:
         if not self._wrapped_width:
@@ -146,7 +153,8 @@ class TailView(StripView):
             self._wrapped.append(Strip(Segment.simplify(segments)))
         self._heights.append(len(parts))
 
-    def _show(self, following: bool) -> None:
+    def _show(self) -> None:
+        following = self._following
         self.show_strips(self._wrapped)
         if following:
             self.scroll_end(animate=False, immediate=True)
