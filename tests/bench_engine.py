@@ -309,7 +309,7 @@ def whole(growing: Growing) -> Callable[[], object]:
 
     def listing() -> int:
         kernel = growing.frozen.kernel()
-        return sum(1 for _ in merge(Listing(kernel.target.read_phys, kernel.memory.satp)))
+        return sum(1 for _ in merge(Listing(kernel.target.read_phys, kernel.memory.satp).rows()))
 
     return listing
 

@@ -15,7 +15,7 @@ from rcdbg.riscv import access, pte
 from rcdbg.riscv.pages import INDEX_BITS, PAGE_SIZE
 from rcdbg.riscv.paging import SCHEMES, Satp, walk
 from rcdbg.riscv.registers import unsigned
-from rcdbg.riscv.table_listing import LIMIT, Bad, Run
+from rcdbg.riscv.table_listing import LIMIT, Bad, Row
 
 MAX_PROBLEMS = 16
 """Problems of one table that are listed; more say nothing new."""
@@ -28,7 +28,7 @@ _new = tuple.__new__
 _RIGHTS = tuple(pte.flags_text(bits)[:5] for bits in range(pte.RIGHTS + 1))
 
 
-def merge(runs: Iterable[Run]) -> Iterator[MappedRange]:
+def merge(runs: Iterable[Row]) -> Iterator[MappedRange]:
     """Runs that follow each other with equal rights and page size, as one range each.
 
     A and D are counted and do not split a range: hardware sets them page by page.
@@ -130,7 +130,7 @@ def read_page_table(
     ranges: list[MappedRange] = []
     left_out: Problem | None = None
     purpose = _purposes(kernel)
-    for item in merge(found):
+    for item in merge(found.rows()):
         if keep is not None and not keep(item):
             continue
         if len(ranges) == limit:

@@ -56,7 +56,7 @@ def lint(kernel: Kernel, root: Root | None = None) -> Lint:
             unreadable.add((item.va, item.level))
         else:
             findings.add(item.kind, item.va, item.why)
-    for found in merge(run for run in listed if run.bits & _WX == _WX):
+    for found in merge(row for row in listed.rows() if row[-1] & _WX == _WX):
         why = "writable and executable: what is written there can be run"
         findings.add("W+X", found.va, why, found.size)
     _tables(tables, unreadable, kernel.target.ram, findings)
