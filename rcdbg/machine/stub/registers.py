@@ -27,31 +27,37 @@ class StubRegisters:
         if _PC not in numbers:
             raise StubError(f"the stub at {link.address} describes no register {_PC!r}")
         self.pc_number = numbers[_PC]
-        self._read_always = {
-            name: numbers[name] for name in (*csrs, PRIVILEGE_REGISTER) if name in numbers
-        }
+        self._questions: dict[Sequence[str], tuple[list[str], list[bytes]]] = {}
+        self._read_always = (*csrs, PRIVILEGE_REGISTER)
 
     def read(self, clock: StubClock | None = None) -> Registers:
         """All GPRs, the pc, the CSRs and the privilege of the hart that stopped.
 
         With `time`, by `clock`, which is no register of the stub's: up to three packets more.
         """
-        numbers = self._read_always
+        names, wanted = self.questions(self._read_always)
         ask_clock, at = clock.questions() if clock is not None else ([], 0)
-        wanted = [packets.GENERAL, *packets.ask_registers(numbers.values()), *ask_clock]
-        general, *answers = self._link.exchange(wanted)
-        values = dict(zip(numbers, map(packets.number, answers), strict=False))
+        general, *answers = self._link.exchange([*wanted, *ask_clock])
+        values = dict(zip(names, map(packets.number, answers), strict=False))
         if clock is not None and ask_clock:
-            values[timer.NAME] = clock.understood(answers[len(numbers) :], at)
+            values[timer.NAME] = clock.understood(answers[len(names) :], at)
         return packets.registers(general, values)
 
-    def numbers(self, names: Sequence[str]) -> dict[str, int]:
-        """The stub's numbers of those that it has, by name and in this order."""
-        return {name: self._numbers[name] for name in names if name in self._numbers}
+    def questions(self, names: Sequence[str]) -> tuple[list[str], list[bytes]]:
+        """Packets for all GPRs and the pc, then for those of the names that the stub has.
+
+        And those names. The same are asked for at each of many stops: they are kept.
+        """
+        key = tuple(names)
+        if key not in self._questions:
+            known = [name for name in key if name in self._numbers]
+            asked = packets.ask_registers(self._numbers[name] for name in known)
+            self._questions[key] = known, [packets.GENERAL, *asked]
+        return self._questions[key]
 
     def csrs(self, names: Sequence[str]) -> dict[str, int]:
         """Those of the named CSRs that the stub has, of any privilege level."""
-        return self._values(self.numbers(names))
+        return self._values({n: self._numbers[n] for n in names if n in self._numbers})
 
     def every(self) -> dict[str, int]:
         """All that the stub has, by its own names: GPRs, CSRs of all levels, floating point."""

@@ -103,10 +103,9 @@ class StubRun:
             return self._stop, None, b""  # at the step over a breakpoint
         else:
             answer = b"T05"
-        numbers = self._registers.numbers(csrs)
-        wanted = [packets.GENERAL, *packets.ask_registers(numbers.values())]
+        names, wanted = self._registers.questions(csrs)
         if physical is not None:
-            wanted += self._memory.last_questions(*physical)
+            wanted = [*wanted, *self._memory.last_questions(*physical)]
         try:
             general, *answers = self._link.exchange(wanted)
         except StubError as error:
@@ -114,7 +113,7 @@ class StubRun:
                 raise
             # The guest was shut down as it was interrupted.
             return self._ended(b""), None, b""
-        values = dict(zip(numbers, map(packets.number, answers), strict=False))
+        values = dict(zip(names, map(packets.number, answers), strict=False))
         registers = packets.registers(general, values)
         stepping, self._stepping = self._stepping, False
         signal = packets.hexadecimal(answer[1:3])
