@@ -217,8 +217,9 @@ def _why(problems: object, otherwise: str) -> str:
 
 
 def _thread_pointer(kernel: Kernel, address: int) -> gdb.Value:
-    names = kernel.profile
-    return _pointer(kernel, kernel.struct_named(names.thread, (names.thread_id,)), address)
+    from rcdbg.model.threads.thread import thread_type
+
+    return _pointer(kernel, thread_type(kernel), address)
 
 
 def _pointer(kernel: Kernel, type_id: TypeId, address: int) -> gdb.Value:

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from rcdbg.errors import UsageError
 from rcdbg.guest.protocol import Registers, Target
@@ -15,7 +14,6 @@ from rcdbg.kernels.paths import parse_relative
 from rcdbg.kernels.reading import NOTHING, Overlay
 from rcdbg.kernels.recognise import describe, first_symbol
 from rcdbg.model.by_types import by_types
-from rcdbg.model.profile import Profile, flat_names
 from rcdbg.model.remember import Remembered
 from rcdbg.model.state import Place
 from rcdbg.model.values.containers import base_name
@@ -26,9 +24,6 @@ from rcdbg.riscv.registers import unsigned
 NOT_DESCRIBED = (
     "rcdbg does not recognise this kernel: what it calls its things can be told with --profile"
 )
-
-DEFAULT_PROFILE = Profile()
-_flat_names = lru_cache(maxsize=16)(flat_names)
 
 
 def types_inside(types: TypeTable, root: TypeId) -> list[TypeId]:
@@ -82,7 +77,7 @@ class Kernel:
     )
 
     @classmethod
-    def now(cls, image: Image, target: Target, overlay: Overlay | Profile = NOTHING) -> "Kernel":
+    def now(cls, image: Image, target: Target, overlay: Overlay = NOTHING) -> "Kernel":
         """The kernel as the target has it at this moment; raises TargetError if it is gone.
 
         Its family is recognised; `overlay` is what the user says of its names.
@@ -90,18 +85,12 @@ class Kernel:
         registers = target.registers()
         satp = unsigned(registers.csrs.get("satp", 0))
         memory = VirtualMemory(target, satp, image.physical)
-        overlay = overlay.overlay if isinstance(overlay, Profile) else overlay
         return cls(image, target, registers, memory, overlay)
 
     @property
     def description(self) -> Description:
         """What its things are called; raises ImageError if its debug info is damaged."""
         return describe(self.image, self.overlay)
-
-    @property
-    def profile(self) -> Profile:
-        """The flat names, for callers that do not ask the description yet."""
-        return _flat_names(self.description)
 
     @property
     def space(self) -> Space:

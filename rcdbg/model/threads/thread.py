@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from rcdbg.image.types import TypeId
 from rcdbg.kernels.description import Paths
-from rcdbg.model.kernel import Kernel
+from rcdbg.model.kernel import NOT_DESCRIBED, Kernel
 from rcdbg.model.memory.space import root_of_process
 from rcdbg.model.state import Context, Problem, Stack, Thread, ThreadStatus
 from rcdbg.model.threads.context import decode_context
@@ -71,6 +72,27 @@ def thread_in(kernel: Kernel, entry: Value) -> Value | None:
     if not has_struct_inside(entry.space.types, entry.type_id, names.thread.type):
         return None
     return struct_inside(entry, names.thread.type).value
+
+
+def thread_at(kernel: Kernel, address: int) -> Value:
+    """The thread at that address; raises DecodeError if the kernel has no such struct."""
+    return Value(kernel.space, thread_type(kernel), address, f"thread at {address:#x}")
+
+
+def thread_type(kernel: Kernel) -> TypeId:
+    """The type of a thread; raises DecodeError if the kernel has none."""
+    names = kernel.description.thread
+    if not names.type:
+        raise DecodeError("thread", NOT_DESCRIBED)
+    return kernel.struct_with(names.type, names.id)
+
+
+def is_asleep(kernel: Kernel, thread: Value) -> bool | None:
+    """Whether a thread says of itself that it sleeps; None if that cannot be read."""
+    try:
+        return _flags(kernel, thread, [])[0]
+    except DecodeError:
+        return None
 
 
 def _process(

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from rcdbg.image.elf import Image
 from rcdbg.image.types import EnumType
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.profile import Profile
-from rcdbg.model.values.containers import dig
+from rcdbg.model.values.containers import base_name
+from rcdbg.model.values.parts import has, number, part
 from rcdbg.model.values.value import DecodeError, Value
 from rcdbg.riscv.pages import PAGE_SHIFT, PAGE_SIZE
 from rcdbg.riscv.paging import Scheme
@@ -53,7 +53,7 @@ class Call:
         """The argument at that position; raises DecodeError if it cannot be had."""
         return abi.named(self._arguments(), position)
 
-    def thread(self, profile: Profile) -> Value:
+    def thread(self) -> Value:
         """The argument that holds a thread: the first one after `self`."""
         return self.value(1)
 
@@ -74,12 +74,12 @@ class Call:
         target = getattr(value.type, "target", None)
         if target is not None:
             value = value.at(target, value.scalar(), value.path)
-        try:
-            start, end = dig(value, "start"), dig(value, "end")
-        except DecodeError:
+        names = self._kernel.description
+        if not has(value, names.area.start):
             return page_address(value.scalar(), scheme), 1
-        first, last = start.scalar(), end.scalar()
-        if "Address" in start.type.name:
+        start, last = part(value, names.area.start), number(value, names.area.end)
+        first = start.scalar()
+        if base_name(start.type) in names.units.addresses:
             first, last = first >> PAGE_SHIFT, last + PAGE_SIZE - 1 >> PAGE_SHIFT
         address = page_address(first, scheme)
         extended = first | scheme.upper_half >> PAGE_SHIFT
@@ -93,8 +93,8 @@ class Call:
         function = self._probe.function
         if function is not None and function.is_altered:
             self._notes.append("the compiler has changed how the function is called")
-        for number, argument in enumerate(self._arguments()):
-            name = argument.name or f"argument {number}"
+        for position, argument in enumerate(self._arguments()):
+            name = argument.name or f"argument {position}"
             try:
                 found[name] = plain(abi.named((argument,), 0), symbol)
             except DecodeError as error:

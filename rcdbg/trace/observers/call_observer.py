@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rcdbg.image.symbols import simplified
-from rcdbg.model.values.containers import find_struct, lazy, mutex
+from rcdbg.model.memory.frames import first_frame
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv.pages import PAGE_SHIFT
 from rcdbg.riscv.pte import flags_text
@@ -59,7 +59,7 @@ class CallObserver:
         try:
             call = scene.call(moment, probe)
             thread, is_new, certain = scene.threads.add(
-                call.thread(scene.profile), scene.kernel(moment), moment.same_thread_runs
+                call.thread(), scene.kernel(moment), moment.same_thread_runs
             )
         except DecodeError as error:
             kind = "wake" if is_wake else "thread_add"
@@ -124,15 +124,14 @@ class CallObserver:
 
     def _first_frame(self, moment: Moment, probe: Probe) -> int:
         """What to add to the numbers of that function: none, or that of the frame with index 0."""
-        name = self._scene.profile.frame_allocator
-        if probe.function is None or name in simplified(probe.function.path).split("::"):
+        names = self._scene.description.frames
+        path = simplified(probe.function.path).split("::") if probe.function else ()
+        if not path or not names.start or any(name in path for name in names.type):
             return 0
         if self._frame_start is None:
-            data = lazy(self._scene.kernel(moment).static_holding(name))
-            if data is None:
-                raise DecodeError(name, "not initialised yet")
-            owner = find_struct(mutex(data).value, name)
-            self._frame_start = owner[self._scene.profile.frame_start].scalar()
+            self._frame_start = first_frame(self._scene.kernel(moment))
+        if self._frame_start is None:
+            raise DecodeError(names.type.first, "not initialised yet")
         return self._frame_start
 
     def on_frame_free(self, moment: Moment, probe: Probe) -> None:

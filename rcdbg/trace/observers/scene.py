@@ -12,7 +12,6 @@ from rcdbg.image.symbols import simplified
 from rcdbg.kernels.reading import Overlay
 from rcdbg.kernels.recognise import describe
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.profile import flat_names
 from rcdbg.model.threads.trap import kernel_stack
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv.paging import Satp
@@ -52,11 +51,10 @@ class Scene:
         self.image = image
         self.overlay = overlay
         self.description = describe(image, overlay)
-        self.profile = flat_names(self.description)
         self.target = memory
         self.satp = satp
         self.look_for(wanted)
-        self.threads = ThreadMap(self.profile)
+        self.threads = ThreadMap()
         self.running: KnownThread | None = None
         self.traps: list[OpenTrap] = []
         self._seq = 0

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from rcdbg.errors import MemoryReadError
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.memory.space import root_of
-from rcdbg.model.profile import Profile
+from rcdbg.model.memory.space import root_of, root_of_process
 from rcdbg.model.state import Thread
 from rcdbg.model.threads.processor import read_processor
-from rcdbg.model.values.containers import arc, base_name, dig, find_struct, mutex
+from rcdbg.model.threads.thread import is_asleep, thread_at, thread_in
+from rcdbg.model.values.parts import has, number, part
 from rcdbg.model.values.value import DecodeError, Value
 from rcdbg.riscv.paging import walk
 
@@ -47,8 +47,7 @@ class KnownThread:
 class ThreadMap:
     """The threads that are known and have not ended."""
 
-    def __init__(self, profile: Profile) -> None:
-        self._profile = profile
+    def __init__(self) -> None:
         self._threads: dict[int, KnownThread] = {}
         self._nobodys: set[tuple[int | None, int]] = set()
 
@@ -63,24 +62,23 @@ class ThreadMap:
     def add(
         self, holder: Value, kernel: Kernel, is_certain: Callable[[], bool]
     ) -> tuple[KnownThread, bool, bool]:
-        """The thread in an Arc<Thread>, a reference to one, or a Thread; whether it is new.
-
+        """The thread that an argument is, holds or refers to; whether it is new.
 
         And whether that is certain: `is_certain` tells, after it was read, if memory can be
         believed. Else what is known of the thread at that address is, if anything. Raises
         DecodeError if there is no thread to be read.
         """
-        thread = _thread_in(holder, self._profile.thread)
+        thread = _thread_in(holder, kernel)
         at_its_address = self._threads.get(thread.address)
         try:
-            found = self._identity(thread)
+            found = _identity(thread, kernel)
         except DecodeError:
             if at_its_address is not None and not is_certain():
                 return at_its_address, False, True
             raise
         known = self._known(found)
         if known is None:
-            found.roots = self._roots(thread, kernel)
+            found.roots = _roots(thread, kernel)
         certain = is_certain()
         known = known or (None if certain else at_its_address)
         if known is not None:
@@ -121,14 +119,10 @@ class ThreadMap:
 
     def sleeps(self, thread: KnownThread, kernel: Kernel) -> bool | None:
         """Whether the Thread says of itself that it sleeps; None if that cannot be read."""
-        names = self._profile
         try:
-            kind = kernel.struct_named(names.thread, (names.thread_id, names.thread_inner))
-            value = Value(kernel.space, kind, thread.address, names.thread)
-            flag = dig(mutex(value[names.thread_inner]).value, names.thread_sleeping).scalar()
+            return is_asleep(kernel, thread_at(kernel, thread.address))
         except DecodeError:
             return None
-        return bool(flag) if flag in (0, 1) else None
 
     def remove(self, thread: KnownThread) -> None:
         """Forget a thread that is gone: its stack and its address will be used again."""
@@ -161,22 +155,24 @@ class ThreadMap:
         self._nobodys.clear()
         return thread
 
-    def _roots(self, thread: Value, kernel: Kernel) -> set[int]:
-        name = self._profile.thread_process
-        if not thread.has(name):
-            return set()
-        try:
-            return _root_in(kernel, arc(thread[name]).address)
-        except DecodeError:
-            return set()
 
-    def _identity(self, thread: Value) -> KnownThread:
-        number = dig(thread, self._profile.thread_id).scalar()
-        stack = dig(thread, self._profile.thread_stack)
-        start, end = dig(stack, "start").scalar(), dig(stack, "end").scalar()
-        if not 0 <= start < end < 1 << 64:
-            raise DecodeError(thread.path, f"a stack from {start:#x} to {end:#x}")
-        return KnownThread(number, thread.address, start, end)
+def _roots(thread: Value, kernel: Kernel) -> set[int]:
+    names = kernel.description
+    if not has(thread, names.thread.process):
+        return set()
+    try:
+        process = part(thread, names.thread.process, names.process.type)
+        return {root_of_process(kernel, process)}
+    except DecodeError:
+        return set()
+
+
+def _identity(thread: Value, kernel: Kernel) -> KnownThread:
+    names = kernel.description.thread
+    start, end = number(thread, names.stack_start), number(thread, names.stack_end)
+    if not 0 <= start < end < 1 << 64:
+        raise DecodeError(thread.path, f"a stack from {start:#x} to {end:#x}")
+    return KnownThread(number(thread, names.id), thread.address, start, end)
 
 
 def _only(found: Iterable[KnownThread], root: int | None) -> KnownThread | None:
@@ -218,17 +214,9 @@ def _root_in(kernel: Kernel, process: int) -> set[int]:
         return set()
 
 
-def _thread_in(holder: Value, name: str) -> Value:
-    """The Thread that an argument is, holds or refers to."""
-    kind = holder.type
-    target = getattr(kind, "target", None)
-    if target is not None:
-        holder = holder.at(target, holder.scalar(), holder.path)
-    if base_name(holder.type) == name:
-        return holder
-    for pointer in ("Arc", "Rc"):
-        try:
-            return arc(find_struct(holder, pointer))
-        except DecodeError:
-            continue
-    raise DecodeError(holder.path, f"{holder.type.name} holds no {name}")
+def _thread_in(holder: Value, kernel: Kernel) -> Value:
+    found = thread_in(kernel, holder)
+    if found is None:
+        name = kernel.description.thread.type.first or "thread"
+        raise DecodeError(holder.path, f"{holder.type.name} holds no {name}")
+    return found
