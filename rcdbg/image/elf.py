@@ -57,7 +57,7 @@ _DAMAGE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class LoadSegment:
     """A PT_LOAD segment; sizes in bytes, `flags` such as "rx"."""
 
     vaddr: int
@@ -88,7 +88,7 @@ class Image:
     path: Path
     build_id: str
     entry: int
-    segments: tuple[Segment, ...]
+    segments: tuple[LoadSegment, ...]
     sections: tuple[Section, ...]
     has_debug_info: bool
     _lazy: "_Lazy" = field(repr=False, compare=False)
@@ -157,7 +157,7 @@ class Image:
         """The section of that name, or None."""
         return next((section for section in self.sections if section.name == name), None)
 
-    def _segment(self, va: int) -> Segment | None:
+    def _segment(self, va: int) -> LoadSegment | None:
         index = bisect_right(self.segments, va, key=lambda segment: segment.vaddr) - 1
         # Segments without a byte may share their address with the next one.
         for segment in self.segments[max(index - 1, 0) : index + 1][::-1]:
@@ -165,7 +165,7 @@ class Image:
                 return segment
         return None
 
-    def _load_address(self, segment: Segment) -> int:
+    def _load_address(self, segment: LoadSegment) -> int:
         if segment.paddr >> _PHYSICAL_BITS == 0:
             return segment.paddr
         for other in self.segments:
@@ -206,7 +206,7 @@ def _parse(path: Path, data: bytes) -> Image:
     check_tables(path, elf, len(data))
     segments = sorted(
         (
-            Segment(
+            LoadSegment(
                 segment["p_vaddr"],
                 segment["p_paddr"],
                 segment["p_offset"],

@@ -19,7 +19,7 @@ MAX_CHARACTERS = 8 << 20
 _TYPING_SECONDS = 10.0
 
 
-class Console:
+class SerialConsole:
     """The text that the guest has printed so far, and a way to type to it.
 
     Filled by the machine's reader thread. Bytes that are not UTF-8 become U+FFFD.

@@ -14,7 +14,7 @@ from rcdbg.machine.qemu import wires
 from rcdbg.machine.qemu.board import parse_memory
 from rcdbg.machine.qemu.command_line import command_line
 from rcdbg.machine.qemu.config import PROGRAM, QemuConfig, find_qemu
-from rcdbg.machine.qemu.console import Console
+from rcdbg.machine.qemu.console import SerialConsole
 from rcdbg.machine.qemu.monitor import Monitor, MonitorError
 from rcdbg.machine.qemu.ram import GuestRam, create_ram
 from rcdbg.machine.qemu.reader import Reader
@@ -64,7 +64,7 @@ class Qemu:
             undo.callback(self._process.close)
             # Else we would hold the other ends of what QEMU writes to, and never see its end.
             given.close()
-            self.console = Console(ends.serial.keyboard)
+            self.console = SerialConsole(ends.serial.keyboard)
             self._reader = Reader(self.console, ends.serial.read, ends.errors)
             undo.callback(self._end_reader)
             self._await_start()

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from rcdbg.machine.host.deadline import DeadlineError
-from rcdbg.machine.qemu.console import Console
+from rcdbg.machine.qemu.console import SerialConsole
 
 _STDERR_LINES = 200
 
@@ -18,7 +18,7 @@ _STDERR_LINES = 200
 class Reader:
     """Feeds `console` from the descriptor `serial`, and keeps the last lines of `errors`."""
 
-    def __init__(self, console: Console, serial: int, errors: int) -> None:
+    def __init__(self, console: SerialConsole, serial: int, errors: int) -> None:
         self._console = console
         self._serial = serial
         self._errors = errors

@@ -9,11 +9,11 @@ import pytest
 from rcdbg.errors import MachineError
 from rcdbg.machine.host.deadline import DeadlineError
 from rcdbg.machine.qemu import console as console_module
-from rcdbg.machine.qemu.console import Console
+from rcdbg.machine.qemu.console import SerialConsole
 
 
 def test_text_arrives_in_pieces_and_characters_may_be_cut() -> None:
-    console = Console(None)
+    console = SerialConsole(None)
     data = "Hello, 世界\n".encode()
     for byte in data:
         console.feed(bytes([byte]))
@@ -25,7 +25,7 @@ def test_text_arrives_in_pieces_and_characters_may_be_cut() -> None:
 
 
 def test_waiting_ends_with_the_text() -> None:
-    console = Console(None)
+    console = SerialConsole(None)
     console.feed(b"panic")
     feeder = threading.Thread(target=console.feed, args=(b"ked at os/src/main.rs:10\n",))
     feeder.start()
@@ -38,7 +38,7 @@ def test_waiting_ends_with_the_text() -> None:
 
 
 def test_a_plain_string_is_no_pattern() -> None:
-    console = Console(None)
+    console = SerialConsole(None)
     console.feed(b"a+b")
     assert console.wait_for("a+b", 0)
     with pytest.raises(DeadlineError):
@@ -46,7 +46,7 @@ def test_a_plain_string_is_no_pattern() -> None:
 
 
 def test_waiting_ends_with_the_machine() -> None:
-    console = Console(None)
+    console = SerialConsole(None)
     waiter = threading.Timer(0, console.feed, args=(b"",))
     waiter.start()
     with pytest.raises(MachineError, match="ended before it printed 'passed': it printed nothing"):
@@ -55,7 +55,7 @@ def test_waiting_ends_with_the_machine() -> None:
 
 
 def test_subscribers_get_all_text_once_and_in_order() -> None:
-    console = Console(None)
+    console = SerialConsole(None)
     console.feed(b"one ")
     heard: list[str] = []
     unsubscribe = console.subscribe(heard.append)
@@ -67,7 +67,7 @@ def test_subscribers_get_all_text_once_and_in_order() -> None:
 
 
 def test_a_broken_subscriber_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
-    console = Console(None)
+    console = SerialConsole(None)
     heard: list[str] = []
     console.subscribe(lambda text: heard.append(text[10**9]))
     console.subscribe(heard.append)
@@ -77,7 +77,7 @@ def test_a_broken_subscriber_does_not_stop_the_others(caplog: pytest.LogCaptureF
 
 
 def test_a_subscriber_may_read_the_console() -> None:
-    console = Console(None)
+    console = SerialConsole(None)
     seen: list[str] = []
 
     def listen(_: str) -> None:
@@ -92,7 +92,7 @@ def test_a_subscriber_may_read_the_console() -> None:
 
 def test_a_guest_that_prints_for_hours_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console_module, "MAX_CHARACTERS", 1000)
-    console = Console(None)
+    console = SerialConsole(None)
     for number in range(1000):
         console.feed(b"line %d\n" % number)
     assert len(console.text) <= 1250
@@ -101,7 +101,7 @@ def test_a_guest_that_prints_for_hours_is_cut(monkeypatch: pytest.MonkeyPatch) -
 
 def test_typing_reaches_the_descriptor() -> None:
     read, write = os.pipe()
-    console = Console(write)
+    console = SerialConsole(write)
     try:
         console.write(b"ls\n")
         assert os.read(read, 10) == b"ls\n"
@@ -121,7 +121,7 @@ def test_typing_to_a_guest_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -
     os.set_blocking(write, False)
     try:
         with pytest.raises(DeadlineError, match="does not read"):
-            Console(write).write(b"x" * (1 << 20))
+            SerialConsole(write).write(b"x" * (1 << 20))
     finally:
         os.close(read)
         os.close(write)
@@ -129,4 +129,4 @@ def test_typing_to_a_guest_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -
 
 def test_an_output_only_line_says_so() -> None:
     with pytest.raises(MachineError, match="serial='socket'"):
-        Console(None).write(b"x")
+        SerialConsole(None).write(b"x")
