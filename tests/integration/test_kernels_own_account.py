@@ -2,11 +2,11 @@
 
 import pytest
 
-from rcdbg.model.state import KernelState, Thread
+from rcdbg.model.state import KernelState
 from rcdbg.subjects.table import subject
 from rcdbg.testing.plugin import BootKernel
 from rcdbg.trace.conditions import reached, trap
-from tests.support.dump import Dump, parse_dump
+from tests.support.dump import Dump, check_state, parse_dump
 
 pytestmark = pytest.mark.every_kernel
 
@@ -24,21 +24,6 @@ def state_and_dump(
     return state, parse_dump(run.console)
 
 
-def check_thread(thread: Thread, said: dict[str, object], dump: Dump) -> None:
-    assert thread.problems == ()
-    assert thread.id == said["id"]
-    assert thread.stack is not None
-    assert (thread.stack.start, thread.stack.end) == said["stack"]
-    if "sleeping" in said:
-        assert (thread.sleeping, thread.dead) == (said["sleeping"], said["dead"])
-    parked = dump.parked.get(thread.id or -1)
-    assert (thread.context is None) == (parked is None)
-    if thread.context is not None and parked is not None:
-        assert thread.context.x == parked["x"]
-        assert thread.context.sstatus.value == parked["sstatus"]
-        assert thread.context.sepc.address == parked["sepc"]
-
-
 @pytest.mark.parametrize(
     ("scenario", "tick", "append"),
     [("preempt", 20, "threads=5"), ("preempt", 3, ""), ("sleepers", 2, "")],
@@ -47,35 +32,7 @@ def test_threads_frames_and_satp(
     rcdbg_boot: BootKernel, scenario: str, tick: int, append: str
 ) -> None:
     state, dump = state_and_dump(rcdbg_boot, scenario, tick, append)
-    processor = state.processor
-    assert processor.problems == ()
-    assert dump.current is not None
-    assert processor.current is not None
-    check_thread(processor.current, dump.current, dump)
-    assert processor.current.context is None, "a running thread has no parked Context"
-    assert [t.id for t in processor.ready] == [r["id"] for r in dump.ready]
-    assert [t.position for t in processor.ready] == list(range(len(dump.ready)))
-    for thread, said in zip(processor.ready, dump.ready, strict=True):
-        check_thread(thread, said, dump)
-    said_sleeping = sorted(dump.sleeping, key=lambda s: s["id"])
-    assert len(processor.sleeping) == len(said_sleeping)
-    for thread, said in zip(processor.sleeping, said_sleeping, strict=True):
-        check_thread(thread, said, dump)
-
-    assert state.trap.context is not None
-    assert dump.trap is not None
-    assert state.trap.context.x == dump.trap["x"]
-    assert state.trap.context.sstatus.value == dump.trap["sstatus"]
-    assert state.trap.context.sepc.address == dump.trap["sepc"]
-    assert state.trap.cause == "supervisor timer interrupt"
-
-    assert state.frames.problems == ()
-    assert [(i.start, i.end) for i in state.frames.free] == dump.free
-    assert (state.frames.total, state.frames.used) == (dump.total, dump.used)
-
-    satp = state.hart.csr("satp")
-    assert satp is not None
-    assert satp.value == dump.satp
+    check_state(state, dump)
 
 
 def test_sleeping_threads_are_there_to_be_seen(rcdbg_boot: BootKernel) -> None:

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from rcdbg.model.state import KernelState, Thread
+
 
 @dataclass
 class Dump:
@@ -69,3 +71,52 @@ def parse_dump(console: str) -> Dump:
             case other:
                 raise ValueError(f"unknown dump line {other!r}")
     return dump
+
+
+def check_state(state: KernelState, dump: Dump) -> None:
+    """What was decoded at the handler of that tick is what it then printed."""
+    processor = state.processor
+    assert processor.problems == ()
+    assert dump.current is not None
+    assert processor.current is not None
+    check_thread(processor.current, dump.current, dump)
+    assert processor.current.context is None, "a running thread has no parked Context"
+    assert [t.id for t in processor.ready] == [r["id"] for r in dump.ready]
+    assert [t.position for t in processor.ready] == list(range(len(dump.ready)))
+    for thread, said in zip(processor.ready, dump.ready, strict=True):
+        check_thread(thread, said, dump)
+    said_sleeping = sorted(dump.sleeping, key=lambda s: s["id"])
+    assert len(processor.sleeping) == len(said_sleeping)
+    for thread, said in zip(processor.sleeping, said_sleeping, strict=True):
+        check_thread(thread, said, dump)
+
+    assert state.trap.context is not None
+    assert dump.trap is not None
+    assert state.trap.context.x == dump.trap["x"]
+    assert state.trap.context.sstatus.value == dump.trap["sstatus"]
+    assert state.trap.context.sepc.address == dump.trap["sepc"]
+    assert state.trap.cause == "supervisor timer interrupt"
+
+    assert state.frames.problems == ()
+    assert [(i.start, i.end) for i in state.frames.free] == dump.free
+    assert (state.frames.total, state.frames.used) == (dump.total, dump.used)
+
+    satp = state.hart.csr("satp")
+    assert satp is not None
+    assert satp.value == dump.satp
+
+
+def check_thread(thread: Thread, said: dict[str, Any], dump: Dump) -> None:
+    """The same for one thread."""
+    assert thread.problems == ()
+    assert thread.id == said["id"]
+    assert thread.stack is not None
+    assert (thread.stack.start, thread.stack.end) == said["stack"]
+    if "sleeping" in said:
+        assert (thread.sleeping, thread.dead) == (said["sleeping"], said["dead"])
+    parked = dump.parked.get(thread.id or -1)
+    assert (thread.context is None) == (parked is None)
+    if thread.context is not None and parked is not None:
+        assert thread.context.x == parked["x"]
+        assert thread.context.sstatus.value == parked["sstatus"]
+        assert thread.context.sepc.address == parked["sepc"]
