@@ -101,7 +101,9 @@ def test_a_loop_that_timers_interrupt_is_seen_once_in_each_round(
     assert traps == TICKS
     assert repeats > 0 or deterministic
     told = re.findall(r"thread (\d+): \d+ ticks, (\d+) rounds", console)
-    assert {int(thread): int(count) for thread, count in told} == rounds
+    assert {int(thread) for thread, _ in told} == set(rounds)
+    # A thread may have counted its last round, and not have come to the place behind that.
+    assert all(int(count) - rounds[int(thread)] in (0, 1) for thread, count in told)
 
 
 def test_text_that_arguments_point_to_is_what_the_console_shows(rcdbg_kernel: Path) -> None:
