@@ -19,6 +19,7 @@ from rcdbg.errors import ImageError
 if TYPE_CHECKING:
     # Imported by the first command that needs them: `source` stays quick.
     from rcdbg.image.elf import Image
+    from rcdbg.kernels.description import Description
     from rcdbg.kernels.reading import Overlay
     from rcdbg.model.kernel import Kernel
 
@@ -56,6 +57,14 @@ def use_names(overlay: Overlay) -> None:
     global _overlay  # noqa: PLW0603
     _overlay = overlay
     forget()
+
+
+def current_description() -> Description:
+    """What the kernel in gdb's ELF calls its things; raises RcdbgError without an ELF."""
+    from rcdbg.kernels.reading import NOTHING
+    from rcdbg.kernels.recognise import describe
+
+    return describe(current_image(), _overlay or NOTHING)
 
 
 def forget(*_: object) -> None:

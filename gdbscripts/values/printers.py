@@ -1,23 +1,26 @@
 """How gdb prints the kernel's own types: addresses with symbols, flags and CSRs in words.
 
-A type is known by the last segment of its path and by its shape, so that a moved module or a
-renamed crate changes nothing. `print/r` shows a value as it is; `disable pretty-printer global
-rcdbg` and `disable pretty-printer global rcdbg;Context` turn them off.
+A type is known by the last segment of its path, as the kernel's description has it, and by its
+shape, so that a moved module or a renamed crate changes nothing. `print/r` shows a value as it is;
+`disable pretty-printer global rcdbg` and `disable pretty-printer global rcdbg;Context` turn them
+off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import gdb
 import gdb.printing
 
-from gdbscripts.machine.kernel import current_image, current_kernel
+from gdbscripts.machine.kernel import current_description, current_image, current_kernel
 from gdbscripts.values import reading
 from rcdbg.errors import RcdbgError
 
 if TYPE_CHECKING:
+    from rcdbg.kernels.description import Description, Paths
     from rcdbg.model.state import Thread
 
     Children = Iterator[tuple[str, str | gdb.Value]]
@@ -140,17 +143,32 @@ def _csr_in_words(name: str, number: int) -> str:
     return f"{number:#x} ({words})" if words else f"{number:#x}"
 
 
+def _part(value: gdb.Value, paths: Paths) -> gdb.Value:
+    """What lies at the first of these paths that the value has."""
+    for path in paths:
+        found: gdb.Value | None = value
+        for step in path.steps:
+            name = getattr(step, "name", None)
+            found = None if found is None or name is None else reading.dig(found, name)
+        if found is not None:
+            return found
+    raise gdb.error(f"{value.type} has no {paths.first}")
+
+
 def _context(value: gdb.Value) -> _WithChildren:
     def text() -> str:
-        return f"interrupted at {_where(_number(value['sepc']))}"
+        return f"interrupted at {_where(_number(_part(value, current_description().context.sepc)))}"
 
     def children() -> Children:
         from rcdbg.riscv.registers import ABI_NAMES
 
-        yield "sepc", _where(_number(value["sepc"]))
-        yield "sstatus", _csr_in_words("sstatus", _number(value["sstatus"]))
-        for number, name in enumerate(ABI_NAMES):
-            yield name, _where(_number(value["x"][number]))
+        names = current_description().context
+        yield "sepc", _where(_number(_part(value, names.sepc)))
+        yield "sstatus", _csr_in_words("sstatus", _number(_part(value, names.sstatus)))
+        saved = _part(value, names.registers)
+        first, last = saved.type.strip_typedefs().range()
+        for number, name in enumerate(ABI_NAMES[-(last - first + 1) :], first):
+            yield name, _where(_number(saved[number]))
 
     return _WithChildren(text, children)
 
@@ -187,9 +205,8 @@ def _range(value: gdb.Value) -> _Text:
         words = f"{start:#x}..{end:#x}"
         if end < start:
             return f"{words} (the end is before the start)"
-        unit = "pages" if reading.base_name(value["start"].type).endswith("PageNumber") else ""
-        if reading.base_name(value["start"].type).endswith("Address"):
-            unit = "bytes"
+        kind, units = reading.base_name(value["start"].type), current_description().units
+        unit = "pages" if kind in units.pages else "bytes" if kind in units.addresses else ""
         return f"{words} ({end - start} {unit}".rstrip() + ")"
 
     return _Text(text)
@@ -197,7 +214,7 @@ def _range(value: gdb.Value) -> _Text:
 
 def _thread(value: gdb.Value) -> _Text:
     def text() -> str:
-        number = _number(value["id"])
+        number = _number(_part(value, current_description().thread.id))
         known = None if value.address is None else _thread_at(int(value.address))
         return f"thread {number}, {_how(known)}" if known else f"thread {number}, in no queue"
 
@@ -238,8 +255,17 @@ def _holds_number(kind: gdb.Type) -> bool:
     return False
 
 
-def _has(*names: str) -> Callable[[gdb.Type], bool]:
-    return lambda kind: set(names) <= {field.name for field in kind.fields()}
+def _has(parts: Callable[[Description], Sequence[Paths]]) -> Callable[[gdb.Type], bool]:
+    """Whether a struct has fields that these parts begin with."""
+
+    def fits(kind: gdb.Type) -> bool:
+        fields = {field.name for field in kind.fields()}
+        return all(
+            any(getattr(path.steps[0], "name", None) in fields for path in paths if path.steps)
+            for paths in parts(current_description())
+        )
+
+    return fits
 
 
 def _is_byte(kind: gdb.Type) -> bool:
@@ -269,46 +295,82 @@ def _is_lock(kind: gdb.Type) -> bool:
 
 _Printer = Callable[[gdb.Value], _Text]
 
-_PRINTERS: dict[str, tuple[Callable[[gdb.Type], bool], _Printer]] = {
-    "VirtualAddress": (_holds_number, _virtual),
-    "PhysicalAddress": (_holds_number, _physical),
-    "VirtualPageNumber": (_holds_number, _page),
-    "PhysicalPageNumber": (_holds_number, _page),
-    "Flags": (_is_byte, _flags),
-    "PageTableEntry": (_holds_number, _entry),
-    "Sstatus": (_holds_number, _csr("sstatus")),
-    "Scause": (_holds_number, _csr("scause")),
-    "Satp": (_holds_number, _csr("satp")),
-    "Stvec": (_holds_number, _csr("stvec")),
-    "Sie": (_holds_number, _csr("sie")),
-    "Sip": (_holds_number, _csr("sip")),
-    "Context": (_has("x", "sstatus", "sepc"), _context),
-    "Thread": (_has("id", "stack", "process"), _thread),
-    "Lock": (_is_lock, _mutex),
-    "Mutex": (_is_lock, _mutex),
-    "SpinMutex": (_is_lock, _mutex),
-    "Range": (_is_range, _range),
+
+@dataclass(frozen=True)
+class _Known:
+    """A type that is printed: what it is called, when a type of that name is it, and how."""
+
+    names: Callable[[Description], Sequence[str]]
+    fits: Callable[[gdb.Type], bool]
+    printer: _Printer
+
+
+def _called(*names: str) -> Callable[[Description], Sequence[str]]:
+    """Types of libraries, which are called so in every kernel."""
+    return lambda _: names
+
+
+_PRINTERS: dict[str, _Known] = {
+    "Physical": _Known(lambda d: d.units.physical, _holds_number, _physical),
+    "Virtual": _Known(lambda d: d.units.addresses, _holds_number, _virtual),
+    "Page": _Known(lambda d: d.units.pages, _holds_number, _page),
+    "Flags": _Known(lambda d: d.units.flags, _is_byte, _flags),
+    "Entry": _Known(lambda d: d.units.entries, _holds_number, _entry),
+    **{
+        name: _Known(_called(name), _holds_number, _csr(name.lower()))
+        for name in ("Sstatus", "Scause", "Satp", "Stvec", "Sie", "Sip")
+    },
+    "Context": _Known(
+        lambda d: d.context.type,
+        _has(lambda d: (d.context.registers, d.context.sstatus, d.context.sepc)),
+        _context,
+    ),
+    "Thread": _Known(
+        lambda d: d.thread.type,
+        _has(lambda d: (d.thread.id, d.thread.stack_start, d.thread.process)),
+        _thread,
+    ),
+    "Lock": _Known(_called("Lock", "Mutex", "SpinMutex"), _is_lock, _mutex),
+    "Range": _Known(_called("Range"), _is_range, _range),
 }
+"""By the names that gdb's `disable pretty-printer` knows them by."""
 
 
 class _Printers(gdb.printing.PrettyPrinter):
-    """All of them, as one printer with a subprinter for each type."""
+    """All of them, as one printer with a subprinter for each kind."""
 
     def __init__(self) -> None:
         kinds = [gdb.printing.SubPrettyPrinter(name) for name in _PRINTERS]
         super().__init__(_NAME, kinds)
         self._enabled = {kind.name: kind for kind in kinds}
+        self._titles: tuple[Description, dict[str, str]] | None = None
 
     def __call__(self, value: gdb.Value) -> _Text | None:
         """The printer of a value, or None if it is no type of the kernel's."""
         kind = value.type.strip_typedefs()
         if kind.code != gdb.TYPE_CODE_STRUCT:
             return None
-        name = reading.base_name(kind)
-        if name not in _PRINTERS or not getattr(self._enabled[name], "enabled", True):
+        title = self._title(reading.base_name(kind))
+        if title is None or not getattr(self._enabled[title], "enabled", True):
             return None
-        fits, printer = _PRINTERS[name]
-        return printer(value) if fits(kind) else None
+        known = _PRINTERS[title]
+        return known.printer(value) if known.fits(kind) else None
+
+    def _title(self, name: str) -> str | None:
+        """What a type of that name is, in this kernel."""
+        try:
+            description = current_description()
+        except RcdbgError:
+            return None
+        if self._titles is None or self._titles[0] is not description:
+            # The first that has a name counts: physical addresses are addresses, too.
+            pairs = ((n, title) for title, known in _PRINTERS.items()
+                     for n in known.names(description))  # fmt: skip
+            titles: dict[str, str] = {}
+            for known_name, title in pairs:
+                titles.setdefault(known_name, title)
+            self._titles = description, titles
+        return self._titles[1].get(name)
 
 
 def _into(space: gdb.Progspace | None) -> None:

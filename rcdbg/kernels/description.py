@@ -262,12 +262,18 @@ class AreaConcept:
 
 @dataclass(frozen=True, slots=True)
 class UnitsConcept:
-    """Types of numbers that count something else than bytes from 0."""
+    """Types of numbers that mean something."""
 
     addresses: Names = NO_NAMES
     """Addresses, virtual or physical."""
+    physical: Names = NO_NAMES
+    """Those of the addresses that are physical."""
     pages: Names = NO_NAMES
     """Page numbers or frame numbers."""
+    flags: Names = NO_NAMES
+    """The lowest bits of a PTE."""
+    entries: Names = NO_NAMES
+    """PTEs."""
 
 
 @dataclass(frozen=True, slots=True)

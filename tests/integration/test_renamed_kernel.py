@@ -246,17 +246,27 @@ def test_gdb_commands(both: Both, gdb: str) -> None:
     both.same(in_gdb(gdb, sample, *commands), found)
 
 
-def test_gdb_functions(both: Both, gdb: str) -> None:
-    _, boot = both.boots("scenario=sleepers")
-    thread, sepc = other("id"), other("sepc")
-    with Run(boot) as run:
-        run.until(trap("timer"))
-        said = InGdb(gdb, run)(
-            f"rc profile {both.renamed.profile}", "p $rc_ticks()", f"p $rc_thread(1).{thread}",
-            f"p $rc_current().{thread}",
-            f"p $rc_context(1).{sepc} == $rc_field($rc_thread(1), b\"{sepc}\")",
-        )  # fmt: skip
-    assert re.findall(r"^\$\d+ = (.*)$", said, re.MULTILINE) == ["0", "1", "0", "true"]
+def test_gdb_functions_and_printers(both: Both, gdb: str) -> None:
+    sample, renamed = both.boots("scenario=sleepers")
+    expressions = ("$rc_ticks()", "$rc_thread(1).id", "$rc_current().id",
+                   "$rc_thread(1).stack.start",
+                   "$rc_context(1).sepc == $rc_field($rc_thread(1), b\"sepc\")",
+                   "*$rc_thread(1)", "*$rc_context(1)")  # fmt: skip
+
+    def printed(boot: Boot, first: list[str], words: Callable[[str], str]) -> list[str]:
+        with Run(boot) as run:
+            run.until(trap("timer"))
+            text = InGdb(gdb, run)(*first, *(f"p {words(one)}" for one in expressions))
+        return re.findall(r"^\$\d+ = (.*)$", text, re.MULTILINE)
+
+    expected = printed(sample, [], str)
+    assert expected[:3] == ["0", "1", "0"]
+    assert expected[4] == "true"
+    profile = f"rc profile {both.renamed.profile}"
+    found = printed(
+        renamed, [profile], lambda text: re.sub(r"\b\w+", lambda m: _new(both, m[0]), text)
+    )
+    both.same(expected, found)
 
 
 def test_the_session_behind_the_screen(both: Both) -> None:
