@@ -23,7 +23,7 @@ from rcdbg.trace.observers.plain import plain
 U8, U32, U64, PTR, PAIR32, BIG, UNIT, OPTION, ARRAY, STR, RESULT, OK, ERR, SOME, NONE = range(1, 16)
 
 
-@dataclass
+@dataclass(eq=False)
 class Types:
     known: dict[int, Type]
 
