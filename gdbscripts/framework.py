@@ -52,7 +52,7 @@ def say(line: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
+class TypedWords:
     """What was typed behind a command's name."""
 
     given: Given
@@ -116,7 +116,7 @@ class Command(gdb.Command):
         """Take the words apart, run, print."""
         with one_line_errors():
             given, rest = take(self.name, self.takes, self.split(argument))
-            typed = Typed(given, rest)
+            typed = TypedWords(given, rest)
             document = self.run(typed)
             if typed.as_json:
                 say(json.dumps(document, indent=2))
@@ -125,7 +125,7 @@ class Command(gdb.Command):
         """The words of a line; quotes keep blanks together."""
         return gdb.string_to_argv(argument)
 
-    def run(self, typed: Typed) -> Any:
+    def run(self, typed: TypedWords) -> Any:
         """Do it, and return the JSON document; if that is wanted print nothing else."""
         raise NotImplementedError
 
@@ -145,7 +145,7 @@ class Command(gdb.Command):
         """The same for a word that is neither an option nor its value."""
         return list(self.words)
 
-    def no_more(self, typed: Typed) -> None:
+    def no_more(self, typed: TypedWords) -> None:
         """Raises UsageError if there are words besides the options."""
         if typed.words:
             raise UsageError(f"{self.name} takes no {typed.words[0]!r}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import gdb
 
 from gdbscripts.answers import show
-from gdbscripts.framework import SOURCES, Command, Typed
+from gdbscripts.framework import SOURCES, Command, TypedWords
 from gdbscripts.machine.kernel import fresh_kernel
 from rcdbg.errors import UsageError
 from rcdbg.subjects import prompt, table
@@ -42,7 +42,7 @@ class Asking(Command):
             return argument.split()
         return gdb.string_to_argv(argument)
 
-    def run(self, typed: Typed) -> Any:
+    def run(self, typed: TypedWords) -> Any:
         """Decode, print."""
         question = self.subject.question(typed.given, typed.words)
         answer = question.answer(fresh_kernel(), address)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gdbscripts.framework import SOURCES, Command, Typed
+from gdbscripts.framework import SOURCES, Command, TypedWords
 from gdbscripts.machine.kernel import use_names
 from rcdbg.errors import UsageError
 from rcdbg.subjects.prompt import offered
@@ -20,7 +20,7 @@ class Profile(Command):
     words = ("default",)
     json = False
 
-    def run(self, typed: Typed) -> None:
+    def run(self, typed: TypedWords) -> None:
         """Read the file; the next command uses it."""
         from rcdbg.kernels.reading import NOTHING, load_overlay
 

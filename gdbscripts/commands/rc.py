@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import gdb
 
-from gdbscripts.framework import Command, Typed, one_line_errors
+from gdbscripts.framework import Command, TypedWords, one_line_errors
 from rcdbg.errors import UsageError
 
 _INTRODUCTION = "rcdbg: what the bytes of an rCore-style kernel mean."
@@ -44,7 +44,7 @@ class Rc(gdb.Command):
             gdb.execute("help rc")
 
 
-class Help(Command):
+class HelpCommand(Command):
     """Say what there is, or what one command does."""
 
     usage = "rc help [COMMAND]"
@@ -55,7 +55,7 @@ class Help(Command):
         """`commands` are those that there is help for."""
         self.words = tuple(command.name.partition(" ")[2] for command in commands)
 
-    def run(self, typed: Typed) -> None:
+    def run(self, typed: TypedWords) -> None:
         """As gdb's own `help`."""
         for word in typed.words:
             if len(typed.words) > 1 or word not in self.words:

@@ -4,8 +4,8 @@ import functools
 
 from gdbscripts.commands import asking, stepping, thread, trace
 from gdbscripts.commands.profile import Profile
-from gdbscripts.commands.rc import Help, Rc
-from gdbscripts.commands.snapshot import Snapshot
+from gdbscripts.commands.rc import HelpCommand, Rc
+from gdbscripts.commands.snapshot import SnapshotCommand
 from gdbscripts.framework import Command
 from gdbscripts.machine.kernel import follow_changes
 from gdbscripts.values import functions, printers
@@ -17,7 +17,7 @@ def commands() -> list[Command]:
         *asking.commands(),
         *thread.commands(),
         Profile(),
-        Snapshot(),
+        SnapshotCommand(),
         *stepping.commands(),
         *trace.commands(),
     ]
@@ -28,7 +28,7 @@ def register() -> None:
     """Define the commands; once is enough, however often the script is sourced."""
     follow_changes()
     found = commands()
-    helping = Help(found)
+    helping = HelpCommand(found)
     Rc([*found, helping], functions.usages())
     for command in (*found, helping):
         command.define()

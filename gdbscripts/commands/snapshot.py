@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gdb
 
-from gdbscripts.framework import SOURCES, Command, Typed
+from gdbscripts.framework import SOURCES, Command, TypedWords
 from gdbscripts.machine.kernel import fresh_kernel
 from rcdbg.errors import MemoryReadError, TargetError, UsageError
 from rcdbg.guest.protocol import Ram, Target
@@ -24,7 +24,7 @@ _MEMORY = "--memory"
 _COMPARED = 64
 
 
-class Snapshot(Command):
+class SnapshotCommand(Command):
     """Write the machine at this stop to a file: memory, registers, the ELF.
 
     Afterwards, without QEMU or gdb: rcdbg show --snapshot FILE
@@ -37,7 +37,7 @@ class Snapshot(Command):
     )
     json = False
 
-    def run(self, typed: Typed) -> None:
+    def run(self, typed: TypedWords) -> None:
         """Read everything, write the file."""
         if len(typed.words) != 1 or typed.words[0].startswith("-"):
             raise UsageError("rc snapshot wants a file: rc snapshot hang.snap [--memory SIZE]")

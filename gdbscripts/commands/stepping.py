@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import gdb
 
-from gdbscripts.framework import Command, Typed, say
+from gdbscripts.framework import Command, TypedWords, say
 from gdbscripts.machine.connection import demand_machine
 from gdbscripts.machine.interrupts import Interrupts, resume
 from gdbscripts.machine.kernel import fresh_kernel
@@ -101,7 +101,7 @@ class _NextTrap(_Running):
     usage = "rc next-trap [CAUSE]"
     examples = ("rc next-trap", "rc next-trap timer", 'rc next-trap "load page fault"')
 
-    def run(self, typed: Typed) -> dict[str, object]:
+    def run(self, typed: TypedWords) -> dict[str, object]:
         from rcdbg.model.threads.trap import read_trap
         from rcdbg.trace.conditions import trap
         from rcdbg.trace.run import describe
@@ -139,7 +139,7 @@ class _UntilSret(_Running):
     usage = "rc until-sret"
     examples = ("rc until-sret",)
 
-    def run(self, typed: Typed) -> dict[str, object]:
+    def run(self, typed: TypedWords) -> dict[str, object]:
         from rcdbg.trace.run import describe
 
         self.no_more(typed)
@@ -216,7 +216,7 @@ class _NextSwitch(_Running):
     examples = ("rc next-switch", "rc next-switch to 3")
     words = ("to",)
 
-    def run(self, typed: Typed) -> dict[str, object]:
+    def run(self, typed: TypedWords) -> dict[str, object]:
         from rcdbg.model.threads.processor import read_processor
         from rcdbg.trace.conditions import switch
 
@@ -262,7 +262,7 @@ class _StepIrq(Command):
     examples = ("rc step-irq on", "rc step-irq")
     words = ("on", "off")
 
-    def run(self, typed: Typed) -> dict[str, object]:
+    def run(self, typed: TypedWords) -> dict[str, object]:
         from rcdbg.model.serial import state as serial
 
         words = typed.words

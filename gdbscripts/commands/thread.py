@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gdb
 
 from gdbscripts.commands.asking import Asking
-from gdbscripts.framework import Command, Typed
+from gdbscripts.framework import Command, TypedWords
 from gdbscripts.machine.kernel import current_kernel
 from rcdbg.errors import UsageError
 from rcdbg.subjects import prompt, table
@@ -57,7 +57,7 @@ class _Thread(Asking):
             return ["bt", "frame"] * (len(before) == 1)
         return [*super().candidates(before, typed), _OFF]
 
-    def run(self, typed: Typed) -> Any:
+    def run(self, typed: TypedWords) -> Any:
         """Show, list or select."""
         words = typed.words
         if words == (_OFF,):

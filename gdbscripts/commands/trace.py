@@ -10,7 +10,7 @@ import gdb
 
 from gdbscripts.answers import width
 from gdbscripts.commands.stepping import demand_hardware_steps
-from gdbscripts.framework import Command, Typed, completions, say
+from gdbscripts.framework import Command, TypedWords, completions, say
 from gdbscripts.machine.kernel import forget, fresh_kernel
 from rcdbg.errors import RcdbgError, UsageError
 from rcdbg.trace import options as trace_options
@@ -41,7 +41,7 @@ class _Trace(Command):
     options = trace_options.OPTIONS
     kind = gdb.COMMAND_RUNNING
 
-    def run(self, typed: Typed) -> Any:
+    def run(self, typed: TypedWords) -> Any:
         from rcdbg.trace.sinks.documents import trace_document
         from rcdbg.trace.sinks.formats import kept
         from rcdbg.trace.sinks.sink import KeptTrace

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from rcdbg.errors import UsageError
 from rcdbg.kernels.description import NO_NAMES, Names, Paths, Roots
 from rcdbg.model.kernel import NOT_DESCRIBED, Kernel
-from rcdbg.model.values.parts import Found, find, parts, struct_inside
+from rcdbg.model.values.parts import FoundPart, find, parts, struct_inside
 from rcdbg.model.values.path import start
 from rcdbg.model.values.statics import static_named
 from rcdbg.model.values.value import DecodeError, Value
 
 
-def held(kernel: Kernel, names: Names, at: Roots, what: str) -> Found:
+def held(kernel: Kernel, names: Names, at: Roots, what: str) -> FoundPart:
     """The struct with one of these names that a static holds, and whether its lock is held.
 
     `at` tells where it is, if the description does; `what` it is, in words. The value is None where
@@ -24,7 +24,7 @@ def held(kernel: Kernel, names: Names, at: Roots, what: str) -> Found:
     if found.value is None or not names:
         return found
     inner = struct_inside(found.value, names)
-    return Found(inner.value, found.locked if inner.locked is None else inner.locked)
+    return FoundPart(inner.value, found.locked if inner.locked is None else inner.locked)
 
 
 def values_at(kernel: Kernel, roots: Roots, what: str, stop: Names = NO_NAMES) -> Iterator[Value]:

@@ -23,7 +23,7 @@ MXR = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AccessRule:
     """A rule that an access breaks: a short stable name, and in words why."""
 
     name: str
@@ -41,7 +41,7 @@ class Verdict:
     access: Access
     privilege: Privilege
     allowed: bool | None
-    broken: tuple[Rule, ...] = ()
+    broken: tuple[AccessRule, ...] = ()
     """Every rule that says no, in the order of the specification; the first one decides."""
 
 
@@ -57,11 +57,12 @@ def verdict(
     if leaf is None:
         if walk.physical is not None:
             return Verdict(access, privilege, True)
-        return Verdict(access, privilege, False, (Rule(walk.rule, walk.fault or "not known"),))
+        rule = AccessRule(walk.rule, walk.fault or "not known")
+        return Verdict(access, privilege, False, (rule,))
     bits = leaf.pte.bits
     broken = _rights(bits, access, mxr) + _privilege(bits, access, privilege, sum_)
     if walk.fault is not None:
-        return Verdict(access, privilege, False, (*broken, Rule(walk.rule, walk.fault)))
+        return Verdict(access, privilege, False, (*broken, AccessRule(walk.rule, walk.fault)))
     if broken:
         return Verdict(access, privilege, False, broken)
     if pending := _accessed(bits, access):
@@ -79,29 +80,31 @@ def verdicts(walk: Walk, sstatus: int) -> tuple[Verdict, ...]:
     )
 
 
-def _rights(bits: int, access: Access, mxr: bool) -> tuple[Rule, ...]:
+def _rights(bits: int, access: Access, mxr: bool) -> tuple[AccessRule, ...]:
     if access == "read" and not bits & pte.R and not (mxr and bits & pte.X):
-        return (Rule("R", "R is clear, and MXR, under which X would do, is off"),)
+        return (AccessRule("R", "R is clear, and MXR, under which X would do, is off"),)
     if access == "write" and not bits & pte.W:
-        return (Rule("W", "W is clear"),)
+        return (AccessRule("W", "W is clear"),)
     if access == "fetch" and not bits & pte.X:
-        return (Rule("X", "X is clear"),)
+        return (AccessRule("X", "X is clear"),)
     return ()
 
 
-def _privilege(bits: int, access: Access, privilege: Privilege, sum_: bool) -> tuple[Rule, ...]:
+def _privilege(
+    bits: int, access: Access, privilege: Privilege, sum_: bool
+) -> tuple[AccessRule, ...]:
     if privilege == "U":
-        return () if bits & pte.U else (Rule("U", "U is clear: not for U-mode"),)
+        return () if bits & pte.U else (AccessRule("U", "U is clear: not for U-mode"),)
     if not bits & pte.U:
         return ()
     if access == "fetch":
-        return (Rule("U-fetch", "U is set: S-mode never fetches from a user page"),)
-    return () if sum_ else (Rule("SUM", "U is set, and SUM is off"),)
+        return (AccessRule("U-fetch", "U is set: S-mode never fetches from a user page"),)
+    return () if sum_ else (AccessRule("SUM", "U is set, and SUM is off"),)
 
 
-def _accessed(bits: int, access: Access) -> tuple[Rule, ...]:
+def _accessed(bits: int, access: Access) -> tuple[AccessRule, ...]:
     missing = [name for name, bit in (("A", pte.A), ("D", pte.D)) if not bits & bit]
     if access != "write" and "D" in missing:
         missing.remove("D")
     how = "is clear: the hart sets it, or faults where it does not (Svade)"
-    return tuple(Rule(name, f"{name} {how}") for name in missing)
+    return tuple(AccessRule(name, f"{name} {how}") for name in missing)

@@ -47,7 +47,7 @@ Row = tuple[int, int, int, int, int]
 """A Run without its names: as the many that are kept, for a plain tuple takes half the time."""
 
 
-class Run(NamedTuple):
+class LeafRun(NamedTuple):
     """Pages that follow each other in both address spaces and share all flags and their size."""
 
     va: int
@@ -104,8 +104,8 @@ class Listing:
         self._found: list[list[Row]] = []
         self._source = _pieces(self._read, self._satp, self.tables, self.bad)
 
-    def __iter__(self) -> Iterator[Run]:
-        return map(Run._make, self.rows())
+    def __iter__(self) -> Iterator[LeafRun]:
+        return map(LeafRun._make, self.rows())
 
     def rows(self) -> Iterator[Row]:
         """The runs, each as (va, pa, pages, level, bits)."""

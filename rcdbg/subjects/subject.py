@@ -80,7 +80,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class Alternative:
     """Another reading, which options ask for."""
 
     flags: tuple[str, ...]
@@ -133,7 +133,7 @@ class Subject:
     """What it shows, in one line that goes on after the verb."""
     reading: Reading
     options: tuple[Option, ...] = ()
-    variants: tuple[Variant, ...] = ()
+    variants: tuple[Alternative, ...] = ()
     argument: Argument | None = None
     without: Reading | None = None
     """What is read when there is no argument, where it may be left out."""

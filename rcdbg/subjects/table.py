@@ -5,7 +5,7 @@ it, one of `model/serial/` that serialises it. `rcdbg show`, the commands of `rc
 and completion, the report and docs/json.md follow from the entry.
 """
 
-from rcdbg.subjects.subject import Argument, Reading, Subject, Variant
+from rcdbg.subjects.subject import Alternative, Argument, Reading, Subject
 from rcdbg.words import Option
 
 ROOTS = ("--process", "--root", "--satp")
@@ -86,7 +86,7 @@ SUBJECTS: tuple[Subject, ...] = (
             "rcdbg.model.serial.state:trap",
         ),
         options=(_BACKTRACE,),
-        variants=(Variant(("--backtrace",), _HART_STACK),),
+        variants=(Alternative(("--backtrace",), _HART_STACK),),
         title="Context",
         panel="rcdbg.views.state:context_panel",
     ),
@@ -109,7 +109,7 @@ SUBJECTS: tuple[Subject, ...] = (
             ),
         ),
         variants=(
-            Variant(
+            Alternative(
                 ("--explain",),
                 Reading(
                     "csr",
@@ -135,11 +135,11 @@ SUBJECTS: tuple[Subject, ...] = (
         ),
         options=(*_ROOTS, *_FILTERS, *_INSTEAD),
         variants=(
-            Variant(("--lint",), _question("lint"), ROOTS, _WHOLE),
-            Variant(("--aliases",), _question("aliases"), ROOTS, _WHOLE),
-            Variant(("--to-physical",), _question("reverse"), ROOTS, _WHOLE),
-            Variant(DIFF_ROOTS, _DIFF, ROOTS, _WHOLE),
-            Variant(("--against",), _MOMENTS, (*ROOTS, *DIFF_ROOTS), _WHOLE),
+            Alternative(("--lint",), _question("lint"), ROOTS, _WHOLE),
+            Alternative(("--aliases",), _question("aliases"), ROOTS, _WHOLE),
+            Alternative(("--to-physical",), _question("reverse"), ROOTS, _WHOLE),
+            Alternative(DIFF_ROOTS, _DIFF, ROOTS, _WHOLE),
+            Alternative(("--against",), _MOMENTS, (*ROOTS, *DIFF_ROOTS), _WHOLE),
         ),
         title="Page table",
         panel="rcdbg.views.state:page_table_panel",
@@ -166,7 +166,7 @@ SUBJECTS: tuple[Subject, ...] = (
             "rcdbg.model.serial.state:threads",
         ),
         options=(_BACKTRACE,),
-        variants=(Variant(("--backtrace",), _CALL_STACKS),),
+        variants=(Alternative(("--backtrace",), _CALL_STACKS),),
         title="Threads",
         panel="rcdbg.views.state:threads_panel",
     ),
@@ -209,7 +209,7 @@ SUBJECTS: tuple[Subject, ...] = (
         "the call stack, through the trap into the code that it interrupted",
         _HART_STACK,
         options=(_BACKTRACE,),
-        variants=(Variant(("--backtrace",), _HART_STACK),),
+        variants=(Alternative(("--backtrace",), _HART_STACK),),
     ),
     Subject("backtraces", "the threads, each with its call stack", _CALL_STACKS),
     Subject(

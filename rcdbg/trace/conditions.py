@@ -25,7 +25,7 @@ class Condition(Protocol):
 
 
 @dataclass(slots=True)
-class Reached:
+class AtPlace:
     """The kernel is about to execute the first instruction of a function, for the n-th time."""
 
     symbol: str
@@ -113,7 +113,7 @@ class Exited:
         return "a shutdown" if self.status is None else f"a shutdown with status {self.status}"
 
 
-def place(text: str, image: Image) -> Reached:
+def place(text: str, image: Image) -> AtPlace:
     """What SYMBOL or SYMBOL:HIT means; raises UsageError if there is no such place."""
     symbol, colon, hits = text.rpartition(":")
     if not colon or symbol.endswith(":") or not hits.strip().lstrip("-").isdigit():
@@ -122,11 +122,11 @@ def place(text: str, image: Image) -> Reached:
     return reached(symbol, int(hits))
 
 
-def reached(symbol: str, hit: int = 1) -> Reached:
+def reached(symbol: str, hit: int = 1) -> AtPlace:
     """Until the function `symbol` is entered for the `hit`-th time from now on."""
     if hit < 1:
         raise UsageError(f"{symbol}:{hit}: hits are counted from 1")
-    return Reached(symbol, hit)
+    return AtPlace(symbol, hit)
 
 
 def trap(cause: str | None = None) -> Trapped:

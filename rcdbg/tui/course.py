@@ -127,7 +127,7 @@ def following(state: State, event: Event) -> State | None:
     return _NEXT[state].get(event)
 
 
-class Course:
+class GuestCourse:
     """The state of one guest after another. Methods may be called from any thread."""
 
     def __init__(self) -> None:

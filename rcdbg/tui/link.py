@@ -10,7 +10,7 @@ from textual.app import App
 from textual.message import Message
 
 from rcdbg.errors import RcdbgError
-from rcdbg.tui.course import Course
+from rcdbg.tui.course import GuestCourse
 from rcdbg.tui.session import DebugSession
 from rcdbg.tui.widgets.desk import Desk
 from rcdbg.tui.worker import Job, Worker
@@ -35,7 +35,7 @@ class Link:
         self.app = app
         self.session = session
         self.desk = Desk(session.kernel_name, session.scenario)
-        self.course = Course()
+        self.course = GuestCourse()
         self._worker = Worker(lambda error: self.tell(partial(self.failed, error)))
 
     # Between the threads

@@ -15,7 +15,7 @@ from textual.widgets import Input
 
 from rcdbg.errors import RcdbgError
 from rcdbg.tui import themes
-from rcdbg.tui.course import Course
+from rcdbg.tui.course import GuestCourse
 from rcdbg.tui.deeds import Deeds
 from rcdbg.tui.follower import Follower
 from rcdbg.tui.gdb_line import GdbLine
@@ -58,7 +58,7 @@ class Shell(App[int]):
         self._gdb_line = GdbLine(self._link, self._deeds)
 
     @property
-    def course(self) -> Course:
+    def course(self) -> GuestCourse:
         """What is known of the guest."""
         return self._link.course
 

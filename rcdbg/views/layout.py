@@ -26,7 +26,7 @@ class Fitted:
         return Measurement(min(24, options.max_width), options.max_width)
 
 
-class Guarded:
+class GuardedView:
     """What `build` returns, or in its place the error that building or rendering it raised."""
 
     def __init__(self, build: Callable[[], RenderableType]) -> None:

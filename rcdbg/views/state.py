@@ -11,7 +11,7 @@ from rcdbg.model.state import KernelState, Place
 from rcdbg.views import palette, problems
 from rcdbg.views.common import styled
 from rcdbg.views.hart import context, csr, hart
-from rcdbg.views.layout import Guarded
+from rcdbg.views.layout import GuardedView
 from rcdbg.views.memory import frames, page_table
 from rcdbg.views.threads import threads
 
@@ -66,7 +66,7 @@ def known_places(state: KernelState) -> dict[int, Place]:
 def boxed(title: str, draw: Callable[..., RenderableType], *parts: object) -> Panel:
     """What `draw` returns for the parts in a titled panel, or in it why that failed."""
     return Panel(
-        Guarded(lambda: draw(*parts)),
+        GuardedView(lambda: draw(*parts)),
         title=styled(f" {title} ", palette.HEADING),
         title_align="left",
         border_style=_BORDER,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rcdbg.subjects.subject import Asked, Reading, Subject, Variant
+from rcdbg.subjects.subject import Alternative, Asked, Reading, Subject
 from rcdbg.words import Option
 
 if TYPE_CHECKING:
@@ -69,6 +69,6 @@ ENTRY = Subject(
     "the locks of the kernel's statics: held or free",
     _READING,
     options=(Option("--named", "only those whose names end so", "NAME"),),
-    variants=(Variant(("--named",), _ONE),),
+    variants=(Alternative(("--named",), _ONE),),
     title="Semaphores",
 )

@@ -3,25 +3,25 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcdbg.tui.course import STEPS, Course, Event, State, following
+from rcdbg.tui.course import STEPS, Event, GuestCourse, State, following
 from rcdbg.tui.session import Move
 
 EVENTS_OF_A_GUEST = (Event.RUN, Event.STAND, Event.END)
 
 
-def activity(course: Course) -> str:
+def activity(course: GuestCourse) -> str:
     return course.activity
 
 
-def at_the_first_stop() -> Course:
-    course = Course()
+def at_the_first_stop() -> GuestCourse:
+    course = GuestCourse()
     course.run()
     course.show(course.stand())
     return course
 
 
 def test_from_the_start_to_the_first_stop_and_on() -> None:
-    course = Course()
+    course = GuestCourse()
     assert activity(course) == "starting"
     course.run()
     assert activity(course) == "running"
@@ -126,7 +126,7 @@ def test_a_console_command_can_be_interrupted_though_the_guest_stands() -> None:
 
 
 def test_what_cannot_happen_changes_nothing_and_is_told_of() -> None:
-    course = Course()
+    course = GuestCourse()
     course.leave()
     assert (course.state, course.moment) == (State.STARTING, 0)
     assert course.surprises == [(State.STARTING, Event.LEAVE)]

@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from rcdbg.tui.course import Course
+from rcdbg.tui.course import GuestCourse
 from rcdbg.tui.deeds import Deeds
 from rcdbg.tui.keys import KEYS, MOVES, TYPED_MOVES, Key, Place, bindings, pressed
 from rcdbg.tui.session import Move
@@ -77,7 +77,7 @@ def test_no_label_is_longer_where_it_is_tight() -> None:
 
 def test_a_key_that_runs_the_guest_wants_it_to_stand() -> None:
     assert all(key.when == {"stopped"} for key in KEYS if isinstance(key.does, Move))
-    assert Course().activity not in pressed("r").when
+    assert GuestCourse().activity not in pressed("r").when
 
 
 def test_the_readme_has_the_table() -> None:

@@ -75,3 +75,15 @@ def test_the_places_are_there() -> None:
 )
 def test_what_is_too_large_is_found(source: str, said: list[str]) -> None:
     assert list(too_large(source)) == said
+
+
+def test_one_name_one_class() -> None:
+    """Two public classes of one name in different layers are taken for each other."""
+    places: dict[str, list[str]] = {}
+    for path in modules():
+        if path.parts[len(ROOT.parts)] in ("rcdbg", "gdbscripts"):
+            for node in ast.parse(path.read_text("utf-8")).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    found = [f"{name}: {', '.join(where)}" for name, where in places.items() if len(where) > 1]
+    assert not found, "\n".join(found)

@@ -10,7 +10,7 @@ from rcdbg.model.memory.table_walks import listing
 from rcdbg.model.state import Interval, Problem
 from rcdbg.model.values.reach import Found
 from rcdbg.riscv.pages import PAGE_SHIFT, PAGE_SIZE
-from rcdbg.riscv.table_listing import Run
+from rcdbg.riscv.table_listing import LeafRun
 
 MAX_FRAMES = 1 << 20
 """Frames whose owners are noted one by one: 4 GiB."""
@@ -107,7 +107,7 @@ class Claims:
         """The managed frames."""
         return range(self.managed.start, self.managed.end)
 
-    def _add_pages(self, run: Run, space: str) -> int:
+    def _add_pages(self, run: LeafRun, space: str) -> int:
         first = run.pa >> PAGE_SHIFT
         start = max(first, self.managed.start)
         end = min(first + (run.size >> PAGE_SHIFT), self.managed.end)

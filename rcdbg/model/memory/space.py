@@ -2,7 +2,7 @@
 
 from rcdbg.kernels.description import Paths
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.values.parts import Found, find, has, has_struct_inside, part, struct_inside
+from rcdbg.model.values.parts import FoundPart, find, has, has_struct_inside, part, struct_inside
 from rcdbg.model.values.value import DecodeError, Value
 from rcdbg.riscv.pages import FRAMES, PAGE_SHIFT
 from rcdbg.riscv.paging import Satp
@@ -10,7 +10,7 @@ from rcdbg.riscv.paging import Satp
 _WORD = 8
 
 
-def space_of(kernel: Kernel, process: Value) -> Found:
+def space_of(kernel: Kernel, process: Value) -> FoundPart:
     """The address space of a process, and whether the lock around it is held.
 
     It is what the description says, or the struct of that type in the process, or else the process
@@ -22,7 +22,7 @@ def space_of(kernel: Kernel, process: Value) -> Found:
     if has_struct_inside(process.space.types, process.type_id, names.address_space.type):
         return struct_inside(process, names.address_space.type)
     if any(has(process, paths) for paths in _roots(kernel)):
-        return Found(process, None)
+        return FoundPart(process, None)
     where = names.address_space.type.first or "an address space"
     raise DecodeError(process.path, f"no {where} in {process.type.name}")
 

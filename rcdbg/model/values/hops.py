@@ -26,7 +26,7 @@ _STATES = ("status", "state")
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Shift:
     """Some bytes further lies a value of another type."""
 
     offset: int
@@ -76,22 +76,22 @@ class All:
     text: str
 
 
-Hop = Move | Ask | Counted | Lock | Once | All
+Hop = Shift | Ask | Counted | Lock | Once | All
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Station:
     """How far a way has come."""
 
     hops: tuple[Hop, ...]
     type: TypeId
 
-    def plus(self, type_id: TypeId, *hops: Hop) -> "Place":
+    def plus(self, type_id: TypeId, *hops: Hop) -> "Station":
         """The place that these hops lead to from here."""
-        return Place((*self.hops, *hops), type_id)
+        return Station((*self.hops, *hops), type_id)
 
 
-def unwrapped(types: TypeTable, place: Place) -> Place | None:
+def unwrapped(types: TypeTable, place: Station) -> Station | None:
     """Within one wrapper of the library or of a crate; None if it is none of them."""
     kind = types.type(place.type)
     name = base_name(kind)
@@ -104,7 +104,9 @@ def unwrapped(types: TypeTable, place: Place) -> Place | None:
         return pointed(types, place, any_pointer=False)
     if isinstance(kind, UnionType):
         member = kind.member("value") if name == "MaybeUninit" else None
-        return None if member is None else place.plus(member.type, Move(member.offset, member.type))
+        if member is None:
+            return None
+        return place.plus(member.type, Shift(member.offset, member.type))
     if not isinstance(kind, StructType):
         return None
     if name in _COUNTED:
@@ -117,7 +119,7 @@ def unwrapped(types: TypeTable, place: Place) -> Place | None:
     return None
 
 
-def _counted(types: TypeTable, place: Place) -> Place | None:
+def _counted(types: TypeTable, place: Station) -> Station | None:
     """What an Arc or Rc points to."""
     for offset, type_id in _within(types, place.type):
         pointer = types.type(type_id)
@@ -133,7 +135,7 @@ def _counted(types: TypeTable, place: Place) -> Place | None:
     return None
 
 
-def _guard(types: TypeTable, place: Place) -> Place | None:
+def _guard(types: TypeTable, place: Station) -> Station | None:
     """What a lock guards, or what is initialised when it is first used."""
     outer = base_name(types.type(place.type))
     for offset, type_id in _within(types, place.type):
@@ -145,7 +147,7 @@ def _guard(types: TypeTable, place: Place) -> Place | None:
         data = kind.member("data") or (kind.member("value") if kind.member("borrow") else None)
         if data is None:
             continue
-        move = Move(offset + data.offset, data.type)
+        move = Shift(offset + data.offset, data.type)
         for name in (*_STATES, *_FLAGS, "borrow"):
             if (flag := kind.member(name)) is not None:
                 found = number_in(types, flag.type)
@@ -161,7 +163,7 @@ def _is_guard(name: str) -> bool:
     return any(word in name for word in ("Mutex", "Lock", "RefCell", "Once", "Lazy"))
 
 
-def pointed(types: TypeTable, place: Place, *, any_pointer: bool) -> Place | None:
+def pointed(types: TypeTable, place: Station, *, any_pointer: bool) -> Station | None:
     """What a Box or a reference points to, or with `any_pointer` a raw pointer too."""
     kind = types.type(place.type)
     if not isinstance(kind, PointerType) or not types.type(kind.target).size:
@@ -187,7 +189,7 @@ def _raw_target(pointer: Value) -> Value | None:
     return pointer.at(kind.target, address, pointer.path) if address else None
 
 
-def only_field(types: TypeTable, place: Place) -> Place | None:
+def only_field(types: TypeTable, place: Station) -> Station | None:
     """The only field of a struct that takes up space."""
     if not isinstance(types.type(place.type), StructType):
         return None
@@ -195,13 +197,13 @@ def only_field(types: TypeTable, place: Place) -> Place | None:
     return found[0] if len(found) == 1 else None
 
 
-def members(types: TypeTable, place: Place) -> Iterator[Place]:
+def members(types: TypeTable, place: Station) -> Iterator[Station]:
     """The fields of a struct or union that take up space."""
     kind = types.type(place.type)
     if isinstance(kind, StructType | UnionType):
         for member in kind.members:
             if types.type(member.type).size:
-                yield place.plus(member.type, Move(member.offset, member.type))
+                yield place.plus(member.type, Shift(member.offset, member.type))
 
 
 def _within(types: TypeTable, root: TypeId) -> Iterator[tuple[int, TypeId]]:

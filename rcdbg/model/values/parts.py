@@ -7,7 +7,7 @@ from rcdbg.errors import MemoryReadError
 from rcdbg.image.types import TypeId, TypeTable
 from rcdbg.kernels.description import NO_NAMES, Keys, Names, Paths
 from rcdbg.model.values.contents import contents
-from rcdbg.model.values.hops import All, Ask, Counted, Hop, Lock, Move
+from rcdbg.model.values.hops import All, Ask, Counted, Hop, Lock, Shift
 from rcdbg.model.values.value import DecodeError, Value
 from rcdbg.model.values.ways import Way, way, way_to_struct
 from rcdbg.riscv.registers import MASK64
@@ -18,7 +18,7 @@ _INITIALISED = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundPart:
     """What a way led to; `value` is None where an Option is empty, or nothing initialised."""
 
     value: Value | None
@@ -31,7 +31,7 @@ def has(value: Value, paths: Paths) -> bool:
     return way(value.space.types, value.type_id, paths, NO_NAMES) is not None
 
 
-def find(value: Value, paths: Paths, stop: Names = NO_NAMES) -> Found:
+def find(value: Value, paths: Paths, stop: Names = NO_NAMES) -> FoundPart:
     """What lies at the first of these paths that the type has, without the wrappers around it.
 
     Structs called `stop` are no wrappers, even if they have a single field. Raises DecodeError
@@ -58,7 +58,7 @@ def number(value: Value, paths: Paths) -> int:
         return part(value, paths).scalar()
     hops, path = chosen.hops, value.path + chosen.text
     address = value.address
-    if len(hops) == 1 and type(hops[0]) is Move:
+    if len(hops) == 1 and type(hops[0]) is Shift:
         address = value.address + hops[0].offset
     elif hops:
         found = _follow(value, hops, path).value
@@ -84,7 +84,7 @@ def parts(value: Value, paths: Paths, stop: Names = NO_NAMES) -> Iterator[Value]
     yield from _spread(value, chosen.hops)
 
 
-def struct_inside(value: Value, names: Names) -> Found:
+def struct_inside(value: Value, names: Names) -> FoundPart:
     """The struct with one of these names in a value, within wrappers; raises DecodeError."""
     chosen = way_to_struct(value.space.types, value.type_id, names)
     if chosen is None:
@@ -106,21 +106,21 @@ def _demand(value: Value, paths: Paths, stop: Names) -> Way:
     return chosen
 
 
-def _follow(value: Value, hops: Sequence[Hop], path: str) -> Found:
+def _follow(value: Value, hops: Sequence[Hop], path: str) -> FoundPart:
     locked: bool | None = None
     type_id, address = value.type_id, value.address
     for hop in hops:
-        if isinstance(hop, Move):
+        if isinstance(hop, Shift):
             type_id, address = hop.type, address + hop.offset
         elif isinstance(hop, Counted):
             inner_address = _counted(value, hop, address, path)
             if inner_address is None:
-                return Found(None, locked)
+                return FoundPart(None, locked)
             type_id, address = hop.type, inner_address
         elif isinstance(hop, Ask):
             inner = hop.find(value.at(type_id, address, path))
             if inner is None:
-                return Found(None, locked)
+                return FoundPart(None, locked)
             type_id, address = inner.type_id, inner.address
         elif isinstance(hop, All):
             raise DecodeError(path, "this means many values")
@@ -129,8 +129,8 @@ def _follow(value: Value, hops: Sequence[Hop], path: str) -> Found:
             if isinstance(hop, Lock):
                 locked = flag != 0
             elif flag != _INITIALISED:
-                return Found(None, locked)
-    return Found(value.at(type_id, address, path), locked)
+                return FoundPart(None, locked)
+    return FoundPart(value.at(type_id, address, path), locked)
 
 
 def _counted(value: Value, hop: Counted, address: int, path: str) -> int | None:

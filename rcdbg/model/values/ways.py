@@ -27,8 +27,8 @@ from rcdbg.model.values.hops import (
     Ask,
     Counted,
     Hop,
-    Move,
-    Place,
+    Shift,
+    Station,
     members,
     only_field,
     pointed,
@@ -69,7 +69,7 @@ def way_to_struct(types: TypeTable, type_id: TypeId, names: Names) -> Way | None
 
 def _way(types: TypeTable, type_id: TypeId, paths: Paths, stop: Names) -> Way | None:
     for path in paths:
-        place: Place | None = Place((), type_id)
+        place: Station | None = Station((), type_id)
         begin = 0
         for number, step in enumerate(path.steps):
             if place is None:
@@ -86,7 +86,7 @@ def _way(types: TypeTable, type_id: TypeId, paths: Paths, stop: Names) -> Way | 
 
 
 def _way_to_struct(types: TypeTable, type_id: TypeId, names: Names) -> Way | None:
-    place = Place((), type_id)
+    place = Station((), type_id)
     for _ in range(2 * MAX_DEPTH):
         kind = types.type(place.type)
         if isinstance(kind, StructType) and base_name(kind) in names:
@@ -103,7 +103,7 @@ def _way_to_struct(types: TypeTable, type_id: TypeId, names: Names) -> Way | Non
     return None
 
 
-def _way_of(types: TypeTable, place: Place, text: str = "") -> Way:
+def _way_of(types: TypeTable, place: Station, text: str = "") -> Way:
     return Way(_merged(place.hops), place.type, text, number_in(types, place.type))
 
 
@@ -112,14 +112,14 @@ def _merged(hops: Sequence[Hop]) -> tuple[Hop, ...]:
     found: list[Hop] = []
     for hop in hops:
         last = found[-1] if found else None
-        if isinstance(hop, Move) and isinstance(last, Move):
-            found[-1] = Move(last.offset + hop.offset, hop.type)
+        if isinstance(hop, Shift) and isinstance(last, Shift):
+            found[-1] = Shift(last.offset + hop.offset, hop.type)
         else:
             found.append(hop)
     return tuple(found)
 
 
-def _step(types: TypeTable, place: Place, step: Step) -> Place | None:
+def _step(types: TypeTable, place: Station, step: Step) -> Station | None:
     match step:
         case Field(name):
             return _field(types, place, name)
@@ -136,17 +136,17 @@ def _step(types: TypeTable, place: Place, step: Step) -> Place | None:
     return None
 
 
-def _elements(types: TypeTable, place: Place, text: str) -> Place | None:
+def _elements(types: TypeTable, place: Station, text: str) -> Station | None:
     place = _collection(types, place)
     inner = element(types, place.type)
     return None if inner is None else place.plus(inner, All(text))
 
 
-def _field(types: TypeTable, place: Place, name: str) -> Place | None:
+def _field(types: TypeTable, place: Station, name: str) -> Station | None:
     """A field of the kernel's own structs around or inside wrappers, or else of a wrapper."""
-    own: list[Place] = []
-    library: list[Place] = []
-    current: Place | None = place
+    own: list[Station] = []
+    library: list[Station] = []
+    current: Station | None = place
     for _ in range(2 * MAX_DEPTH):
         if current is None:
             break
@@ -157,13 +157,13 @@ def _field(types: TypeTable, place: Place, name: str) -> Place | None:
         kind = types.type(holder.type)
         member = kind.member(name) if isinstance(kind, StructType | UnionType) else None
         if member is not None:
-            return holder.plus(member.type, Move(member.offset, member.type))
+            return holder.plus(member.type, Shift(member.offset, member.type))
     return None
 
 
-def _anywhere(types: TypeTable, place: Place, name: str) -> Place | None:
+def _anywhere(types: TypeTable, place: Station, name: str) -> Station | None:
     """A field anywhere inside, the outermost first; behind a pointer only if that is all."""
-    current: Place | None = place
+    current: Station | None = place
     for _ in range(MAX_DEPTH):
         if current is None:
             break
@@ -171,12 +171,12 @@ def _anywhere(types: TypeTable, place: Place, name: str) -> Place | None:
             kind = types.type(holder.type)
             member = kind.member(name) if isinstance(kind, StructType | UnionType) else None
             if member is not None:
-                return holder.plus(member.type, Move(member.offset, member.type))
+                return holder.plus(member.type, Shift(member.offset, member.type))
         current = unwrapped(types, current)
     return None
 
 
-def _settled(types: TypeTable, place: Place, stop: Names) -> Place:
+def _settled(types: TypeTable, place: Station, stop: Names) -> Station:
     """Within the wrappers around a value; a struct of one field is one if it has another inside."""
     for _ in range(2 * MAX_DEPTH):
         kind = types.type(place.type)
@@ -192,7 +192,7 @@ def _settled(types: TypeTable, place: Place, stop: Names) -> Place:
     return place
 
 
-def _collection(types: TypeTable, place: Place) -> Place:
+def _collection(types: TypeTable, place: Station) -> Station:
     """The collection within wrappers."""
     for _ in range(2 * MAX_DEPTH):
         inner = unwrapped(types, place) or only_field(types, place)
@@ -216,7 +216,7 @@ def _element(value: Value, position: int) -> Value:
     raise DecodeError(value.path, "it ends before its length")
 
 
-def _inside(types: TypeTable, root: Place) -> Iterator[Place]:
+def _inside(types: TypeTable, root: Station) -> Iterator[Station]:
     """A value and what is inside it, the outermost first, as far as no memory has to tell."""
     queue = deque([(root, 0)])
     while queue:

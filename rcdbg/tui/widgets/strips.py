@@ -10,7 +10,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from rcdbg.views.layout import Guarded
+from rcdbg.views.layout import GuardedView
 
 MAX_LINES = 4000
 """Of a text that grows, so many lines are kept."""
@@ -86,7 +86,7 @@ class RenderableView(StripView):
         if build is None or not size.width:
             return
         self._painted_size = size
-        view = Guarded(lambda: build(size.height))
+        view = GuardedView(lambda: build(size.height))
         self.show_strips(strips_of(self.app.console, view, size.width))
 
 

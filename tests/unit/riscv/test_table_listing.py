@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from rcdbg.riscv.pages import index
 from rcdbg.riscv.paging import SV39, SV48, SV57, Satp, Scheme, walk
-from rcdbg.riscv.table_listing import MAX_BAD, MAX_SHARED, Listing, Run
+from rcdbg.riscv.table_listing import MAX_BAD, MAX_SHARED, LeafRun, Listing
 from tests.unit.riscv.paged import PAGE, ROOT, SCHEMES, Pages, canonical, tables
 
 SATP = Satp.of(SV39, ROOT)
@@ -80,7 +80,7 @@ def test_neighbours_become_one_run() -> None:
     for page in range(5):
         memory.entry(ROOT + 2, page, 0x12345 + page << 10 | 0xCF)
     (run,) = listing(memory)
-    assert run == Run(va=0, pa=0x12345000, pages=5, level=0, bits=0xCF)
+    assert run == LeafRun(va=0, pa=0x12345000, pages=5, level=0, bits=0xCF)
 
 
 @pytest.mark.parametrize("change", [None, (0, 0), (200, 0x4F), (511, 0x4F), (511, 1 << 54 | 0xCF)])
@@ -135,8 +135,8 @@ def test_the_halves_of_the_address_space_are_no_neighbours(
     for slot, frame in enumerate(frames):
         memory.entry(ROOT, slot, frame << 10 | 0xCF)
     assert list(listing(memory, scheme)) == [
-        Run(0, 0, slots, level, 0xCF),
-        Run(upper, frames[256] * PAGE, slots, level, 0xCF),
+        LeafRun(0, 0, slots, level, 0xCF),
+        LeafRun(upper, frames[256] * PAGE, slots, level, 0xCF),
     ]
 
 
@@ -188,7 +188,7 @@ def test_a_table_that_is_seen_at_a_few_addresses_is_listed_at_each() -> None:
     memory.entry(ROOT + 1, 5, 0x80200 << 10 | 0xCF)
     found = listing(memory)
     vas = [canonical((slot << 30) + (5 << 21), 3) for slot in slots]
-    assert list(found) == [Run(va, 0x8020_0000, 1, 1, 0xCF) for va in vas]
+    assert list(found) == [LeafRun(va, 0x8020_0000, 1, 1, 0xCF) for va in vas]
     assert found.bad == []
 
 

@@ -11,7 +11,7 @@ from rcdbg.model.state import KernelState, Place
 from rcdbg.subjects import report
 from rcdbg.views import common, palette
 from rcdbg.views.common import guest, safe, size, styled
-from rcdbg.views.layout import Fitted, Guarded, hanging
+from rcdbg.views.layout import Fitted, GuardedView, hanging
 from rcdbg.views.render import render_text, show
 from tests.unit.views import samples
 
@@ -75,7 +75,7 @@ def test_a_failure_while_rendering_is_caught_too() -> None:
     def build(width: int) -> Text:
         raise ValueError(f"at\x1b {width}")
 
-    text = render_text(Guarded(lambda: Fitted(build)), 40)
+    text = render_text(GuardedView(lambda: Fitted(build)), 40)
     assert text == "! this cannot be shown: ValueError:\nat\\x1b 40\n"
 
 
