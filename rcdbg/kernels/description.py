@@ -74,9 +74,11 @@ class ContextConcept:
 
     type: Names = NO_NAMES
     registers: Paths = _NO_PATHS
-    """The general registers as an array: 32 words from x0 on, or 31 from x1 on."""
+    """The general registers: 32 words from x0 on, or 31 from x1 on, or the field of x1."""
     sstatus: Paths = _NO_PATHS
     sepc: Paths = _NO_PATHS
+    kernel_sp: Paths = _NO_PATHS
+    """The end of the stack that its thread handles traps on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class SwitchConcept:
     ra: Paths = _NO_PATHS
     sp: Paths = _NO_PATHS
     saved: Paths = _NO_PATHS
-    """s0 and those after it, as an array."""
+    """s0 to s11, as an array, or the field of s0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +121,9 @@ class ProcessorConcept:
     type: Names = NO_NAMES
     """A static holds one."""
     at: Roots = _NO_ROOTS
-    """Where it is, if its type does not tell."""
+    """Where it is, if its type does not tell; one for each hart, by its number."""
     current: Paths = _NO_PATHS
-    """The running thread, or none."""
+    """The running thread, or none, or its place in the list of threads."""
     ready: Paths = _NO_PATHS
     """What holds the ready threads: a collection, or a scheduler with collections inside."""
     sleeping: Paths = _NO_PATHS
@@ -141,6 +143,12 @@ class QueueConcept:
     order: Keys = _NO_KEYS
     """What the threads are taken in the order of, the lowest first; else they are in order."""
     priority: Paths = _NO_PATHS
+    unordered: Paths = _NO_PATHS
+    """Parts of an entry or a thread that show that they are taken in an order not known here;
+    the running one may stay among them."""
+    round_robin: bool = False
+    """Whether, where nothing holds them, they run in the order of the list, from the running one
+    on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +213,14 @@ class ProcessConcept:
 
     type: Names = NO_NAMES
     list: Roots = _NO_ROOTS
-    """All processes; else they are found through statics of this type, and through threads."""
+    """All processes, or those that the others are `children` of; else they are found through
+    statics of this type, and through threads."""
     id: Paths = _NO_PATHS
     name: Paths = _NO_PATHS
     is_user: Paths = _NO_PATHS
     """Whether its threads run in U-mode."""
+    all_user: bool = False
+    """Whether those of every process do."""
     space: Paths = _NO_PATHS
     """Its address space; else the struct of that type in it."""
     threads: Paths = _NO_PATHS

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rcdbg.errors import UsageError
 from rcdbg.kernels.description import NO_NAMES, Names, Paths, Roots
 from rcdbg.model.kernel import NOT_DESCRIBED, Kernel
-from rcdbg.model.values.parts import FoundPart, find, parts, struct_inside
+from rcdbg.model.values.parts import FoundPart, find, has, parts, struct_inside
 from rcdbg.model.values.path import start
 from rcdbg.model.values.statics import static_named
 from rcdbg.model.values.value import DecodeError, Value
@@ -28,7 +28,7 @@ def held(kernel: Kernel, names: Names, at: Roots, what: str) -> FoundPart:
 
 
 def values_at(kernel: Kernel, roots: Roots, what: str, stop: Names = NO_NAMES) -> Iterator[Value]:
-    """All values that the first of these paths leads to whose static the kernel has.
+    """All values that the first of these paths leads to that the kernel has, from its static on.
 
     Raises DecodeError if it has none of the statics, or memory on the way is nonsense.
     """
@@ -37,11 +37,21 @@ def values_at(kernel: Kernel, roots: Roots, what: str, stop: Names = NO_NAMES) -
 
 
 def _first_static(kernel: Kernel, roots: Roots, what: str) -> tuple[Value, Paths]:
-    """The first static of these that the kernel has, and the way from it; raises DecodeError."""
+    """The first static of these that the kernel has with that path; raises DecodeError.
+
+    Without one with the path, the first static.
+    """
     why = NOT_DESCRIBED
+    first: tuple[Value, Paths] | None = None
     for name, paths in roots.each:
         try:
-            return start(kernel.space, static_named(kernel.image, name), name), paths
+            static = start(kernel.space, static_named(kernel.image, name), name)
         except UsageError as error:
             why = str(error)
-    raise DecodeError(what, why)
+            continue
+        if has(static, paths):
+            return static, paths
+        first = first or (static, paths)
+    if first is None:
+        raise DecodeError(what, why)
+    return first

@@ -19,6 +19,7 @@ from rcdbg.model.state import Place
 from rcdbg.model.values.containers import base_name
 from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Space, Value
 from rcdbg.model.values.ways import way
+from rcdbg.riscv.paging import walk
 from rcdbg.riscv.registers import unsigned
 
 NOT_DESCRIBED = (
@@ -95,7 +96,24 @@ class Kernel:
     @property
     def space(self) -> Space:
         """For typed values of this moment."""
-        return Space(self.image.types, self.memory.read)
+        return Space(self.image.types, self.own_memory.read)
+
+    @property
+    def own_memory(self) -> VirtualMemory:
+        """Memory as the kernel sees it, whosever table is in satp.
+
+        A kernel with a table of its own is not in those of its processes; since that table maps
+        memory to itself, it is read by physical addresses then.
+        """
+        if not self.description.address_space.list:
+            return self.memory
+        return self.remembered.answer(_own_memory, lambda: _own_memory(self))
+
+    def linked(self, address: int) -> int:
+        """Where code is linked that runs at another address, as in a trampoline; else `address`."""
+        if not self.description.address_space.list or self.image.symbols.at(address):
+            return address
+        return self.remembered.answer((_linked, address), lambda: _linked(self, address))
 
     def csr(self, name: str) -> int | None:
         """A CSR's unsigned value, or None if the target did not give it."""
@@ -104,8 +122,9 @@ class Kernel:
 
     def place(self, address: int) -> Place:
         """`address` with its symbol and source line."""
-        found = self.image.symbols.at(address)
-        line = self.image.lines.lookup(address) if found else None
+        linked = self.linked(address)
+        found = self.image.symbols.at(linked)
+        line = self.image.lines.lookup(linked) if found else None
         name, offset = found if found else (None, 0)
         if line is None:
             return Place(address, name, offset)
@@ -163,3 +182,25 @@ class Kernel:
     def struct_named(self, name: str, fields: Sequence[str]) -> TypeId:
         """The struct `name` that has all `fields`; raises DecodeError if there is none."""
         return self.struct_with(Names((name,)), *(Paths((parse_relative(f),)) for f in fields))
+
+
+def _own_memory(kernel: Kernel) -> VirtualMemory:
+    """The memory by satp if its table has the kernel, else that of physical addresses."""
+    image, satp = kernel.image, kernel.memory.satp
+    loaded = next((s.address for s in image.sections if s.size and "a" in s.flags), None)
+    if loaded is None or not satp.translates:
+        return kernel.memory
+    if walk(kernel.target.read_phys, satp, loaded).physical == image.physical(loaded):
+        return kernel.memory
+    return VirtualMemory(kernel.target, 0, image.physical)
+
+
+def _linked(kernel: Kernel, address: int) -> int:
+    satp = kernel.memory.satp
+    found = walk(kernel.target.read_phys, satp, address).physical if satp.translates else None
+    for section in kernel.image.sections if found is not None else ():
+        if section.size and "x" in section.flags:
+            start = kernel.image.physical(section.address)
+            if start is not None and found is not None and 0 <= found - start < section.size:
+                return section.address + found - start
+    return address

@@ -40,10 +40,24 @@ class Context:
     address: int
     """Where it lies."""
     x: tuple[int, ...]
-    sstatus: Csr
+    sstatus: Csr | None
+    """None in kernels that do not save it."""
     sepc: Place
     ra: Place
     problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchFrame:
+    """Registers of kernel code that gave the hart away in a call, saved in memory."""
+
+    address: int
+    """Where it lies."""
+    ra: Place
+    """Where it goes on."""
+    sp: int
+    saved: tuple[int, ...]
+    """s0 to s11; empty where they are not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +209,8 @@ class FrameAllocator:
     locked: bool | None
     note: str = ""
     problems: tuple[Problem, ...] = ()
+    is_known: bool = True
+    """Whether the free frames could be read: else `free` says nothing."""
 
     @property
     def total(self) -> int | None:
@@ -209,7 +225,9 @@ class FrameAllocator:
     @property
     def used(self) -> int | None:
         """Frames handed out."""
-        return None if self.managed is None else self.managed.frames - self.free_frames
+        if self.managed is None or not self.is_known:
+            return None
+        return self.managed.frames - self.free_frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +241,9 @@ class Stack:
         # A full descending stack starts with sp at its end.
         return self.start <= address <= self.end
 
+
+ALL_UNKNOWN = frozenset({"current", "ready", "sleeping"})
+"""Of a Processor about which nothing is known."""
 
 ThreadStatus = Literal["running", "ready", "sleeping", "dead", "idle", "unknown"]
 
@@ -252,14 +273,29 @@ class Thread:
     """Whether it is the thread that runs when no other can; waiting, it is in no queue."""
     stack_deepest: int | None = None
     """Bytes from the stack's end down to the lowest one that is not 0; None unless asked for."""
+    process_id: int | None = None
+    """The kernel's number of its process, where it has such."""
+    name: str = ""
+    """What the kernel calls it, or its program."""
+    state: str = ""
+    """The state in the kernel's own words, where that is an enum."""
+    switch: SwitchFrame | None = None
+    """The registers at its last switch, in kernels where the kernel's code switches."""
+    kernel_stack: Stack | None = None
+    """The stack that it handles traps on, in kernels where each thread has its own."""
 
     @property
     def stack_used(self) -> int | None:
-        """Bytes of the stack in use at the parked Context, None if there is none or sp is out."""
-        if self.stack is None or self.context is None:
-            return None
-        sp = self.context.x[2]
-        return self.stack.end - sp if sp in self.stack else None
+        """Bytes of the stack in use where it waits, None if it does not, or sp is out.
+
+        Of the kernel stack, where that is all that is known.
+        """
+        stack = self.stack if self.stack is not None else self.kernel_stack
+        if self.stack is not None:
+            sp = None if self.context is None else self.context.x[2]
+        else:
+            sp = None if self.switch is None else self.switch.sp
+        return stack.end - sp if stack is not None and sp is not None and sp in stack else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,12 +312,17 @@ class Processor:
     problems: tuple[Problem, ...] = ()
     idle: Thread | None = None
     """The idle thread while it waits in no queue; None while it runs, or without one."""
+    others: tuple[Thread, ...] = ()
+    """Those that are none of these: that run on other harts, or are dead but not buried."""
+    unknown: frozenset[str] = frozenset()
+    """Which of `current`, `ready` and `sleeping` could not be found: then they say nothing."""
 
     @property
     def threads(self) -> tuple[Thread, ...]:
         """All of them, the running one first, each once."""
         every = ((self.current,) if self.current else ()) + self.ready + self.sleeping
         every += (self.idle,) if self.idle else ()
+        every += self.others
         return tuple({t.address: t for t in reversed(every)}.values())[::-1]
 
 
@@ -298,6 +339,7 @@ class KernelState:
 
 
 __all__ = [
+    "ALL_UNKNOWN",
     "PAGE_SIZE",
     "Backtrace",
     "Context",
@@ -312,6 +354,7 @@ __all__ = [
     "Processor",
     "Stack",
     "StackFrame",
+    "SwitchFrame",
     "Thread",
     "ThreadStatus",
     "Translation",

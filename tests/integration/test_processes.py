@@ -143,6 +143,7 @@ def test_the_parked_context_in_u_mode(stopped: Run) -> None:
     run_to_thread(stopped, 1)
     user = next(t for t in stopped.state().processor.threads if t.id == USER)
     assert user.context is not None
+    assert user.context.sstatus is not None
     assert user.context.sstatus.value >> 8 & 1 == 0, "SPP: from U-mode"
     assert user.context.x[8] == PLACE
     kernel = stopped.kernel()

@@ -93,6 +93,7 @@ def check_state(state: KernelState, dump: Dump) -> None:
     assert state.trap.context is not None
     assert dump.trap is not None
     assert state.trap.context.x == dump.trap["x"]
+    assert state.trap.context.sstatus is not None
     assert state.trap.context.sstatus.value == dump.trap["sstatus"]
     assert state.trap.context.sepc.address == dump.trap["sepc"]
     assert state.trap.cause == "supervisor timer interrupt"
@@ -118,5 +119,6 @@ def check_thread(thread: Thread, said: dict[str, Any], dump: Dump) -> None:
     assert (thread.context is None) == (parked is None)
     if thread.context is not None and parked is not None:
         assert thread.context.x == parked["x"]
+        assert thread.context.sstatus is not None
         assert thread.context.sstatus.value == parked["sstatus"]
         assert thread.context.sepc.address == parked["sepc"]

@@ -28,6 +28,7 @@ def test_a_thread_starts_on_its_own_stack_with_interrupts_on(rcdbg_boot: BootKer
         to = run.until(switch(), ticks=SOON).fields["to"]
         context = run.state().trap.context
         assert context is not None
+        assert context.sstatus is not None
         assert context.sstatus.value & SPIE, (
             f"thread {to} starts with interrupts off: sstatus.SPIE is clear"
         )

@@ -49,6 +49,7 @@ def test_a_trap_ends_with_the_sstatus_of_its_context(rcdbg_boot: BootKernel, sce
         run.until(reached("__restore"), ticks=SOON)
         context = run.state().trap.context
         assert context is not None
+        assert context.sstatus is not None
         run.until(trap_leave(), ticks=SOON)
         for name, bit in STATUS_BITS.items():
             is_now, saved = (

@@ -63,7 +63,7 @@ def _address(kernel: Kernel, value: Value) -> int:
     """An address, or the address of the page with that number."""
     found = value.scalar()
     if base_name(value.type) in kernel.description.units.pages:
-        return found << PAGE_SHIFT & MASK64
+        return kernel.memory.satp.tables.extended(found << PAGE_SHIFT & MASK64)
     return found
 
 
@@ -75,25 +75,26 @@ def owned_pages(kernel: Kernel, space: Value) -> dict[int, int] | None:
     """
     names, area = kernel.description.address_space, kernel.description.area
     if names.owned:
-        return _owned_in(part(space, names.owned))
+        return _owned_in(kernel, part(space, names.owned))
     if not area.owned or not names.areas:
         return None
     found: dict[int, int] = {}
     for item in islice(elements(part(space, names.areas)), MAX_SEGMENTS):
         if has(item, area.owned):
-            found |= _owned_in(part(item, area.owned))
+            found |= _owned_in(kernel, part(item, area.owned))
     return found
 
 
-def _owned_in(books: Value) -> dict[int, int]:
+def _owned_in(kernel: Kernel, books: Value) -> dict[int, int]:
     """A map from pages to frames, or a list of such pairs; raises DecodeError."""
     held = contents(books)
     if held is None:
         raise DecodeError(books.path, f"{books.type.name} is no collection that rcdbg knows")
     found: dict[int, int] = {}
+    extended = kernel.memory.satp.tables.extended
     for key, item in held.walk():
         page, frame = (key, item) if key is not None else pair(item, "pair of page and frame")
-        found[page.scalar() << PAGE_SHIFT & MASK64] = frame.scalar()
+        found[extended(page.scalar() << PAGE_SHIFT & MASK64)] = frame.scalar()
     return found
 
 

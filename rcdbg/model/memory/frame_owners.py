@@ -16,7 +16,7 @@ from rcdbg.kernels.description import Names
 from rcdbg.model.kernel import NOT_DESCRIBED, Kernel
 from rcdbg.model.memory.claims import Claims, Conflict, Intervals
 from rcdbg.model.memory.frames import read_frames
-from rcdbg.model.memory.space import root_of_process
+from rcdbg.model.memory.space import own_spaces, root_in, root_of_process
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import FrameAllocator, Interval, Problem, Stack
 from rcdbg.model.values.containers import base_name
@@ -37,7 +37,7 @@ class AddressSpace:
 
     root_ppn: int
     process: int | None
-    """Address of the Process struct; None for a table that only satp knows."""
+    """Address of the Process struct; None for one of no process, as that which only satp knows."""
     name: str
     """How one gets to the process from the kernel's statics, or "satp"."""
     is_user: bool | None
@@ -188,6 +188,11 @@ def _read_spaces(kernel: Kernel, reached: Reached, books: Claims) -> tuple[Addre
             roots.append((root_of_process(kernel, value), value.address, path, user))
         except DecodeError as error:
             books.problems.append(error.problem)
+    try:
+        for value in own_spaces(kernel):
+            roots.append((root_in(kernel, value), None, value.path, False))
+    except DecodeError as error:
+        books.problems.append(error.problem)
     active = kernel.memory.satp.root
     if active is not None and all(root != active for root, *_ in roots):
         roots.append((active, None, "satp", None))

@@ -23,10 +23,10 @@ def read_frames(kernel: Kernel) -> FrameAllocator:
         names = kernel.description.frames
         found = held(kernel, names.type, names.at, "frame allocator")
         if found.value is None:
-            return FrameAllocator("", None, (), None, NOT_YET)
+            return FrameAllocator("", None, (), None, NOT_YET, is_known=False)
         return _read(kernel, names, found.value, found.locked)
     except DecodeError as error:
-        return FrameAllocator("", None, (), None, "", (error.problem,))
+        return FrameAllocator("", None, (), None, "", (error.problem,), is_known=False)
 
 
 def first_frame(kernel: Kernel) -> int | None:
@@ -47,13 +47,15 @@ def _read(
     except DecodeError as error:
         problems.append(error.problem)
     free: list[Interval] = []
+    is_known = True
     try:
         free = merged(_free(kernel, names, owner, managed, problems))
     except DecodeError as error:
         problems.append(error.problem)
+        is_known = False
     note = LOCKED if locked else ""
     return FrameAllocator(
-        base_name(books.type), managed, tuple(free), locked, note, tuple(problems)
+        base_name(books.type), managed, tuple(free), locked, note, tuple(problems), is_known
     )
 
 

@@ -4,7 +4,7 @@ What a kernel of another make lacks of the books is left out and said.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from rcdbg.model.kernel import Kernel
@@ -21,12 +21,13 @@ from rcdbg.model.memory.segments import (
     strays,
     unexplained,
 )
-from rcdbg.model.memory.space import root_in, space_of
+from rcdbg.model.memory.space import own_spaces, root_in, space_of
 from rcdbg.model.memory.table_walks import listing
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import MappedRange, Problem
 from rcdbg.model.values.parts import number
 from rcdbg.model.values.value import DecodeError, Value
+from rcdbg.riscv.pages import PAGE_SIZE
 
 _T = TypeVar("_T")
 
@@ -35,14 +36,16 @@ _NO_SEGMENTS = "what the kernel says of its segments is not known"
 
 @dataclass(frozen=True, slots=True)
 class MemorySet:
-    """The address space of one process."""
+    """The address space of one process, or of the kernel alone."""
 
     name: str
     """How it was found: the static's path, or the threads that are in it."""
-    process: int
-    """Address of the Process struct."""
-    number: int
-    """What `--process` takes: the same at every stop, as long as the same processes are there."""
+    process: int | None
+    """Address of the Process struct; None for one that belongs to no process."""
+    number: int | None
+    """What `--process` takes: the same at every stop, as long as the same processes are there.
+
+    None for one that belongs to none."""
     is_user: bool | None
     threads: tuple[int, ...]
     """Ids of its threads."""
@@ -85,7 +88,42 @@ def read_memory_sets(kernel: Kernel) -> MemorySets:
     except DecodeError as error:
         return MemorySets((), "", (error.problem,))
     sets = tuple(_read(kernel, item, number) for number, item in numbered(kernel, found))
-    return MemorySets(sets, note, tuple(problems))
+    return MemorySets((*_without_process(kernel, problems), *sets), note, tuple(problems))
+
+
+def _without_process(kernel: Kernel, problems: list[Problem]) -> list[MemorySet]:
+    """The address spaces that belong to no process, such as the kernel's own."""
+    found: list[MemorySet] = []
+    try:
+        for space in own_spaces(kernel):
+            own: list[Problem] = []
+            ppn, books = None, _Books()
+            try:
+                ppn = root_in(kernel, space)
+                books = _compared(kernel, space, ppn, own)
+            except DecodeError as error:
+                own.append(error.problem)
+            found.append(
+                MemorySet(
+                    space.path,
+                    None,
+                    None,
+                    False,
+                    (),
+                    ppn,
+                    ppn is not None and kernel.memory.satp.root == ppn,
+                    books.segments,
+                    books.unexplained,
+                    books.owned_pages,
+                    books.differences,
+                    None,
+                    books.note,
+                    tuple(own),
+                )
+            )
+    except DecodeError as error:
+        problems.append(error.problem)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +174,17 @@ def _read(kernel: Kernel, found: FoundProcess, number: int) -> MemorySet:
 
 
 def _is_user(kernel: Kernel, process: Value) -> bool | None:
-    paths = kernel.description.process.is_user
-    return bool(number(process, paths)) if paths else None
+    names = kernel.description.process
+    return bool(number(process, names.is_user)) if names.is_user else names.all_user or None
+
+
+def _trampoline(kernel: Kernel) -> int | None:
+    """The physical page of a trap's entry, where a kernel maps that beside all segments."""
+    if not kernel.description.address_space.list:
+        return None
+    entry = kernel.first_symbol(kernel.description.trap.entry)
+    physical = None if entry is None else kernel.image.physical(entry)
+    return None if physical is None else physical & -PAGE_SIZE
 
 
 def _compared(kernel: Kernel, space: Value, ppn: int | None, problems: list[Problem]) -> _Books:
@@ -160,10 +207,16 @@ def _compared(kernel: Kernel, space: Value, ppn: int | None, problems: list[Prob
         note = "the page table is too large to compare"
         return _Books(stated, owned_pages=owned, note=note)
     compared = compare(stated, table.ranges, pairs, linear_offset(kernel, stated, table.ranges))
+    if kernel.description.area.owned:  # there an area that has not grown yet is as it should be
+        compared = tuple(
+            replace(s, differences=(), more=False) if s.start == s.end else s for s in compared
+        )
     rest: tuple[MappedRange, ...] = ()
     differences: list[Difference] = []
     if complete:
-        rest = tuple(unexplained(stated, table.ranges, problems))
+        trampoline = _trampoline(kernel)
+        left = unexplained(stated, table.ranges, problems)
+        rest = tuple(r for r in left if trampoline is None or (r.pa, r.pages) != (trampoline, 1))
         differences += strays(stated, pairs or {})
     differences += table_differences(kernel, space, listing(kernel, satp).finish().tables, problems)
     return _Books(compared, rest, owned, tuple(differences))

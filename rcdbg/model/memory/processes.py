@@ -5,18 +5,16 @@ from dataclasses import dataclass, replace
 
 from rcdbg.image.types import Static
 from rcdbg.model.by_types import by_types
-from rcdbg.model.concepts import values_at
 from rcdbg.model.kernel import NOT_DESCRIBED, Kernel
 from rcdbg.model.memory.frames import NOT_YET
 from rcdbg.model.memory.page_table import Root
 from rcdbg.model.memory.space import process_at, root_of_process
+from rcdbg.model.process_list import MAX_PROCESSES, listed_processes
 from rcdbg.model.state import Problem
 from rcdbg.model.threads.processor import read_processor
-from rcdbg.model.values.containers import variant_name
-from rcdbg.model.values.parts import has, has_struct_inside, number, part, struct_inside
+from rcdbg.model.values.parts import has_struct_inside, number, struct_inside
 from rcdbg.model.values.value import DecodeError, Value
 
-MAX_PROCESSES = 256
 _MAX_NAMED = 16
 
 
@@ -51,27 +49,12 @@ def find_processes(kernel: Kernel, problems: list[Problem]) -> tuple[list[FoundP
 
 
 def _listed(kernel: Kernel, found: dict[int, FoundProcess], problems: list[Problem]) -> str:
-    """Add the processes of the kernel's own list."""
-    names = kernel.description.process
-    try:
-        for value in values_at(kernel, names.list, "processes", names.type):
-            if _is_unused(kernel, value):
-                continue
-            if len(found) == MAX_PROCESSES:
-                problems.append(Problem("processes", "more processes than can be shown"))
-                break
-            found.setdefault(value.address, FoundProcess(value.path, value, (), True))
-    except DecodeError as error:
-        problems.append(error.problem)
-    return ""
-
-
-def _is_unused(kernel: Kernel, value: Value) -> bool:
-    """Whether it is an empty place in a table: where a process is a thread, its state says so."""
-    names = kernel.description
-    if not names.states.unused or not has(value, names.thread.state):
-        return False
-    return variant_name(part(value, names.thread.state)) in names.states.unused
+    """Add the processes of the kernel's own list; returns a note if none is there yet."""
+    listed = listed_processes(kernel)
+    problems += listed.problems
+    for value in listed.values:
+        found[value.address] = FoundProcess(value.path, value, (), True)
+    return "no process is there yet" if listed.is_known and not found else ""
 
 
 def _held(kernel: Kernel, found: dict[int, FoundProcess], problems: list[Problem]) -> str:
@@ -155,7 +138,7 @@ def numbered(kernel: Kernel, found: list[FoundProcess]) -> list[tuple[int, Found
     return list(enumerate(sorted(found, key=order)))
 
 
-def process_root(kernel: Kernel, wanted: int) -> Root:
+def process_root(kernel: Kernel, wanted: int | None) -> Root:
     """The page table of the process with that number, or of the Process struct at that address.
 
     Raises DecodeError if there is none, or its books cannot be read.

@@ -1,13 +1,21 @@
 """A process's address space: where the kernel's books of it are, and its root table."""
 
+from collections.abc import Iterator
+from itertools import islice
+
+from rcdbg.guest.virtual import VirtualMemory
 from rcdbg.kernels.description import Paths
+from rcdbg.model.concepts import values_at
 from rcdbg.model.kernel import Kernel
+from rcdbg.model.remember import once_a_moment
 from rcdbg.model.values.parts import FoundPart, find, has, has_struct_inside, part, struct_inside
 from rcdbg.model.values.value import DecodeError, Value
 from rcdbg.riscv.pages import FRAMES, PAGE_SHIFT
 from rcdbg.riscv.paging import Satp
 
 _WORD = 8
+MAX_SPACES = 16
+"""Address spaces that belong to no process."""
 
 
 def space_of(kernel: Kernel, process: Value) -> FoundPart:
@@ -70,6 +78,31 @@ def process_at(kernel: Kernel, address: int) -> Value:
     except DecodeError:
         type_id = kernel.struct_with(names.type)
     return Value(kernel.space, type_id, address, f"process at {address:#x}")
+
+
+def own_spaces(kernel: Kernel) -> Iterator[Value]:
+    """The address spaces that belong to no process, such as the kernel's own.
+
+    Raises DecodeError where the kernel has none of those that the description names.
+    """
+    names = kernel.description.address_space
+    if names.list:
+        every = values_at(kernel, names.list, "the kernel's address space", names.type)
+        yield from islice(every, MAX_SPACES)
+
+
+@once_a_moment
+def kernel_memory(kernel: Kernel) -> VirtualMemory:
+    """Memory by the kernel's own table, where it has one, whatever is in satp; never fails."""
+    if not kernel.memory.satp.translates:
+        return kernel.memory
+    try:
+        for space in own_spaces(kernel):
+            satp = kernel.memory.satp.other(root_in(kernel, space))
+            return VirtualMemory(kernel.target, satp.value, kernel.image.physical)
+    except DecodeError:
+        pass  # whoever shows the address space says why
+    return kernel.memory
 
 
 def _roots(kernel: Kernel) -> tuple[Paths, Paths, Paths]:

@@ -19,6 +19,8 @@ from rcdbg.model.state import (
     Place,
     Problem,
     Processor,
+    Stack,
+    SwitchFrame,
     Thread,
     Translation,
     Trap,
@@ -73,7 +75,7 @@ def context(value: Context) -> Json:
     return {
         "address": _hex(value.address),
         "x": _registers(value.x),
-        "sstatus": _csr(value.sstatus),
+        "sstatus": None if value.sstatus is None else _csr(value.sstatus),
         "sepc": _place(value.sepc),
         "ra": _place(value.ra),
         "problems": _problems(value.problems),
@@ -212,10 +214,23 @@ def frames(value: FrameAllocator) -> Json:
         "managed": _interval(value.managed) if value.managed else None,
         "total": value.total,
         "used": value.used,
-        "free": [_interval(i) for i in value.free],
+        "free": [_interval(i) for i in value.free] if value.is_known else None,
         "locked": value.locked,
         "note": value.note,
         "problems": _problems(value.problems),
+    }
+
+
+def _stack(value: Stack | None) -> Json | None:
+    return None if value is None else {"start": _hex(value.start), "end": _hex(value.end)}
+
+
+def _switch(value: SwitchFrame) -> Json:
+    return {
+        "address": _hex(value.address),
+        "ra": _place(value.ra),
+        "sp": _hex(value.sp),
+        "saved": [_hex(word) for word in value.saved],
     }
 
 
@@ -229,9 +244,7 @@ def thread(value: Thread) -> Json:
         "is_user": value.is_user,
         "address": _hex(value.address),
         "process": _hex(value.process),
-        "stack": {"start": _hex(value.stack.start), "end": _hex(value.stack.end)}
-        if value.stack
-        else None,
+        "stack": _stack(value.stack),
         "stack_used_bytes": value.stack_used,
         "context": context(value.context) if value.context else None,
         "sleeping": value.sleeping,
@@ -240,6 +253,11 @@ def thread(value: Thread) -> Json:
         "problems": _problems(value.problems),
         "is_idle": value.is_idle,
         "stack_deepest_bytes": value.stack_deepest,
+        "process_id": value.process_id,
+        "name": value.name or None,
+        "state": value.state or None,
+        "switch": _switch(value.switch) if value.switch else None,
+        "kernel_stack": _stack(value.kernel_stack),
     }
 
 
@@ -248,9 +266,11 @@ def threads(value: Processor) -> Json:
     return {
         "scheduler": value.scheduler,
         "current": thread(value.current) if value.current else None,
-        "ready": [thread(t) for t in value.ready],
-        "sleeping": [thread(t) for t in value.sleeping],
+        "ready": None if "ready" in value.unknown else [thread(t) for t in value.ready],
+        "sleeping": None if "sleeping" in value.unknown else [thread(t) for t in value.sleeping],
         "idle": thread(value.idle) if value.idle else None,
+        "others": [thread(t) for t in value.others],
+        "unknown": sorted(value.unknown),
         "locked": value.locked,
         "note": value.note,
         "problems": _problems(value.problems),

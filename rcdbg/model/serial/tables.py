@@ -99,7 +99,7 @@ def _segment(value: Segment) -> Json:
 def _memory_set(value: MemorySet) -> Json:
     return {
         "name": value.name,
-        "process": f"{value.process:#x}",
+        "process": None if value.process is None else f"{value.process:#x}",
         "number": value.number,
         "is_user": value.is_user,
         "threads": list(value.threads),

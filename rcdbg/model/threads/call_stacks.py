@@ -8,16 +8,18 @@ from rcdbg.errors import MemoryReadError, UsageError
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.state import Backtrace, Processor, Stack, Thread, Trap
 from rcdbg.model.threads.inlined import with_inlined
+from rcdbg.model.threads.listed import is_listed, running
 from rcdbg.model.threads.processor import read_processor
 from rcdbg.model.threads.thread_memory import ThreadMemory
 from rcdbg.model.threads.trap import read_trap
-from rcdbg.model.threads.unwind import backtrace_now, backtrace_of
+from rcdbg.model.threads.unwind import backtrace_now, backtrace_of, backtrace_of_switch
 from rcdbg.model.values.value import MAX_ELEMENTS
 from rcdbg.riscv.pages import PAGE_SIZE
 
 MAX_SCANNED = 1 << 24
 """Bytes of stacks that are looked through for their deepest use: 32 stacks of 512 KiB."""
 
+_MOST_NAMED = 16
 _CHUNK = 16 * PAGE_SIZE
 
 
@@ -73,8 +75,17 @@ def read_thread(kernel: Kernel, number: int) -> CallStack:
 def find_thread(kernel: Kernel, number: int) -> Thread:
     """The thread with that id; raises UsageError, with the ids that there are, without one."""
     processor = read_processor(kernel)
+    of_that_id = [thread for thread in processor.threads if thread.id == number]
+    if len(of_that_id) > 1:
+        places = ", ".join(
+            f"{t.address:#x}" + (f" of process {t.process_id}" if t.process_id is not None else "")
+            for t in of_that_id[:_MOST_NAMED]
+        )
+        raise UsageError(
+            f"{len(of_that_id)} threads have the id {number}: say which by address: {places}"
+        )
     for thread in processor.threads:
-        if thread.id == number:
+        if number in (thread.id, thread.address):
             return thread
     known = ", ".join(str(t.id) for t in processor.threads if t.id is not None)
     why = f"there are {known}" if known else processor.note or "no threads were found"
@@ -84,9 +95,14 @@ def find_thread(kernel: Kernel, number: int) -> Thread:
 
 
 def _call_stack(kernel: Kernel, thread: Thread) -> CallStack:
+    if thread.switch is not None:
+        found = backtrace_of_switch(kernel, thread.switch, thread.context)
+        return CallStack(thread, with_inlined(kernel, found))
     if thread.context is not None:
         return CallStack(thread, with_inlined(kernel, backtrace_of(kernel, thread.context)))
-    if thread.status in ("running", "dead"):
+    if thread.status in ("running", "dead") and not is_listed(kernel):
+        return CallStack(thread, with_inlined(kernel, backtrace_now(kernel)))
+    if is_listed(kernel) and thread.address == running(kernel).own:
         return CallStack(thread, with_inlined(kernel, backtrace_now(kernel)))
     return CallStack(thread, None)
 

@@ -3,12 +3,14 @@
 from rcdbg.image.types import TypeId
 from rcdbg.kernels.description import Paths
 from rcdbg.model.kernel import NOT_DESCRIBED, Kernel
-from rcdbg.model.state import Context, Problem
-from rcdbg.model.values.parts import number, part
+from rcdbg.model.state import Context, Problem, SwitchFrame
+from rcdbg.model.values.parts import has, number, part
 from rcdbg.model.values.value import DecodeError, Value
 from rcdbg.riscv import csr
 
 _REGISTERS = 32
+_SAVED = 12
+_WORD = 8
 
 
 def context_type(kernel: Kernel) -> TypeId:
@@ -16,7 +18,8 @@ def context_type(kernel: Kernel) -> TypeId:
     names = kernel.description.context
     if not names.type:
         raise DecodeError("Context", NOT_DESCRIBED)
-    return kernel.struct_with(names.type, names.registers, names.sstatus, names.sepc)
+    wanted = (names.registers, names.sepc, *((names.sstatus,) if names.sstatus else ()))
+    return kernel.struct_with(names.type, *wanted)
 
 
 def offset_of_sepc(kernel: Kernel) -> int:
@@ -32,18 +35,38 @@ def _sepc(kernel: Kernel) -> Paths:
 def decode_context(kernel: Kernel, value: Value) -> Context:
     """The Context that `value` is; raises DecodeError if its type or memory does not fit."""
     names = kernel.description.context
-    words = part(value, names.registers).raw()
-    x = tuple(int.from_bytes(words[i : i + 8], "little") for i in range(0, len(words), 8))
+    x = words_from(part(value, names.registers), _REGISTERS - 1)
     if len(x) == _REGISTERS - 1:
         x = (0, *x)  # x0 is not worth saving
     if len(x) != _REGISTERS:
         raise DecodeError(value.path, f"{len(x)} registers instead of {_REGISTERS}")
-    sstatus = csr.decode("sstatus", number(value, names.sstatus))
-    problems = tuple(Problem(f"{value.path}.sstatus", why) for why in sstatus.reserved)
+    sstatus = csr.decode("sstatus", number(value, names.sstatus)) if names.sstatus else None
+    wrong = sstatus.reserved if sstatus is not None else ()
+    problems = tuple(Problem(f"{value.path}.sstatus", why) for why in wrong)
     sepc = kernel.place(number(value, _sepc(kernel)))
     if sepc.address % 2:
         problems += (Problem(f"{value.path}.sepc", "an odd address is no instruction"),)
     return Context(value.address, x, sstatus, sepc, kernel.place(x[1]), problems)
+
+
+def words_from(registers: Value, count: int) -> tuple[int, ...]:
+    """An array of words; or, where it is a single one, as many of those from it on as that.
+
+    Raises DecodeError.
+    """
+    size = registers.type.size
+    words = registers.read(registers.address, 8 * count if size == _WORD else size)
+    return tuple(int.from_bytes(words[i : i + 8], "little") for i in range(0, len(words), 8))
+
+
+def decode_switch(kernel: Kernel, value: Value) -> SwitchFrame:
+    """The registers of kernel code that gave the hart away; raises DecodeError."""
+    names = kernel.description.switch
+    saved: tuple[int, ...] = ()
+    if has(value, names.saved):
+        saved = words_from(part(value, names.saved), _SAVED)[:_SAVED]
+    ra, sp = number(value, names.ra), number(value, names.sp)
+    return SwitchFrame(value.address, kernel.place(ra), sp, saved)
 
 
 def context_at(kernel: Kernel, address: int, path: str = "Context") -> Context:

@@ -6,8 +6,9 @@ from rcdbg.model.concepts import held
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import LOCKED, NOT_YET
 from rcdbg.model.remember import once_a_moment
-from rcdbg.model.state import Problem, Processor, Thread
+from rcdbg.model.state import ALL_UNKNOWN, Problem, Processor, Thread
 from rcdbg.model.threads.idle import idle_thread
+from rcdbg.model.threads.listed import is_listed, read_listed
 from rcdbg.model.threads.queue import kind_of, scheduled, scheduler_of
 from rcdbg.model.threads.rules import broken_invariants
 from rcdbg.model.threads.thread import read_thread, thread_in
@@ -20,6 +21,8 @@ from rcdbg.model.values.value import DecodeError, Value
 def read_processor(kernel: Kernel) -> Processor:
     """The threads as the kernel's processor has them; never fails."""
     try:
+        if is_listed(kernel):
+            return read_listed(kernel)
         names = kernel.description.processor
         found = held(kernel, names.type, names.at, "processor")
         if found.value is None:
@@ -27,11 +30,12 @@ def read_processor(kernel: Kernel) -> Processor:
         read = _with_idle(kernel, _read_processor(kernel, found.value, found.locked))
         return replace(read, problems=read.problems + broken_invariants(kernel, read))
     except DecodeError as error:
-        return Processor("", None, (), (), None, "", (error.problem,))
+        return Processor("", None, (), (), None, "", (error.problem,), unknown=ALL_UNKNOWN)
 
 
 def _read_processor(kernel: Kernel, processor: Value, locked: bool | None) -> Processor:
     problems: list[Problem] = []
+    unknown: set[str] = set()
     names = kernel.description
     current, kind = None, ""
     ready: tuple[Thread, ...] = ()
@@ -42,21 +46,34 @@ def _read_processor(kernel: Kernel, processor: Value, locked: bool | None) -> Pr
         current = None if running is None else read_thread(kernel, running, "running", None)
     except DecodeError as error:
         problems.append(error.problem)
+        unknown.add("current")
     try:
         scheduler = scheduler_of(kernel, processor)
         if scheduler is None:
             missing = names.processor.ready.first
             notes.append(f"{_no_field(missing)}ready threads are not known")
+            unknown.add("ready")
         else:
             kind, ready = kind_of(scheduler), _queue(kernel, scheduler, problems)
     except DecodeError as error:
         problems.append(error.problem)
+        unknown.add("ready")
     if has(processor, names.processor.sleeping):
         sleeping = _sleepers(kernel, processor, problems)
     else:
         missing = _no_field(names.processor.sleeping.first)
         notes.append(f"{missing}sleeping threads, if there are any, are not known")
-    return Processor(kind, current, ready, sleeping, locked, "; ".join(notes), tuple(problems))
+        unknown.add("sleeping")
+    return Processor(
+        kind,
+        current,
+        ready,
+        sleeping,
+        locked,
+        "; ".join(notes),
+        tuple(problems),
+        unknown=frozenset(unknown),
+    )
 
 
 def _no_field(path: str) -> str:

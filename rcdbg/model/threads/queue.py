@@ -1,6 +1,6 @@
 """The ready threads, in the order in which they will run, whatever scheduler keeps them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rcdbg.model.concepts import values_at
 from rcdbg.model.kernel import Kernel
@@ -56,3 +56,9 @@ def _priority(kernel: Kernel, entry: Value) -> int | None:
         return number(entry, paths) if has(entry, paths) else None
     except DecodeError:
         return None
+
+
+def is_unordered(kernel: Kernel, entries: Sequence[Value]) -> bool:
+    """Whether threads, or entries with them, show that they are taken in an order not known."""
+    paths = kernel.description.queue.unordered
+    return any(has(entry, paths) for entry in entries[:1])

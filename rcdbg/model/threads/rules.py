@@ -48,6 +48,23 @@ def broken_invariants(kernel: Kernel, processor: Processor) -> tuple[Problem, ..
     return tuple(found)
 
 
+def queue_problems(processor: Processor) -> tuple[Problem, ...]:
+    """What has to hold for a ready queue, whatever a kernel keeps beside it; none if locked."""
+    if processor.locked:
+        return ()
+    found: list[Problem] = []
+    times = Counter(t.address for t in processor.ready)
+    for thread in {t.address: t for t in processor.ready}.values():
+        if times[thread.address] > 1:
+            why = f"is {times[thread.address]} times in the ready queue"
+            found.append(Problem(name_of(thread), why))
+        if thread.dead:
+            found.append(Problem(name_of(thread), "is dead, but still in the ready queue"))
+        if thread.sleeping:
+            found.append(Problem(name_of(thread), "sleeps, but is in the ready queue"))
+    return tuple(found)
+
+
 def _more_than_once(processor: Processor) -> list[Problem]:
     found = []
     ready = Counter(t.address for t in processor.ready)
@@ -102,7 +119,8 @@ def parked_problems(
     unfit = _not_executable(kernel, context.sepc.address, thread.is_user, root_ppn)
     if unfit:
         found.append(Problem(f"{where}.context", f"sepc {context.sepc.address:#x} {unfit}"))
-    spp = next((f.value for f in context.sstatus.fields if f.name == _SPP), None)
+    fields = context.sstatus.fields if context.sstatus is not None else ()
+    spp = next((f.value for f in fields if f.name == _SPP), None)
     if thread.is_user is False and spp == 0:
         why = "sstatus.SPP is U, but its process is the kernel's: sret would drop to U-mode"
         found.append(Problem(f"{where}.context", why))

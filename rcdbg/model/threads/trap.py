@@ -75,7 +75,9 @@ def _read_trap(kernel: Kernel, stack: Backtrace) -> Trap:
     cause = None if cause_csr is None else causes.describe(cause_csr)
     contexts, problems = _contexts(kernel, stack)
     innermost = stack.frames[0] if stack.frames else None
-    if unsigned(kernel.registers.pc) == kernel.first_symbol(kernel.description.trap.entry):
+    if kernel.linked(unsigned(kernel.registers.pc)) == kernel.first_symbol(
+        kernel.description.trap.entry
+    ):
         note = "entering a trap: the registers are not saved yet"
         return Trap(None, cause, note, problems, contexts)
     if innermost is not None and innermost.is_trap and innermost.context is None:
@@ -86,6 +88,8 @@ def _read_trap(kernel: Kernel, stack: Backtrace) -> Trap:
         return Trap(None, cause, note, problems, contexts)
     if not contexts:
         found = _at_the_top(kernel)
+        if found is None and _is_in(kernel, kernel.description.trap.exit):
+            return Trap(None, None, "leaving a trap", problems)
         if found is None:
             return Trap(None, None, "no trap is being handled", problems)
         contexts = (found,)
@@ -120,6 +124,9 @@ def _at_the_top(kernel: Kernel) -> Context | None:
 
     For kernels without call frame information, and for broken stacks.
     """
+    names = kernel.description.kernel_stack
+    if not names.type and not names.at:
+        return None  # each thread has its own
     stack = kernel_stack(kernel)
     address = stack.end - kernel.image.types.type(context_type(kernel)).size
     if not stack.start <= unsigned(kernel.registers.sp) <= address:
@@ -128,5 +135,5 @@ def _at_the_top(kernel: Kernel) -> Context | None:
 
 
 def _is_in(kernel: Kernel, names: Names) -> bool:
-    symbol = kernel.image.symbols.covering(unsigned(kernel.registers.pc))
+    symbol = kernel.image.symbols.covering(kernel.linked(unsigned(kernel.registers.pc)))
     return symbol is not None and symbol.name in names

@@ -10,10 +10,14 @@ from rcdbg.errors import ImageError, MemoryReadError
 from rcdbg.image.dwarf.cfi import CSR_COLUMN, CallFrame
 from rcdbg.image.dwarf.cfi_program import How, RegisterRule
 from rcdbg.image.dwarf.forms import DwarfError
+from rcdbg.kernels.recognise import first_symbol
 from rcdbg.model.kernel import Kernel
+from rcdbg.model.memory.space import kernel_memory
 from rcdbg.model.remember import once_a_moment
-from rcdbg.model.state import Backtrace, Context, Place, Problem, StackFrame
-from rcdbg.model.threads.context import context_at, offset_of_sepc
+from rcdbg.model.state import Backtrace, Context, Place, Problem, StackFrame, SwitchFrame
+from rcdbg.model.threads.context import context_at, decode_context, offset_of_sepc
+from rcdbg.model.threads.listed import running_task
+from rcdbg.model.threads.task import context_value
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv import paging, prologue, pte
 from rcdbg.riscv.registers import MASK64, unsigned
@@ -24,6 +28,8 @@ FIRST_FRAMES = 256
 """Stack frames that are followed for a look at every stop: whoever wants more begins anew."""
 
 _RA, _SP = 1, 2
+_S0, _S1, _S2_ON = 8, 9, range(18, 28)
+_USERS = "the code of U-mode is not the kernel's: not followed"
 _MACHINE_MODE = 3
 _MAX_CODE = 1 << 16
 _CSRS = {"sscratch": 0x140, "sepc": 0x141, "sstatus": 0x100, "stval": 0x143, "scause": 0x142}
@@ -78,16 +84,59 @@ def _backtrace_now(kernel: Kernel, most: int) -> Backtrace:
         value = kernel.csr(name)
         if value is not None:
             registers[CSR_COLUMN + number] = value
-    return _unwind(kernel, Cursor(unsigned(kernel.registers.pc), registers, True), most)
+    cursor = Cursor(unsigned(kernel.registers.pc), registers, True)
+    return _unwind(kernel, cursor, most, _user_context(kernel))
+
+
+def _user_context(kernel: Kernel) -> Context | None:
+    """The registers of the user code of the thread that runs, where they are not on its stack."""
+    try:
+        task = running_task(kernel)
+        value = None if task is None else context_value(kernel, task)
+        return None if value is None else decode_context(kernel, value)
+    except DecodeError:
+        return None
+
+
+def backtrace_of_switch(kernel: Kernel, switch: SwitchFrame, user: Context | None) -> Backtrace:
+    """The call stack of kernel code that gave the hart away in a call; never fails.
+
+    `user` are the registers of the user code below it, where they are not on its stack. A thread
+    that has not run yet starts at a function's first instruction.
+    """
+    kernel = replace(kernel, memory=kernel_memory(kernel))
+    start = switch.ra
+    saved = dict(zip((_S0, _S1, *_S2_ON), switch.saved, strict=False))
+    if start.symbol is not None and not start.offset:
+        frames = [StackFrame(start, None, switch.sp)]
+        if user is None:
+            return Backtrace(tuple(frames), "it has not run yet: it starts here")
+        frames += _into_user_code(kernel, user, None)
+        return Backtrace(tuple(frames), f"it has not run yet; {_USERS}")
+    registers = {_RA: start.address, _SP: switch.sp, **saved}
+    return _unwind(kernel, Cursor(start.address, registers, False), MAX_FRAMES, user)
+
+
+def _into_user_code(kernel: Kernel, user: Context, sp: int | None) -> list[StackFrame]:
+    """The trap's entry, and the user code that trapped, below the handler."""
+    found = first_symbol(kernel.image, kernel.description.trap.entry)
+    place = (
+        Place(0, "a trap") if found is None else replace(kernel.place(found[1]), symbol=found[0])
+    )
+    trap = StackFrame(place, None, sp, True, user.address)
+    return [trap, StackFrame(user.sepc, None, user.x[_SP])]
 
 
 def backtrace_of(kernel: Kernel, context: Context) -> Backtrace:
     """The call stack of code that was interrupted with that Context; never fails."""
+    if kernel.description.process.all_user:
+        return Backtrace((StackFrame(context.sepc, None, context.x[_SP]),), _USERS)
     cursor = Cursor(context.sepc.address, dict(enumerate(context.x)), True)
     return _unwind(kernel, cursor, MAX_FRAMES)
 
 
-def _unwind(kernel: Kernel, cursor: Cursor, most: int) -> Backtrace:
+def _unwind(kernel: Kernel, cursor: Cursor, most: int, user: Context | None = None) -> Backtrace:
+    """The call stack from there on; `user` is what the outermost trap interrupted, if known."""
     frames: list[StackFrame] = []
     problems: tuple[Problem, ...] = ()
     thread_exit = kernel.first_symbol(kernel.description.calls.thread_exit)
@@ -97,6 +146,11 @@ def _unwind(kernel: Kernel, cursor: Cursor, most: int) -> Backtrace:
         if number and not cursor.is_exact and cursor.pc == thread_exit:
             frames.append(StackFrame(kernel.place(cursor.pc), None, cursor.sp))
             note = "the bottom of a thread: its function returns to there"
+            break
+        if user is not None and _is_handler(kernel, cursor):
+            frames.append(StackFrame(_place(kernel, cursor), None, cursor.sp))
+            frames += _into_user_code(kernel, user, cursor.sp)
+            note = _USERS
             break
         try:
             frame, cursor = _step(kernel, cursor)
@@ -113,6 +167,14 @@ def _unwind(kernel: Kernel, cursor: Cursor, most: int) -> Backtrace:
             problems = (Problem(f"stack frame {number}", why),)
             break
     return Backtrace(tuple(frames), note, problems)
+
+
+def _is_handler(kernel: Kernel, cursor: Cursor) -> bool:
+    """Whether the code is that of the trap's handler, which a trap's entry jumps to."""
+    symbol = kernel.image.symbols.covering(cursor.lookup)
+    return symbol is not None and symbol.address == kernel.first_symbol(
+        kernel.description.trap.handler
+    )
 
 
 def _goes_wrong(inner: StackFrame, frame: StackFrame) -> str:
@@ -167,7 +229,7 @@ def _step(kernel: Kernel, cursor: Cursor) -> tuple[StackFrame, Cursor]:
 
 def _rules(kernel: Kernel, cursor: Cursor) -> CallFrame | None:
     try:
-        return kernel.image.call_frames.at(cursor.lookup)
+        return kernel.image.call_frames.at(kernel.linked(cursor.lookup))
     except (DwarfError, ImageError) as error:
         raise _EndError("not followed", str(error)) from error
 
@@ -213,7 +275,7 @@ def _step_without(kernel: Kernel, cursor: Cursor) -> tuple[StackFrame, Cursor]:
     has its caller in ra.
     """
     place, sp = _place(kernel, cursor), cursor.sp
-    symbol = kernel.image.symbols.covering(cursor.lookup)
+    symbol = kernel.image.symbols.covering(kernel.linked(cursor.lookup))
     if symbol is not None and symbol.name in kernel.description.trap.entry and sp is not None:
         if cursor.is_exact:
             raise _EndError(f"no call frame information for {symbol.name}")
@@ -234,7 +296,7 @@ def _step_without(kernel: Kernel, cursor: Cursor) -> tuple[StackFrame, Cursor]:
     if _is_code(kernel, cursor.lookup):
         raise _EndError("no call frame information for the code here")
     if cursor.is_exact and _is_users(kernel, cursor.pc):
-        raise _EndError("the code of U-mode is not the kernel's: not followed")
+        raise _EndError(_USERS)
     raise _EndError("the stack is broken", f"{cursor.pc:#x} is in no code of the kernel")
 
 

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from rcdbg.model.state import Context, Place, Trap
+from rcdbg.riscv.csr import Csr
 from rcdbg.views import palette
 from rcdbg.views.common import MARK, address, guest, note_line, place_cells, styled
 from rcdbg.views.hart import registers
@@ -53,7 +54,7 @@ def _outer(number: int, context: Context, width: int) -> RenderableType:
     return Group(
         styled(f"trap {number}, interrupted by the one above", palette.HEADING),
         place_line("sepc", context.sepc, None, width),
-        words_line(context.sstatus, None, width, _LABEL_WIDTH),
+        *_sstatus(context, None, width),
         styled("at".ljust(_LABEL_WIDTH + 1), palette.LABEL) + address(context.address),
         *problem_lines(context.problems),
     )
@@ -66,11 +67,18 @@ def _context(
     return Group(
         place_line("sepc", context.sepc, previous.sepc if previous else None, width),
         place_line("ra", context.ra, previous.ra if previous else None, width),
-        words_line(context.sstatus, before, width, _LABEL_WIDTH),
+        *_sstatus(context, before, width),
         styled("at".ljust(_LABEL_WIDTH + 1), palette.LABEL) + address(context.address),
         registers.view(context.x, previous.x if previous else None, since),
         *problem_lines(context.problems),
     )
+
+
+def _sstatus(context: Context, previous: Csr | None, width: int) -> tuple[Text, ...]:
+    """sstatus in words; nothing in kernels that do not save it."""
+    if context.sstatus is None:
+        return ()
+    return (words_line(context.sstatus, previous, width, _LABEL_WIDTH),)
 
 
 def place_line(label: str, place: Place, previous: Place | None, width: int) -> Text:

@@ -49,7 +49,14 @@ def _head(frames: FrameAllocator, previous: FrameAllocator | None, width: int) -
             styled(f"of {frames.total:,} = {size(frames.total << _PAGE_SHIFT)}", palette.QUIET),
         ]
     else:
-        cells += [Text(f"{frames.free_frames:,} free"), styled("total not known", palette.NOTE)]
+        if frames.is_known:
+            cells.append(Text(f"{frames.free_frames:,} free"))
+        else:
+            cells.append(styled("free not known", palette.NOTE))
+        if frames.total is None:
+            cells.append(styled("total not known", palette.NOTE))
+        else:
+            cells.append(styled(f"of {frames.total:,}", palette.QUIET))
     if frames.locked:
         cells.append(styled("locked now", palette.WARNING))
     return flow(cells, width)

@@ -28,9 +28,13 @@ def view(found: MemorySets) -> RenderableType:
 
 
 def _set(item: MemorySet) -> list[RenderableType]:
-    head = styled(f"process {item.number} ", palette.HEADING)
-    head.append_text(guest(item.name, palette.SYMBOL)).append(" at ")
-    head.append_text(address(item.process))
+    if item.process is None:
+        head = styled("no process's: ", palette.HEADING)
+        head.append_text(guest(item.name, palette.SYMBOL))
+    else:
+        head = styled(f"process {item.number} ", palette.HEADING)
+        head.append_text(guest(item.name, palette.SYMBOL)).append(" at ")
+        head.append_text(address(item.process))
     if item.is_user is not None:
         head.append(", user" if item.is_user else ", kernel")
     if item.threads:

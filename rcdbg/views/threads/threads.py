@@ -58,8 +58,13 @@ def status(thread: Thread) -> str:
 
 def _head(processor: Processor, width: int) -> Text:
     cells = [guest(processor.scheduler, palette.SYMBOL)]
-    cells.append(Text(count(len(processor.threads), "thread")))
-    if processor.current is None:
+    if processor.threads or not processor.unknown:
+        cells.append(Text(count(len(processor.threads), "thread")))
+    else:
+        cells.append(styled("threads not known", palette.NOTE))
+    if "current" in processor.unknown and processor.current is None:
+        cells.append(styled("who runs is not known", palette.NOTE))
+    elif processor.current is None:
         cells.append(styled("none is running", palette.NOTE))
     if processor.locked:
         cells.append(styled("locked now", palette.WARNING))
@@ -73,7 +78,10 @@ def _table(
     before = {t.address: (t.status, t.position) for t in previous.threads} if previous else None
     priorities = any(thread.priority is not None for thread in threads)
     roomy = width >= _ROOMY
-    columns = [Column("id"), Column("status"), Column("")]
+    processes = any(thread.process_id not in (None, thread.id) for thread in threads)
+    named = any(thread.name for thread in threads)
+    columns = [Column("id"), *[Column("pid")] * processes, *[Column("name")] * named]
+    columns += [Column("status"), Column("")]
     columns += [Column("stack"), Column("used")] if roomy else [Column("stack used", "stack")]
     deepest = any(thread.stack_deepest is not None for thread in threads)
     columns += [Column("deepest", "deepest")] * deepest
@@ -82,7 +90,9 @@ def _table(
     for thread in threads:
         now = thread.status, thread.position
         new = before is not None and before.get(thread.address) != now
-        cells = [_name(thread), _status(thread, new), _kind(thread)]
+        cells = [_name(thread)]
+        cells += [Text("" if thread.process_id is None else str(thread.process_id))] * processes
+        cells += [guest(thread.name)] * named + [_status(thread, new), _kind(thread)]
         cells += [_stack(thread), _used(thread, size)] if roomy else [_used(thread, short_size)]
         if deepest:
             cells.append(_deepest(thread, size if roomy else short_size))
@@ -125,19 +135,24 @@ def _kind(thread: Thread) -> Text:
 
 
 def _stack(thread: Thread) -> Text:
-    if thread.stack is None:
+    stack = thread.stack or thread.kernel_stack
+    if stack is None:
         return styled("not known", palette.NOTE)
-    return address(thread.stack.start).append(f"..{thread.stack.end:#x}", palette.ADDRESS)
+    return address(stack.start).append(f"..{stack.end:#x}", palette.ADDRESS)
 
 
 def _used(thread: Thread, say: Callable[[int], str]) -> Text:
-    if thread.stack is None:
+    stack = thread.stack or thread.kernel_stack
+    if stack is None:
         return Text("")
-    total = say(thread.stack.end - thread.stack.start)
-    if thread.context is None:
+    total = say(stack.end - stack.start)
+    sp = thread.context.x[2] if thread.context is not None and thread.stack else None
+    if thread.stack is None and thread.switch is not None:
+        sp = thread.switch.sp
+    if sp is None:
         return styled(f"of {total}", palette.QUIET)
     if thread.stack_used is None:
-        return styled(f"sp {thread.context.x[2]:#x} is outside", palette.PROBLEM)
+        return styled(f"sp {sp:#x} is outside", palette.PROBLEM)
     return Text(say(thread.stack_used)).append(f" of {total}", palette.QUIET)
 
 
@@ -147,7 +162,14 @@ def _deepest(thread: Thread, say: Callable[[int], str]) -> Text:
 
 def _place(thread: Thread, pc: Place | None, room: int | None) -> Text:
     """Where a thread goes on, in `room` columns if it can be."""
+    if thread.switch is not None:
+        text = symbol(thread.switch.ra, room)
+        if thread.context is None:
+            return text
+        return text.append(f", user code {thread.context.sepc.address:#x}", palette.QUIET)
     if thread.context is None:
+        if thread.status == "dead" and thread.state:
+            return Text("")
         if thread.status != "running":
             return styled("no Context", palette.NOTE)
         text = styled("on the hart", palette.NOTE)
