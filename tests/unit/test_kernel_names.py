@@ -30,6 +30,8 @@ NOT_DECODING = ("rcdbg/model/serial", "gdbscripts/commands")
 
 OF_RUST = frozenset({"start", "end", "inner"})
 """Fields of Rust's library, too: of Range, of locks and cells."""
+OF_THE_MACHINE = frozenset({"sp", "ra"})
+"""Registers, whatever kernel saves them under these names."""
 READ_RUST = ("rcdbg/model/values", "gdbscripts/values")
 """What reads the library's types."""
 
@@ -73,7 +75,7 @@ def own_words(texts: dict[str, str]) -> frozenset[str]:
     return frozenset(found)
 
 
-NAMES = kernel_names()
+NAMES = kernel_names() - OF_THE_MACHINE
 TEXTS = sources()
 KERNELS_ALONE = frozenset(n for n in NAMES - own_words(TEXTS) if _OF_CODE.search(n))
 """Names that are no words of ours: nobody has a reason to write them."""
