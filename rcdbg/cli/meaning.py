@@ -1,13 +1,16 @@
 """What the options mean that every command has."""
 
 import argparse
+import os
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from rcdbg.cli.project import how_it_starts
 from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image
-from rcdbg.image.locate import default_kernel, elf_of
+from rcdbg.image.locate import KERNEL_VARIABLE, default_kernel, elf_of
 from rcdbg.image.resolve import resolve
 from rcdbg.kernels.reading import NOTHING, Overlay, load_overlay
 from rcdbg.kernels.recognise import demand_symbol, describe
@@ -38,7 +41,7 @@ class Options:
 
 def common(arguments: argparse.Namespace) -> Options:
     """The common options as given; raises UsageError or ImageError for what cannot be."""
-    own = None if arguments.own_line is None else parse(arguments.own_line)
+    own = _own_line(arguments)
     append = arguments.append or ""
     if arguments.scenario is not None:
         if not arguments.scenario.strip() or any(c.isspace() for c in arguments.scenario):
@@ -55,6 +58,19 @@ def common(arguments: argparse.Namespace) -> Options:
     qemu = qemu or own.program
     memory = own.memory if memory is None else memory
     return Options(kernel, memory, append or own.append, gdb, qemu, overlay, own)
+
+
+def _own_line(arguments: argparse.Namespace) -> OwnLine | None:
+    """The QEMU command line that was typed, or the one of the project in this folder."""
+    if arguments.own_line is not None:
+        return parse(arguments.own_line)
+    if arguments.kernel is not None or os.environ.get(KERNEL_VARIABLE):
+        return None
+    start = how_it_starts(Path.cwd())
+    if start is None:
+        return None
+    print(f"rcdbg: by {start.source}: {shlex.join(start.words)}", file=sys.stderr)
+    return parse(start.words)
 
 
 def _kernel_of(own: OwnLine) -> Path:
