@@ -88,12 +88,17 @@ def names(arguments: argparse.Namespace) -> Overlay:
 def where_to_stop(arguments: argparse.Namespace, options: Options, image: Image) -> str:
     """What --at says; by default the trap handler, whatever it is called in this kernel.
 
-    Raises UsageError if nothing tells what it is called.
+    Of a kernel that rcdbg does not recognise it is the entry. Raises UsageError if the handler has
+    a name that the kernel does not have.
     """
     if arguments.at is not None:
         return str(arguments.at)
     trap = describe(image, options.overlay).trap
-    return demand_symbol(image, trap.handler, "the trap handler")[0]
+    if trap.handler:
+        return demand_symbol(image, trap.handler, "the trap handler")[0]
+    where = f"does not recognise {image.path.name}, and stops at its entry"
+    print(f"rcdbg: {where}: --at says where else", file=sys.stderr)
+    return f"{image.entry:#x}"
 
 
 def address(text: str, image: Image) -> int:

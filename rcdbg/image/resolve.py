@@ -22,10 +22,25 @@ def with_types(image: Image) -> Image:
 
 
 def resolve(image: Image, name: str) -> int:
-    """The address of the symbol `name`; raises UsageError, with near names, if there is none."""
+    """The address of the symbol `name`, or the one that it is: 0x...
+
+    Raises UsageError, with near names, if there is none.
+    """
+    if name.startswith("0x"):
+        return _literal(name)
     address = image.symbols.address_of(name)
     if address is not None:
         return address
     near = image.symbols.suggest(name)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     raise UsageError(f"{image.path.name} has no symbol {name!r}{hint}")
+
+
+def _literal(text: str) -> int:
+    try:
+        address = int(text, 16)
+    except ValueError:
+        address = -1
+    if not 0 <= address < 1 << 64:
+        raise UsageError(f"{text} is not a 64-bit address")
+    return address

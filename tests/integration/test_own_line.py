@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from rcdbg.image.elf import load_image
+
 QEMU = ("qemu-system-riscv64", "-machine", "virt", "-nographic", "-bios", "default")
 KERNELS_LINE = ("-append", "scenario=preempt interval=20000")
 
@@ -54,3 +56,13 @@ def test_qemus_own_complaints_are_shown(rcdbg_kernel: Path) -> None:
     assert done.returncode == 2
     assert "no-such-device" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_place_may_be_an_address(rcdbg_kernel: Path) -> None:
+    entry = f"{load_image(rcdbg_kernel).symbols.address_of('handle_interrupt'):#x}"
+    at = rcdbg("show", "csr", "--json", "--kernel", str(rcdbg_kernel), "--at", entry)
+    named = rcdbg("show", "csr", "--json", "--kernel", str(rcdbg_kernel))
+    assert json.loads(at.stdout)["csrs"]["sepc"] == json.loads(named.stdout)["csrs"]["sepc"]
+    bad = rcdbg("show", "csr", "--kernel", str(rcdbg_kernel), "--at", "0x1ffff0000ffff0000")
+    assert bad.returncode == 2
+    assert "is not a 64-bit address" in bad.stderr
