@@ -314,6 +314,8 @@ class FramesConcept:
     """The first free frame, or none, in a chain through the free frames themselves."""
     link: Paths = _NO_PATHS
     """From a free frame to the next one."""
+    to_map_end: bool = False
+    """Whether they reach as far as the kernel's table maps them without a gap."""
 
 
 @dataclass(frozen=True, slots=True)

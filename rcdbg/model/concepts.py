@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from rcdbg.errors import UsageError
 from rcdbg.kernels.description import NO_NAMES, Names, Paths, Roots
-from rcdbg.model.kernel import NOT_DESCRIBED, Kernel
+from rcdbg.model.kernel import Kernel
 from rcdbg.model.values.parts import FoundPart, find, has, parts, struct_inside
 from rcdbg.model.values.path import start
 from rcdbg.model.values.statics import static_named
@@ -41,7 +41,7 @@ def _first_static(kernel: Kernel, roots: Roots, what: str) -> tuple[Value, Paths
 
     Without one with the path, the first static.
     """
-    why = NOT_DESCRIBED
+    why = kernel.not_described
     first: tuple[Value, Paths] | None = None
     for name, paths in roots.each:
         try:

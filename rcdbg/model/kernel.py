@@ -9,7 +9,7 @@ from rcdbg.guest.protocol import Registers, Target
 from rcdbg.guest.virtual import VirtualMemory
 from rcdbg.image.elf import Image
 from rcdbg.image.types import Static, StructType, TypeId, TypeTable, UnionType
-from rcdbg.kernels.description import NO_NAMES, Description, Names, Paths
+from rcdbg.kernels.description import NO_NAMES, UNKNOWN, Description, Names, Paths
 from rcdbg.kernels.paths import parse_relative
 from rcdbg.kernels.reading import NOTHING, Overlay
 from rcdbg.kernels.recognise import describe, first_symbol
@@ -94,6 +94,14 @@ class Kernel:
         return describe(self.image, self.overlay)
 
     @property
+    def not_described(self) -> str:
+        """Why something that the description leaves out is not known, in words."""
+        description = self.description
+        if description.family == UNKNOWN.family:
+            return NOT_DESCRIBED
+        return f"{description.title}: rcdbg knows of none in this family of kernels"
+
+    @property
     def space(self) -> Space:
         """For typed values of this moment."""
         return Space(self.image.types, self.own_memory.read)
@@ -153,7 +161,7 @@ class Kernel:
             why = "the ELF has no debug info: build the kernel with `debug = true`"
             raise DecodeError(where, why)
         if not names:
-            raise DecodeError(where, NOT_DESCRIBED)
+            raise DecodeError(where, self.not_described)
         found = by_types(types, ("static", names), lambda: _holder_of(types, names))
         if found is None:
             raise DecodeError(where, f"no static of the kernel holds a {names.first}")

@@ -5,16 +5,24 @@ plain bitmap, or the leaves of a segment tree that starts at some bit; a stack: 
 on, and those that came back; a chain through the free frames themselves.
 """
 
+from bisect import bisect_right
+from dataclasses import replace
+
 from rcdbg.errors import MemoryReadError
 from rcdbg.image.types import ArrayType, BaseType, StructType
-from rcdbg.kernels.description import FramesConcept
+from rcdbg.kernels.description import FramesConcept, Paths
+from rcdbg.kernels.paths import Path
 from rcdbg.model.kernel import Kernel
+from rcdbg.model.memory.page_table import merge
+from rcdbg.model.memory.space import kernel_memory
+from rcdbg.model.memory.table_walks import listing
 from rcdbg.model.state import Interval, Problem
 from rcdbg.model.values.containers import base_name, byte_string, elements, pair
 from rcdbg.model.values.parts import find, number, part
 from rcdbg.model.values.value import DecodeError, Value
 from rcdbg.riscv.pages import FRAMES, PAGE_SHIFT, PAGE_SIZE
 
+_WORD = 8
 MAX_CHAIN = 1 << 20
 """Free frames that are followed one by one: 4 GiB."""
 
@@ -113,16 +121,21 @@ def in_a_stack(
 
 
 def in_a_chain(kernel: Kernel, names: FramesConcept, owner: Value) -> list[Interval]:
-    """The frames that are linked through their own first bytes; raises DecodeError."""
+    """The frames that are linked through their own first bytes; raises DecodeError.
+
+    There are tens of thousands: they are read by physical addresses, without a walk for each.
+    """
+    first = find(owner, names.chain).value
+    if first is None:
+        return []
+    offset = _offset_of_link(first, names)
+    places = _Linear(kernel)
     seen: set[int] = set()
-    at = find(owner, names.chain).value
-    while at is not None:
-        try:
-            physical = kernel.memory.physical(at.address)
-        except MemoryReadError as error:
-            raise DecodeError(owner.path, str(error)) from error
-        if physical % PAGE_SIZE:
-            raise DecodeError(owner.path, f"{at.address:#x} is linked as free, but is no frame")
+    at = first.address
+    while at:
+        physical = places.physical(at)
+        if physical is None or physical % PAGE_SIZE:
+            raise DecodeError(owner.path, f"{at:#x} is linked as free, but is no frame")
         frame = physical >> PAGE_SHIFT
         if frame in seen:
             raise DecodeError(owner.path, f"frame {frame:#x} is twice in the chain of free ones")
@@ -131,5 +144,53 @@ def in_a_chain(kernel: Kernel, names: FramesConcept, owner: Value) -> list[Inter
                 owner.path, f"more than {MAX_CHAIN} free frames: the rest is left out"
             )
         seen.add(frame)
-        at = find(at, names.link).value
+        try:
+            data = kernel.target.read_phys(physical + offset, _WORD)
+        except MemoryReadError as error:
+            raise DecodeError(owner.path, str(error)) from error
+        at = int.from_bytes(data, "little")
     return [Interval(frame, frame + 1) for frame in seen]
+
+
+def _offset_of_link(frame: Value, names: FramesConcept) -> int:
+    """Bytes from the start of a free frame to the pointer to the next one; raises DecodeError."""
+    pointers = Paths(Path("", path.steps[:-1]) for path in names.link if path.steps)
+    # No memory is read: of a frame at address 0 the part's address is its offset.
+    return part(frame.at(frame.type_id, 0, frame.path), pointers).address
+
+
+class _Linear:
+    """Physical addresses by the stretches that the kernel's table maps; few in a linear map."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        memory = kernel.own_memory
+        rows = listing(kernel, memory.satp).finish() if memory.satp.translates else None
+        self._ranges = None if rows is None else list(merge(rows))
+        self._starts = [r.va for r in self._ranges or ()]
+
+    def physical(self, address: int) -> int | None:
+        """Where that is, or None."""
+        if self._ranges is None:
+            return address
+        place = bisect_right(self._starts, address) - 1
+        found = self._ranges[place] if place >= 0 else None
+        if found is None or address - found.va >= found.size:
+            return None
+        return found.pa + address - found.va
+
+    def end_from(self, physical: int) -> int | None:
+        """The physical address behind what is mapped without a gap from that one on, or None."""
+        for found in self._ranges or ():
+            if found.pa <= physical < found.pa + found.size and "w" in found.rights:
+                return found.pa + found.size
+        return None
+
+
+def mapped_until(kernel: Kernel, frame: int) -> int | None:
+    """The frame behind those that the kernel's table maps without a gap from that one on.
+
+    None where it does not map it, or there is no table yet.
+    """
+    kernels = replace(kernel, memory=kernel_memory(kernel))
+    end = _Linear(kernels).end_from(frame << PAGE_SHIFT)
+    return None if end is None else end >> PAGE_SHIFT

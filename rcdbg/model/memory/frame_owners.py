@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from rcdbg.kernels.description import Names
+from rcdbg.kernels.description import UNKNOWN, Names
 from rcdbg.model.kernel import NOT_DESCRIBED, Kernel
 from rcdbg.model.memory.claims import Claims, Conflict, Intervals
 from rcdbg.model.memory.frames import read_frames
 from rcdbg.model.memory.space import own_spaces, root_in, root_of_process
+from rcdbg.model.process_list import listed_processes
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import FrameAllocator, Interval, Problem, Stack
 from rcdbg.model.values.containers import base_name
@@ -27,6 +28,7 @@ from rcdbg.riscv.pages import PAGE_SHIFT, PAGE_SIZE
 
 MAX_PROBLEMS = 16
 _MAX_ROOTS = 256
+_NOT_MANAGED = "which frames the kernel manages is not known: so are their owners"
 
 Kind = Literal["table", "page", "held"]
 
@@ -112,7 +114,8 @@ def read_frame_owners(kernel: Kernel) -> FrameOwners:
     managed = allocator.managed
     problems = list(allocator.problems)
     if managed is None:
-        return FrameOwners(allocator, image, (), (), (), (), False, allocator.note, tuple(problems))
+        note = allocator.note or ("" if problems else _NOT_MANAGED)
+        return FrameOwners(allocator, image, (), (), (), (), False, note, tuple(problems))
     reached = _trackers(kernel, managed, problems)
     books = Claims(managed, problems)
     spaces = _read_spaces(kernel, reached, books)
@@ -139,7 +142,8 @@ def _trackers(kernel: Kernel, managed: Interval, problems: list[Problem]) -> Rea
     names = kernel.description
     within = Names((*names.process.type, *names.thread.type))
     if not names.frame_tracker.type:
-        problems.append(Problem("frame trackers", NOT_DESCRIBED))
+        if kernel.description.family == UNKNOWN.family:
+            problems.append(Problem("frame trackers", NOT_DESCRIBED))
         return Reached((), (), (), complete=False)
     # Even if each frame had two owners, there would be no more trackers than that.
     limit = 2 * managed.frames
@@ -193,6 +197,15 @@ def _read_spaces(kernel: Kernel, reached: Reached, books: Claims) -> tuple[Addre
             roots.append((root_in(kernel, value), None, value.path, False))
     except DecodeError as error:
         books.problems.append(error.problem)
+    known = {process for _, process, *_ in roots}
+    listed = listed_processes(kernel).values if names.list else ()
+    for value in listed[: _MAX_ROOTS - min(len(roots), _MAX_ROOTS)]:
+        if value.address not in known:
+            try:
+                root = root_of_process(kernel, value)
+                roots.append((root, value.address, value.path, names.all_user or None))
+            except DecodeError as error:
+                books.problems.append(error.problem)
     active = kernel.memory.satp.root
     if active is not None and all(root != active for root, *_ in roots):
         roots.append((active, None, "satp", None))

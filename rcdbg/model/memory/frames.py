@@ -4,7 +4,7 @@ from rcdbg.errors import MemoryReadError
 from rcdbg.kernels.description import FramesConcept
 from rcdbg.model.concepts import held
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.memory.frame_books import in_a_chain, in_a_stack, in_books, merged
+from rcdbg.model.memory.frame_books import in_a_chain, in_a_stack, in_books, mapped_until, merged
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import FrameAllocator, Interval, Problem
 from rcdbg.model.values.containers import base_name
@@ -55,8 +55,14 @@ def _read(
         is_known = False
     note = LOCKED if locked else ""
     return FrameAllocator(
-        base_name(books.type), managed, tuple(free), locked, note, tuple(problems), is_known
+        _kind(names, books), managed, tuple(free), locked, note, tuple(problems), is_known
     )
+
+
+def _kind(names: FramesConcept, books: Value) -> str:
+    """The allocator's type, or the static that is one of a type without a name."""
+    kind = base_name(books.type)
+    return kind if kind.isidentifier() else names.at.each[0][0] if names.at else ""
 
 
 def _start(kernel: Kernel, names: FramesConcept, owner: Value) -> int:
@@ -74,10 +80,15 @@ def _start(kernel: Kernel, names: FramesConcept, owner: Value) -> int:
 
 def _managed(kernel: Kernel, names: FramesConcept, owner: Value) -> Interval | None:
     """The frames that are managed, by their number or their end; None where nothing tells."""
-    if not names.total and not names.end:
+    if not names.total and not names.end and not names.to_map_end:
         return None
     start = _start(kernel, names, owner)
-    if names.end:
+    if names.to_map_end:
+        end = mapped_until(kernel, start)
+        if end is None:
+            return None
+        size = end - start
+    elif names.end:
         size = number(owner, names.end) - start
     elif has(owner, names.total):
         size = number(owner, names.total)

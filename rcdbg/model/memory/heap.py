@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rcdbg.image.types import ArrayType, BaseType, StructType, TypeId, UnionType
-from rcdbg.kernels.description import Roots
+from rcdbg.kernels.description import UNKNOWN, Roots
 from rcdbg.model.concepts import held
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import LOCKED, NOT_YET
@@ -97,6 +97,8 @@ class Heap:
 @once_a_moment
 def read_heap(kernel: Kernel) -> Heap:
     """The heap as the kernel's static has it; never fails."""
+    if not kernel.description.heap.type and kernel.description.family != UNKNOWN.family:
+        return _nothing(kernel.not_described)
     try:
         found = held(kernel, kernel.description.heap.type, Roots(), "heap")
         if found.value is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from rcdbg.image.types import Static
 from rcdbg.model.by_types import by_types
-from rcdbg.model.kernel import NOT_DESCRIBED, Kernel
+from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import NOT_YET
 from rcdbg.model.memory.page_table import Root
 from rcdbg.model.memory.space import process_at, root_of_process
@@ -38,7 +38,7 @@ def find_processes(kernel: Kernel, problems: list[Problem]) -> tuple[list[FoundP
     """
     names = kernel.description.process
     if not names.type and not names.list:
-        raise DecodeError("process", NOT_DESCRIBED)
+        raise DecodeError("process", kernel.not_described)
     found: dict[int, FoundProcess] = {}
     note = _listed(kernel, found, problems) if names.list else _held(kernel, found, problems)
     _through_threads(kernel, found, problems)

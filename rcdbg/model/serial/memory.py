@@ -30,8 +30,8 @@ def heap(value: Heap) -> Json:
         "requested_bytes": value.requested,
         "allocated_bytes": value.allocated,
         "total_bytes": value.total,
-        "free_bytes": value.free,
-        "largest_bytes": value.largest,
+        "free_bytes": value.free if value.kind else None,
+        "largest_bytes": value.largest if value.kind else None,
         "lists": [
             {
                 "order": found.order,

@@ -1,12 +1,15 @@
 """A trap Context in memory: the registers of interrupted code, saved by the trap's entry."""
 
+from dataclasses import replace
+
 from rcdbg.image.types import TypeId
 from rcdbg.kernels.description import Paths
-from rcdbg.model.kernel import NOT_DESCRIBED, Kernel
+from rcdbg.model.kernel import Kernel
 from rcdbg.model.state import Context, Problem, SwitchFrame
 from rcdbg.model.values.parts import has, number, part
 from rcdbg.model.values.value import DecodeError, Value
 from rcdbg.riscv import csr
+from rcdbg.riscv.registers import unsigned
 
 _REGISTERS = 32
 _SAVED = 12
@@ -17,7 +20,7 @@ def context_type(kernel: Kernel) -> TypeId:
     """The type of a Context; raises DecodeError if the kernel has none."""
     names = kernel.description.context
     if not names.type:
-        raise DecodeError("Context", NOT_DESCRIBED)
+        raise DecodeError("Context", kernel.not_described)
     wanted = (names.registers, names.sepc, *((names.sstatus,) if names.sstatus else ()))
     return kernel.struct_with(names.type, *wanted)
 
@@ -67,6 +70,17 @@ def decode_switch(kernel: Kernel, value: Value) -> SwitchFrame:
         saved = words_from(part(value, names.saved), _SAVED)[:_SAVED]
     ra, sp = number(value, names.ra), number(value, names.sp)
     return SwitchFrame(value.address, kernel.place(ra), sp, saved)
+
+
+def as_trapped(kernel: Kernel, context: Context) -> Context:
+    """The Context of the trap that is being handled, of user code, saved outside of the stack.
+
+    Some handlers save sepc themselves: at their first instruction it is still in the CSR alone.
+    """
+    handler, sepc = kernel.first_symbol(kernel.description.trap.handler), kernel.csr("sepc")
+    if sepc is None or sepc == context.sepc.address or unsigned(kernel.registers.pc) != handler:
+        return context
+    return replace(context, sepc=kernel.place(sepc))
 
 
 def context_at(kernel: Kernel, address: int, path: str = "Context") -> Context:

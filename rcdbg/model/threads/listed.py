@@ -22,6 +22,7 @@ from rcdbg.model.values.parts import find, has, parts
 from rcdbg.model.values.value import MAX_ELEMENTS, DecodeError, Value
 
 _TP = 4
+MAX_HARTS = 256
 _USER, _SUPERVISOR = 0, 1
 ORDER_NOT_KNOWN = "the order of the ready threads is not known"
 
@@ -101,7 +102,8 @@ def running(kernel: Kernel) -> Running:
     locked: bool | None = None
     try:
         if names.processor.at:
-            processors = list(islice(values_at(kernel, names.processor.at, "processor"), 256))
+            every = values_at(kernel, names.processor.at, "processor", names.processor.type)
+            processors = list(islice(every, MAX_HARTS))
         else:
             only = held(kernel, names.processor.type, names.processor.at, "processor").value
             processors = [] if only is None else [only]
@@ -111,9 +113,9 @@ def running(kernel: Kernel) -> Running:
             own.append(_thread_of(kernel, found.value))
     except DecodeError as error:
         return Running({}, None, 0, locked, (error.problem,))
-    every = {value.address: value for value in own if value is not None}
+    found_on = {value.address: value for value in own if value is not None}
     chosen = own[0] if len(own) == 1 else _on_this_hart(kernel, own)
-    return Running(every, None if chosen is None else chosen.address, len(own), locked, ())
+    return Running(found_on, None if chosen is None else chosen.address, len(own), locked, ())
 
 
 def _thread_of(kernel: Kernel, current: Value | None) -> Value | None:

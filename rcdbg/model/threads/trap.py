@@ -9,7 +9,7 @@ from rcdbg.model.memory.frames import NOT_YET
 from rcdbg.model.state import Backtrace, Context, Hart, Problem, Stack, Trap
 from rcdbg.model.threads.context import context_at, context_type
 from rcdbg.model.threads.context import decode_context as decode_context
-from rcdbg.model.threads.unwind import FIRST_FRAMES, backtrace_now
+from rcdbg.model.threads.unwind import FIRST_FRAMES, backtrace_now, user_context
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv import causes, csr
 from rcdbg.riscv.csr import SUPERVISOR_CSRS
@@ -96,6 +96,11 @@ def _read_trap(kernel: Kernel, stack: Backtrace) -> Trap:
     context, outer = contexts[0], contexts[1:]
     problems += context.problems
     sepc = kernel.csr("sepc")
+    user = user_context(kernel)
+    if user is not None and user.address == context.address:
+        # The kernel may have trapped itself meanwhile: then cause and sepc are of that.
+        is_its = sepc is None or user.sepc.address - sepc in _EBREAK_LENGTHS
+        return Trap(user, cause if is_its else None, "handling a trap", problems, outer)
     if sepc is None or context.sepc.address - sepc in _EBREAK_LENGTHS:
         note = "handling a trap"
         if outer:

@@ -15,7 +15,7 @@ from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.space import kernel_memory
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Backtrace, Context, Place, Problem, StackFrame, SwitchFrame
-from rcdbg.model.threads.context import context_at, decode_context, offset_of_sepc
+from rcdbg.model.threads.context import as_trapped, context_at, decode_context, offset_of_sepc
 from rcdbg.model.threads.listed import running_task
 from rcdbg.model.threads.task import context_value
 from rcdbg.model.values.value import DecodeError
@@ -85,15 +85,15 @@ def _backtrace_now(kernel: Kernel, most: int) -> Backtrace:
         if value is not None:
             registers[CSR_COLUMN + number] = value
     cursor = Cursor(unsigned(kernel.registers.pc), registers, True)
-    return _unwind(kernel, cursor, most, _user_context(kernel))
+    return _unwind(kernel, cursor, most, user_context(kernel))
 
 
-def _user_context(kernel: Kernel) -> Context | None:
+def user_context(kernel: Kernel) -> Context | None:
     """The registers of the user code of the thread that runs, where they are not on its stack."""
     try:
         task = running_task(kernel)
         value = None if task is None else context_value(kernel, task)
-        return None if value is None else decode_context(kernel, value)
+        return None if value is None else as_trapped(kernel, decode_context(kernel, value))
     except DecodeError:
         return None
 

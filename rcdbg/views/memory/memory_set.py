@@ -43,7 +43,8 @@ def _set(item: MemorySet) -> list[RenderableType]:
     facts = Text("  root table ")
     facts.append_text(Text("not known") if item.root_ppn is None else address(item.root_ppn << 12))
     facts.append(" (in satp)" if item.active else " (not in satp)", palette.QUIET)
-    facts.append(f", {count(len(item.segments), 'segment')}")
+    if item.segments or not item.note:
+        facts.append(f", {count(len(item.segments), 'segment')}")
     if item.owned_pages is not None:
         facts.append(f", {count(item.owned_pages, 'page')} with frames of their own")
     parts: list[RenderableType] = [head, facts]
@@ -57,7 +58,8 @@ def _set(item: MemorySet) -> list[RenderableType]:
         line.append(f"{stray.pa:#x} ").append_text(rights(stray.rights))
         parts.append(line.append(": mapped, but in no segment"))
     parts += [_difference(difference) for difference in item.books]
-    if item.root_ppn is not None and not item.differences and not item.problems:
+    compared = item.segments or not item.note
+    if item.root_ppn is not None and compared and not item.differences and not item.problems:
         parts.append(styled("✓ the page table maps exactly the segments", palette.GOOD))
     return [*parts, *problem_lines(item.problems)]
 

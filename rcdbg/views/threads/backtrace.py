@@ -75,7 +75,10 @@ def _facts(thread: Thread, width: int) -> Text:
 
 def _stack(stack: CallStack) -> RenderableType:
     if stack.backtrace is None:
-        return note_line(f"{_INDENT}no call stack: it has no Context to start from")
+        why = "it has no Context to start from"
+        if stack.thread.status == "running":
+            why = "it runs on another hart"
+        return note_line(f"{_INDENT}no call stack: {why}")
     return view(stack.backtrace)
 
 

@@ -28,6 +28,9 @@ class WorldOfStatics(World):
     def statics(self) -> Iterator[Static]:
         return iter(self.known)
 
+    def lost_statics(self) -> Iterator[str]:
+        return iter(())
+
     def static(self, name: str, value: Value) -> Value:
         """Make a value that is in memory a static."""
         self.known.append(Static(f"os::{name}", name, value.address, value.type_id))
