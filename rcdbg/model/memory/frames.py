@@ -93,8 +93,7 @@ def _managed(kernel: Kernel, names: FramesConcept, owner: Value) -> Interval | N
     elif has(owner, names.total):
         size = number(owner, names.total)
     else:
-        known = " nor ".join(f"`{path}`" for path in names.total)
-        raise DecodeError(owner.path, f"neither {known} tells how many there are")
+        return None
     if not 0 <= start <= start + size <= FRAMES:
         raise DecodeError(owner.path, f"{size:#x} frames from {start:#x} are not memory")
     return Interval(start, start + size)

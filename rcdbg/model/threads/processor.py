@@ -8,8 +8,8 @@ from rcdbg.model.memory.frames import LOCKED, NOT_YET
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import ALL_UNKNOWN, Problem, Processor, Thread
 from rcdbg.model.threads.idle import idle_thread
-from rcdbg.model.threads.listed import is_listed, read_listed
-from rcdbg.model.threads.queue import kind_of, scheduled, scheduler_of
+from rcdbg.model.threads.listed import ORDER_NOT_KNOWN, is_listed, read_listed
+from rcdbg.model.threads.queue import is_unordered_pool, kind_of, scheduled, scheduler_of
 from rcdbg.model.threads.rules import broken_invariants
 from rcdbg.model.threads.thread import read_thread, thread_in
 from rcdbg.model.values.containers import elements
@@ -55,6 +55,14 @@ def _read_processor(kernel: Kernel, processor: Value, locked: bool | None) -> Pr
             unknown.add("ready")
         else:
             kind, ready = kind_of(scheduler), _queue(kernel, scheduler, problems)
+            if is_unordered_pool(kernel, scheduler):
+                ready = tuple(
+                    replace(thread, position=None)
+                    for thread in ready
+                    if current is None or thread.address != current.address
+                )
+                if len(ready) > 1:
+                    notes.append(ORDER_NOT_KNOWN)
     except DecodeError as error:
         problems.append(error.problem)
         unknown.add("ready")

@@ -1,6 +1,7 @@
 """The ready threads, in the order in which they will run, whatever scheduler keeps them."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from rcdbg.model.concepts import values_at
 from rcdbg.model.kernel import Kernel
@@ -56,6 +57,13 @@ def _priority(kernel: Kernel, entry: Value) -> int | None:
         return number(entry, paths) if has(entry, paths) else None
     except DecodeError:
         return None
+
+
+def is_unordered_pool(kernel: Kernel, scheduler: Value) -> bool:
+    """The same of a scheduler, by the first entry of its collections; raises DecodeError."""
+    if not kernel.description.queue.unordered:
+        return False
+    return any(is_unordered(kernel, list(islice(elements(pool), 1))) for pool in pools(scheduler))
 
 
 def is_unordered(kernel: Kernel, entries: Sequence[Value]) -> bool:
