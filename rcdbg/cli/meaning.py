@@ -13,7 +13,7 @@ from rcdbg.image.elf import Image
 from rcdbg.image.locate import KERNEL_VARIABLE, default_kernel, elf_of
 from rcdbg.image.resolve import resolve
 from rcdbg.kernels.reading import NOTHING, Overlay, load_overlay
-from rcdbg.kernels.recognise import demand_symbol, describe
+from rcdbg.kernels.recognise import demand_handler, describe
 from rcdbg.machine.qemu.own_line import OwnLine, parse
 from rcdbg.trace.run import Boot
 
@@ -94,8 +94,8 @@ def where_to_stop(arguments: argparse.Namespace, options: Options, image: Image)
     if arguments.at is not None:
         return str(arguments.at)
     trap = describe(image, options.overlay).trap
-    if trap.handler:
-        return demand_symbol(image, trap.handler, "the trap handler")[0]
+    if trap.handler or trap.resumes:
+        return demand_handler(image, trap)[0]
     where = f"does not recognise {image.path.name}, and stops at its entry"
     print(f"rcdbg: {where}: --at says where else", file=sys.stderr)
     return f"{image.entry:#x}"

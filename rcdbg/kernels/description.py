@@ -6,56 +6,13 @@ and the first that the kernel has counts.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
-from rcdbg.kernels.paths import Path
-
-
-class Names(tuple[str, ...]):
-    """Names of a type (its path's last segment), a symbol, a variant or a function."""
-
-    @property
-    def first(self) -> str:
-        """What it is mostly called, for messages; "" without a name."""
-        return self[0] if self else ""
-
-
-class Paths(tuple[Path, ...]):
-    """Ways from the value of a concept to one of its parts."""
-
-    def __hash__(self) -> int:
-        # Ways are looked up by it for each part of each value.
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> int:
-        return tuple.__hash__(self)
-
-    @property
-    def first(self) -> str:
-        """The first as text, for messages; "" without one."""
-        return str(self[0]) if self else ""
-
-
-class Keys(tuple[Path, ...]):
-    """Paths that count together, one after the other: those that the kernel has."""
-
-    @cached_property
-    def each(self) -> tuple[Paths, ...]:
-        """Each for itself."""
-        return tuple(Paths((path,)) for path in self)
-
-
-class Roots(tuple[Path, ...]):
-    """Ways from a static, by its name, to one value or to many."""
-
-    @cached_property
-    def each(self) -> tuple[tuple[str, Paths], ...]:
-        """The static and the way from it, for each."""
-        return tuple((path.static, Paths((Path("", path.steps),))) for path in self)
-
-
-NO_NAMES, _NO_PATHS, _NO_KEYS, _NO_ROOTS = Names(), Paths(), Keys(), Roots()
+from rcdbg.kernels.entries import NO_KEYS, NO_PATHS, NO_ROOTS
+from rcdbg.kernels.entries import NO_NAMES as NO_NAMES
+from rcdbg.kernels.entries import Keys as Keys
+from rcdbg.kernels.entries import Names as Names
+from rcdbg.kernels.entries import Paths as Paths
+from rcdbg.kernels.entries import Roots as Roots
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +30,11 @@ class ContextConcept:
     """Registers of interrupted code, saved by a trap's entry: a trap frame."""
 
     type: Names = NO_NAMES
-    registers: Paths = _NO_PATHS
+    registers: Paths = NO_PATHS
     """The general registers: 32 words from x0 on, or 31 from x1 on, or the field of x1."""
-    sstatus: Paths = _NO_PATHS
-    sepc: Paths = _NO_PATHS
-    kernel_sp: Paths = _NO_PATHS
+    sstatus: Paths = NO_PATHS
+    sepc: Paths = NO_PATHS
+    kernel_sp: Paths = NO_PATHS
     """The end of the stack that its thread handles traps on."""
 
 
@@ -86,9 +43,9 @@ class SwitchConcept:
     """Registers of kernel code that gave the hart away in a function call."""
 
     type: Names = NO_NAMES
-    ra: Paths = _NO_PATHS
-    sp: Paths = _NO_PATHS
-    saved: Paths = _NO_PATHS
+    ra: Paths = NO_PATHS
+    sp: Paths = NO_PATHS
+    saved: Paths = NO_PATHS
     """s0 to s11, as an array, or the field of s0."""
 
 
@@ -102,6 +59,9 @@ class TrapConcept:
     """The function that the entry calls once the registers are saved."""
     exit: Names = NO_NAMES
     """Where the registers are restored, up to sret."""
+    resumes: Names = NO_NAMES
+    """Where no function is the handler: one, and the one that it calls to run user code. A trap
+    makes that return."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +70,7 @@ class KernelStackConcept:
 
     type: Names = NO_NAMES
     """A static holds it."""
-    at: Roots = _NO_ROOTS
+    at: Roots = NO_ROOTS
     """Where it is, if its type does not tell."""
 
 
@@ -120,13 +80,13 @@ class ProcessorConcept:
 
     type: Names = NO_NAMES
     """A static holds one."""
-    at: Roots = _NO_ROOTS
+    at: Roots = NO_ROOTS
     """Where it is, if its type does not tell; one for each hart, by its number."""
-    current: Paths = _NO_PATHS
+    current: Paths = NO_PATHS
     """The running thread, or none, or its place in the list of threads."""
-    ready: Paths = _NO_PATHS
+    ready: Paths = NO_PATHS
     """What holds the ready threads: a collection, or a scheduler with collections inside."""
-    sleeping: Paths = _NO_PATHS
+    sleeping: Paths = NO_PATHS
     """The collection of the sleeping threads."""
 
 
@@ -134,18 +94,22 @@ class ProcessorConcept:
 class QueueConcept:
     """The ready threads; without any of this an entry is a thread, and the next one is first."""
 
-    at: Roots = _NO_ROOTS
+    at: Roots = NO_ROOTS
     """What holds them, where that is no part of the processor."""
-    thread: Paths = _NO_PATHS
+    thread: Paths = NO_PATHS
     """The thread, if it is not the entry or one of its fields."""
-    is_ready: Paths = _NO_PATHS
+    is_ready: Paths = NO_PATHS
     """Whether the thread is really ready: some schedulers keep the others too."""
-    order: Keys = _NO_KEYS
+    order: Keys = NO_KEYS
     """What the threads are taken in the order of, the lowest first; else they are in order."""
-    priority: Paths = _NO_PATHS
-    unordered: Paths = _NO_PATHS
+    priority: Paths = NO_PATHS
+    unordered: Paths = NO_PATHS
     """Parts of an entry or a thread that show that they are taken in an order not known here;
     the running one may stay among them."""
+    head_runs: bool = False
+    """Whether, where nothing else tells, the first of the list runs, and the others after it."""
+    others_sleep: bool = False
+    """Whether threads without a state that neither run nor are in it sleep."""
     round_robin: bool = False
     """Whether, where nothing holds them, they run in the order of the list, from the running one
     on."""
@@ -155,7 +119,7 @@ class QueueConcept:
 class IdleConcept:
     """The thread that runs when no other can."""
 
-    at: Roots = _NO_ROOTS
+    at: Roots = NO_ROOTS
     """The static that holds it."""
     is_lone: bool = False
     """Whether it is what a static holds that has just one Arc of a thread in it."""
@@ -180,30 +144,34 @@ class ThreadConcept:
     """A thread (a task)."""
 
     type: Names = NO_NAMES
-    list: Roots = _NO_ROOTS
+    list: Roots = NO_ROOTS
     """All threads, or places for them; else they are found through the processor."""
-    id: Paths = _NO_PATHS
-    name: Paths = _NO_PATHS
-    state: Paths = _NO_PATHS
+    id: Paths = NO_PATHS
+    by_id: bool = False
+    """Whether others mean it by its id, and not by its place in the list."""
+    satp: Paths = NO_PATHS
+    """A value for satp: its process is the one with that table, where it does not tell."""
+    name: Paths = NO_PATHS
+    state: Paths = NO_PATHS
     """An enum; see `states`."""
-    sleeping: Paths = _NO_PATHS
+    sleeping: Paths = NO_PATHS
     """A bool, where there is no such enum; so is the next one."""
-    dead: Paths = _NO_PATHS
-    guarded: Paths = _NO_PATHS
+    dead: Paths = NO_PATHS
+    guarded: Paths = NO_PATHS
     """What has the lock around that of a thread which changes."""
-    stack_start: Paths = _NO_PATHS
+    stack_start: Paths = NO_PATHS
     """Its lowest address."""
-    stack_end: Paths = _NO_PATHS
+    stack_end: Paths = NO_PATHS
     """The address behind its highest one."""
-    process: Paths = _NO_PATHS
+    process: Paths = NO_PATHS
     """A pointer to it."""
-    context: Paths = _NO_PATHS
+    context: Paths = NO_PATHS
     """The saved Context while it waits, or none, or a pointer to one."""
-    context_ppn: Paths = _NO_PATHS
+    context_ppn: Paths = NO_PATHS
     """The frame that starts with its Context, in kernels where that is mapped for the user."""
-    switch: Paths = _NO_PATHS
+    switch: Paths = NO_PATHS
     """The registers at its last switch, in kernels where the kernel's code switches."""
-    kernel_stack: Paths = _NO_PATHS
+    kernel_stack: Paths = NO_PATHS
     """The lowest address of the stack that it handles traps on, or an array that is this stack."""
 
 
@@ -212,20 +180,20 @@ class ProcessConcept:
     """A process: an address space that threads share."""
 
     type: Names = NO_NAMES
-    list: Roots = _NO_ROOTS
+    list: Roots = NO_ROOTS
     """All processes, or those that the others are `children` of; else they are found through
     statics of this type, and through threads."""
-    id: Paths = _NO_PATHS
-    name: Paths = _NO_PATHS
-    is_user: Paths = _NO_PATHS
+    id: Paths = NO_PATHS
+    name: Paths = NO_PATHS
+    is_user: Paths = NO_PATHS
     """Whether its threads run in U-mode."""
     all_user: bool = False
     """Whether those of every process do."""
-    space: Paths = _NO_PATHS
+    space: Paths = NO_PATHS
     """Its address space; else the struct of that type in it."""
-    threads: Paths = _NO_PATHS
+    threads: Paths = NO_PATHS
     """Its threads, as `inner.tasks[*]`."""
-    children: Paths = _NO_PATHS
+    children: Paths = NO_PATHS
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,19 +201,19 @@ class AddressSpaceConcept:
     """An address space as the kernel's books have it."""
 
     type: Names = NO_NAMES
-    list: Roots = _NO_ROOTS
+    list: Roots = NO_ROOTS
     """Address spaces that belong to no process, such as the kernel's own."""
-    root_ppn: Paths = _NO_PATHS
+    root_ppn: Paths = NO_PATHS
     """The root table's frame number; one of this and the next two."""
-    root_address: Paths = _NO_PATHS
+    root_address: Paths = NO_PATHS
     """A pointer to the root table, or its physical address."""
-    root_satp: Paths = _NO_PATHS
+    root_satp: Paths = NO_PATHS
     """A value for satp."""
-    areas: Paths = _NO_PATHS
+    areas: Paths = NO_PATHS
     """The collection of its areas."""
-    owned: Paths = _NO_PATHS
+    owned: Paths = NO_PATHS
     """The collection of (page, frame) that it owns."""
-    tables: Paths = _NO_PATHS
+    tables: Paths = NO_PATHS
     """The collection of the frames of its page tables."""
 
 
@@ -253,15 +221,15 @@ class AddressSpaceConcept:
 class AreaConcept:
     """A stretch of an address space with one set of rights."""
 
-    start: Paths = _NO_PATHS
+    start: Paths = NO_PATHS
     """The first address or page number, by its type; see `Units`."""
-    end: Paths = _NO_PATHS
+    end: Paths = NO_PATHS
     """The first one behind."""
-    rights: Paths = _NO_PATHS
+    rights: Paths = NO_PATHS
     """The bits that its PTEs have."""
-    kind: Paths = _NO_PATHS
+    kind: Paths = NO_PATHS
     """How it is mapped: an enum."""
-    owned: Paths = _NO_PATHS
+    owned: Paths = NO_PATHS
     """Its own (page, frame), where the address space has none."""
     linear: Names = NO_NAMES
     """Variants of `kind`: the kernel's offset between virtual and physical addresses."""
@@ -293,26 +261,26 @@ class FramesConcept:
 
     type: Names = NO_NAMES
     """A static holds one."""
-    at: Roots = _NO_ROOTS
+    at: Roots = NO_ROOTS
     """Where it is, if its type does not tell."""
-    start: Paths = _NO_PATHS
+    start: Paths = NO_PATHS
     """The first frame that it manages; what the books say is counted from there."""
     after: Names = NO_NAMES
     """A symbol: the first frame is the one behind it, where the allocator does not keep that."""
-    total: Paths = _NO_PATHS
+    total: Paths = NO_PATHS
     """How many frames it manages."""
-    books: Paths = _NO_PATHS
+    books: Paths = NO_PATHS
     """A struct with a list of free intervals (start, end), or with a set of bits, 1 is taken."""
-    first_bit: Paths = _NO_PATHS
+    first_bit: Paths = NO_PATHS
     """The bit of the first frame, if that is not 0."""
-    next: Paths = _NO_PATHS
+    next: Paths = NO_PATHS
     """The first frame that was never handed out, in a stack; so are the next two."""
-    end: Paths = _NO_PATHS
-    recycled: Paths = _NO_PATHS
+    end: Paths = NO_PATHS
+    recycled: Paths = NO_PATHS
     """The collection of those that came back."""
-    chain: Paths = _NO_PATHS
+    chain: Paths = NO_PATHS
     """The first free frame, or none, in a chain through the free frames themselves."""
-    link: Paths = _NO_PATHS
+    link: Paths = NO_PATHS
     """From a free frame to the next one."""
     to_map_end: bool = False
     """Whether they reach as far as the kernel's table maps them without a gap."""
@@ -331,6 +299,10 @@ class HeapConcept:
 
     type: Names = NO_NAMES
     """A static holds one."""
+    total: Paths = NO_PATHS
+    """Bytes that were given to it, by its own count, where its lists are not read; so is the
+    next."""
+    free: Paths = NO_PATHS
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +327,7 @@ class CallsConcept:
 class ClockConcept:
     """The kernel's own idea of time."""
 
-    ticks: Roots = _NO_ROOTS
+    ticks: Roots = NO_ROOTS
     """How many timer interrupts there were."""
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from rcdbg.errors import ImageError, UsageError
 from rcdbg.image.elf import Image
 from rcdbg.image.types import StructType, TypeId, TypeTable, UnionType
-from rcdbg.kernels.description import UNKNOWN, Description, Names, Paths, Roots
+from rcdbg.kernels.description import UNKNOWN, Description, Names, Paths, Roots, TrapConcept
 from rcdbg.kernels.paths import Field, Find
 from rcdbg.kernels.reading import NOTHING, Overlay, description_of
+from rcdbg.riscv.calls import behind_call, restored_ra
 
 _FOLDER = Path(__file__).with_name("families")
 _MAX_DEPTH = 12
+_MAX_CALLER = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,38 @@ def first_symbol(image: Image, names: Names) -> tuple[str, int] | None:
         if address is not None:
             return name, address
     return None
+
+
+def demand_handler(image: Image, trap: TrapConcept) -> tuple[str, int]:
+    """Where a trap is handled: a symbol, or an address as text, and the address.
+
+    The handler, or where the call that runs user code returns. Raises UsageError without either.
+    """
+    place = None if first_symbol(image, trap.handler) else _resumed(image, trap)
+    if place is not None:
+        return f"{place:#x}", place
+    return demand_symbol(image, trap.handler or trap.resumes, "the trap handler")
+
+
+def handler_address(image: Image, trap: TrapConcept) -> int | None:
+    """The same address, or None."""
+    found = first_symbol(image, trap.handler)
+    return _resumed(image, trap) if found is None else found[1]
+
+
+def _resumed(image: Image, trap: TrapConcept) -> int | None:
+    found = [first_symbol(image, Names((name,))) for name in trap.resumes[:2]]
+    if len(found) < 2 or found[0] is None or found[1] is None:
+        return None
+    start, called = found[0][1], found[1][1]
+    symbol = image.symbols.covering(start)
+    size = symbol.size if symbol is not None and symbol.size else _MAX_CALLER
+    code = image.read(start, min(size, _MAX_CALLER))
+    behind = None if code is None else behind_call(code, start, called)
+    if behind is None or code is None:
+        return None
+    # Assembly that has made room on the stack for ra takes it back: till then no unwinder knows.
+    return behind + len(restored_ra(code[behind - start :]))
 
 
 def demand_symbol(image: Image, names: Names, what: str) -> tuple[str, int]:

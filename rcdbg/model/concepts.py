@@ -36,22 +36,31 @@ def values_at(kernel: Kernel, roots: Roots, what: str, stop: Names = NO_NAMES) -
     yield from parts(static, paths, stop)
 
 
+def is_there(kernel: Kernel, roots: Roots) -> bool:
+    """Whether the kernel has one of these statics, with the path from it."""
+    try:
+        static, paths = _first_static(kernel, roots, "")
+    except DecodeError:
+        return False
+    return has(static, paths)
+
+
 def _first_static(kernel: Kernel, roots: Roots, what: str) -> tuple[Value, Paths]:
     """The first static of these that the kernel has with that path; raises DecodeError.
 
     Without one with the path, the first static.
     """
-    why = kernel.not_described
+    known = Names(name for name, _ in roots.each)
     first: tuple[Value, Paths] | None = None
     for name, paths in roots.each:
         try:
             static = start(kernel.space, static_named(kernel.image, name), name)
-        except UsageError as error:
-            why = str(error)
+        except UsageError:
             continue
         if has(static, paths):
             return static, paths
         first = first or (static, paths)
     if first is None:
-        raise DecodeError(what, why)
+        why = f"no static of the kernel is called {' or '.join(known)}: it may be a local variable"
+        raise DecodeError(what, why if roots else kernel.not_described)
     return first

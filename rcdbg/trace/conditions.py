@@ -8,7 +8,7 @@ from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image
 from rcdbg.image.resolve import resolve
 from rcdbg.kernels.description import Description
-from rcdbg.kernels.recognise import demand_symbol
+from rcdbg.kernels.recognise import demand_handler, demand_symbol
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.threads.processor import read_processor
 from rcdbg.riscv import causes
@@ -61,7 +61,7 @@ class Trapped:
         if self.cause is not None and causes.named(self.cause) is None:
             known = ", ".join((*causes.EXCEPTIONS.values(), *causes.INTERRUPTS.values()))
             raise UsageError(f"no trap cause {self.cause!r}; known: {known}")
-        return (demand_symbol(image, description.trap.handler, "the trap handler")[1],)
+        return (demand_handler(image, description.trap)[1],)
 
     def happened(self, kernel: Kernel) -> bool:
         """Whether scause is the cause asked for."""

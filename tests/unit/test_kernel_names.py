@@ -30,7 +30,7 @@ NOT_DECODING = ("rcdbg/model/serial", "gdbscripts/commands")
 
 OF_RUST = frozenset({"start", "end", "inner", "state", "next", "name"})
 """Fields of Rust's library, too: of Range, of locks and cells, of lists."""
-OF_THE_MACHINE = frozenset({"sp", "ra"})
+OF_THE_MACHINE = frozenset({"sp", "ra", "satp"})
 """Registers, whatever kernel saves them under these names."""
 READ_RUST = ("rcdbg/model/values", "gdbscripts/values")
 """What reads the library's types."""

@@ -10,7 +10,7 @@ from rcdbg.model.values.containers import base_name, elements, pair, variant_nam
 from rcdbg.model.values.contents import contents
 from rcdbg.model.values.parts import has, part
 from rcdbg.model.values.value import DecodeError, Value
-from rcdbg.riscv.pages import PAGE_SHIFT
+from rcdbg.riscv.pages import PAGE_SHIFT, PAGE_SIZE
 from rcdbg.riscv.pte import flags_text
 from rcdbg.riscv.registers import MASK64
 from rcdbg.riscv.table_listing import Table
@@ -44,8 +44,9 @@ def segments(
 
 def _segment(kernel: Kernel, item: Value) -> Segment:
     names = kernel.description.area
-    start, end = (_address(kernel, part(item, paths)) for paths in (names.start, names.end))
-    rights = flags_text(part(item, names.rights).scalar())[:4]
+    start = _address(kernel, part(item, names.start))
+    end = _address(kernel, part(item, names.end), is_end=True)
+    rights = flags_text(part(item, names.rights).scalar())[:4] if names.rights else ""
     variant = variant_name(part(item, names.kind)) if has(item, names.kind) else ""
     return Segment(start, end, variant, rights, _kind(kernel, variant))
 
@@ -59,10 +60,12 @@ def _kind(kernel: Kernel, variant: str) -> MapKind:
     return "framed" if variant in names.framed else "other"
 
 
-def _address(kernel: Kernel, value: Value) -> int:
-    """An address, or the address of the page with that number."""
+def _address(kernel: Kernel, value: Value, *, is_end: bool = False) -> int:
+    """An address, or the address of the page with that number, or behind the one before it."""
     found = value.scalar()
     if base_name(value.type) in kernel.description.units.pages:
+        if is_end and found > 0:  # else the end of a half of the address space were in the other
+            return kernel.memory.satp.tables.extended(found - 1 << PAGE_SHIFT & MASK64) + PAGE_SIZE
         return kernel.memory.satp.tables.extended(found << PAGE_SHIFT & MASK64)
     return found
 

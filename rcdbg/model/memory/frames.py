@@ -1,7 +1,7 @@
 """The frame allocator: which physical frames are free, whatever structure keeps the books."""
 
 from rcdbg.errors import MemoryReadError
-from rcdbg.kernels.description import FramesConcept
+from rcdbg.kernels.description import UNKNOWN, FramesConcept
 from rcdbg.model.concepts import held
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frame_books import in_a_chain, in_a_stack, in_books, mapped_until, merged
@@ -21,6 +21,8 @@ def read_frames(kernel: Kernel) -> FrameAllocator:
     """The frame allocator as the kernel's static has it; never fails."""
     try:
         names = kernel.description.frames
+        if not names.type and not names.at and kernel.description.family != UNKNOWN.family:
+            return FrameAllocator("", None, (), None, kernel.not_described, is_known=False)
         found = held(kernel, names.type, names.at, "frame allocator")
         if found.value is None:
             return FrameAllocator("", None, (), None, NOT_YET, is_known=False)

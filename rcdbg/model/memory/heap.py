@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rcdbg.image.types import ArrayType, BaseType, StructType, TypeId, UnionType
-from rcdbg.kernels.description import UNKNOWN, Roots
+from rcdbg.kernels.description import UNKNOWN, HeapConcept, Roots
 from rcdbg.model.concepts import held
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import LOCKED, NOT_YET
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Problem
 from rcdbg.model.values.containers import array, pointer_in
+from rcdbg.model.values.parts import has, part
 from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Value
 
 MAX_BLOCKS = 1 << 16
@@ -70,10 +71,14 @@ class Heap:
     locked: bool | None
     note: str = ""
     problems: tuple[Problem, ...] = ()
+    counted_free: int | None = None
+    """Bytes free by the allocator's own count, where its lists are not read."""
 
     @property
     def free(self) -> int:
-        """Bytes in the blocks of the free lists."""
+        """Bytes in the blocks of the free lists, or as the allocator counts them."""
+        if self.counted_free is not None:
+            return self.counted_free
         return sum(found.size for found in self.lists)
 
     @property
@@ -115,6 +120,9 @@ def _nothing(note: str, *problems: Problem) -> Heap:
 def _read(kernel: Kernel, owner: Value, locked: bool | None) -> Heap:
     problems: list[Problem] = []
     kind = owner.type.name
+    names = kernel.description.heap
+    if not owner.has("free_list") and has(owner, names.total) and has(owner, names.free):
+        return _counted(names, owner, locked)
 
     def number(name: str) -> int | None:
         try:
@@ -151,6 +159,21 @@ def _read(kernel: Kernel, owner: Value, locked: bool | None) -> Heap:
     return Heap(
         kind, start, end, lists, requested, allocated, total, locked, note, _first(problems)
     )
+
+
+def _counted(names: HeapConcept, owner: Value, locked: bool | None) -> Heap:
+    """An allocator that counts what it has and what is free; raises DecodeError.
+
+    Its free blocks are in shapes that are not read here.
+    """
+    total, free = part(owner, names.total).scalar(), part(owner, names.free).scalar()
+    problems: tuple[Problem, ...] = ()
+    if not 0 <= free <= total:
+        problems = (Problem(owner.path, f"{free:,} bytes of {total:,} are free"),)
+    note = LOCKED if locked else "as the allocator counts: its free blocks are not listed"
+    kind = owner.type.name.split("<", 1)[0]
+    used = None if problems else total - free
+    return Heap(kind, None, None, (), None, used, total, locked, note, problems, free)
 
 
 def _first(problems: list[Problem]) -> tuple[Problem, ...]:

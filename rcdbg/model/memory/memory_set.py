@@ -21,7 +21,7 @@ from rcdbg.model.memory.segments import (
     strays,
     unexplained,
 )
-from rcdbg.model.memory.space import own_spaces, root_in, space_of
+from rcdbg.model.memory.space import kernel_memory, own_spaces, root_in, space_of
 from rcdbg.model.memory.table_walks import listing
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import MappedRange, Problem
@@ -178,13 +178,23 @@ def _is_user(kernel: Kernel, process: Value) -> bool | None:
     return bool(number(process, names.is_user)) if names.is_user else names.all_user or None
 
 
-def _trampoline(kernel: Kernel) -> int | None:
-    """The physical page of a trap's entry, where a kernel maps that beside all segments."""
+def _shared(kernel: Kernel, ppn: int) -> set[tuple[int, int, int]]:
+    """Ranges that a kernel with a table of its own maps beside all segments: virtual and physical
+    address, and pages.
+
+    That is the page of a trap's entry; and in tables of processes what the kernel maps there too.
+    """
+    found: set[tuple[int, int, int]] = set()
     if not kernel.description.address_space.list:
-        return None
+        return found
     entry = kernel.first_symbol(kernel.description.trap.entry)
     physical = None if entry is None else kernel.image.physical(entry)
-    return None if physical is None else physical & -PAGE_SIZE
+    satp = kernel_memory(kernel).satp
+    for item in read_page_table(kernel, Root(satp, ""), limit=ALL_RANGES).ranges:
+        is_entry = physical is not None and (item.pa, item.pages) == (physical & -PAGE_SIZE, 1)
+        if is_entry or satp.root != ppn:
+            found.add((item.va, item.pa, item.pages))
+    return found
 
 
 def _compared(kernel: Kernel, space: Value, ppn: int | None, problems: list[Problem]) -> _Books:
@@ -214,9 +224,9 @@ def _compared(kernel: Kernel, space: Value, ppn: int | None, problems: list[Prob
     rest: tuple[MappedRange, ...] = ()
     differences: list[Difference] = []
     if complete:
-        trampoline = _trampoline(kernel)
+        shared = _shared(kernel, ppn)
         left = unexplained(stated, table.ranges, problems)
-        rest = tuple(r for r in left if trampoline is None or (r.pa, r.pages) != (trampoline, 1))
+        rest = tuple(r for r in left if (r.va, r.pa, r.pages) not in shared)
         differences += strays(stated, pairs or {})
     differences += table_differences(kernel, space, listing(kernel, satp).finish().tables, problems)
     return _Books(compared, rest, owned, tuple(differences))

@@ -151,7 +151,7 @@ def _compare_one(
         at = max(at, item.va)
         until = min(end, item.va + item.size)
         size = until - at
-        if item.rights[:4] != segment.rights:
+        if segment.rights and item.rights[:4] != segment.rights:
             why = f"the page table gives {item.rights[:4]}, the segment says {segment.rights}"
             found.add("rights", at, size, why)
         wanted = {"linear": offset, "identical": 0}.get(segment.kind)

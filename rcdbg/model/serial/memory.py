@@ -31,7 +31,7 @@ def heap(value: Heap) -> Json:
         "allocated_bytes": value.allocated,
         "total_bytes": value.total,
         "free_bytes": value.free if value.kind else None,
-        "largest_bytes": value.largest if value.kind else None,
+        "largest_bytes": value.largest if value.kind and value.counted_free is None else None,
         "lists": [
             {
                 "order": found.order,

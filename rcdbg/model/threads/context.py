@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from rcdbg.image.types import TypeId
 from rcdbg.kernels.description import Paths
+from rcdbg.kernels.recognise import handler_address
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.state import Context, Problem, SwitchFrame
 from rcdbg.model.values.parts import has, number, part
@@ -77,7 +78,7 @@ def as_trapped(kernel: Kernel, context: Context) -> Context:
 
     Some handlers save sepc themselves: at their first instruction it is still in the CSR alone.
     """
-    handler, sepc = kernel.first_symbol(kernel.description.trap.handler), kernel.csr("sepc")
+    handler, sepc = handler_address(kernel.image, kernel.description.trap), kernel.csr("sepc")
     if sepc is None or sepc == context.sepc.address or unsigned(kernel.registers.pc) != handler:
         return context
     return replace(context, sepc=kernel.place(sepc))

@@ -4,10 +4,11 @@ The running one, and the queue where there is one, are references into that list
 doing, each one's state says.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from rcdbg.model.concepts import held, values_at
+from rcdbg.model.concepts import held, is_there, values_at
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import LOCKED
 from rcdbg.model.memory.space import root_of_process
@@ -16,9 +17,9 @@ from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Problem, Processor, Thread
 from rcdbg.model.threads.queue import is_unordered, scheduled
 from rcdbg.model.threads.rules import queue_problems
-from rcdbg.model.threads.task import read_task, state_of
-from rcdbg.model.values.containers import base_name
-from rcdbg.model.values.parts import find, has, parts
+from rcdbg.model.threads.task import process_of, read_task, state_of
+from rcdbg.model.values.containers import base_name, elements
+from rcdbg.model.values.parts import find, has, number, parts
 from rcdbg.model.values.value import MAX_ELEMENTS, DecodeError, Value
 
 _TP = 4
@@ -112,10 +113,25 @@ def running(kernel: Kernel) -> Running:
             locked = found.locked if locked is None else locked or found.locked
             own.append(_thread_of(kernel, found.value))
     except DecodeError as error:
+        head = None if is_there(kernel, names.processor.at) else _head(kernel)
+        if head is not None:
+            return Running({head.address: head}, head.address, 1, None, ())
         return Running({}, None, 0, locked, (error.problem,))
     found_on = {value.address: value for value in own if value is not None}
     chosen = own[0] if len(own) == 1 else _on_this_hart(kernel, own)
     return Running(found_on, None if chosen is None else chosen.address, len(own), locked, ())
+
+
+def _head(kernel: Kernel) -> Value | None:
+    """The first of the list, where that one runs until it is done, and the first trap has come.
+
+    scause, 0 until then, is what tells that somebody runs at all.
+    """
+    values = tasks(kernel).values
+    if not kernel.description.queue.head_runs or not values:
+        return None
+    trapped = kernel.registers.privilege == _USER or bool(kernel.csr("scause"))
+    return next(iter(values.values())) if trapped else None
 
 
 def _thread_of(kernel: Kernel, current: Value | None) -> Value | None:
@@ -127,11 +143,30 @@ def _thread_of(kernel: Kernel, current: Value | None) -> Value | None:
     if current is None or base_name(current.type) in names.thread.type:
         return current
     place, known = current.scalar(), tasks(kernel)
+    if names.thread.by_id:
+        return _with_id(kernel, place, current.path)
     if not 0 <= place < len(known.places):
         raise DecodeError(current.path, f"{place} is the place of no thread")
     value = known.values.get(known.places[place])
     runs = value is not None and state_of(kernel, value)[1] == "running"
     return value if runs else None
+
+
+def _with_id(kernel: Kernel, number: int, path: str) -> Value:
+    """The thread with that id; raises DecodeError."""
+    found = _by_id(kernel).get(number)
+    if found is None:
+        raise DecodeError(path, f"{number} is the id of no thread")
+    return found
+
+
+@once_a_moment
+def _by_id(kernel: Kernel) -> dict[int, Value]:
+    found: dict[int, Value] = {}
+    for value in tasks(kernel).values.values():
+        with suppress(DecodeError):  # the thread itself says why
+            found.setdefault(number(value, kernel.description.thread.id), value)
+    return found
 
 
 def _on_this_hart(kernel: Kernel, running: list[Value | None]) -> Value | None:
@@ -153,8 +188,7 @@ def _on_this_hart(kernel: Kernel, running: list[Value | None]) -> Value | None:
 
 
 def _root(kernel: Kernel, thread: Value) -> int:
-    names = kernel.description
-    process = find(thread, names.thread.process, names.process.type).value
+    process = process_of(kernel, thread)
     if process is None:
         raise DecodeError(thread.path, "it has no process")
     return root_of_process(kernel, process)
@@ -171,6 +205,7 @@ def running_task(kernel: Kernel) -> Value | None:
 
 def read_listed(kernel: Kernel) -> Processor:
     """All threads, the ready ones in the order in which they will run; never fails."""
+    names = kernel.description
     known, now = tasks(kernel), running(kernel)
     problems, notes = [*known.problems, *now.problems], []
     unknown: set[str] = set() if known.is_known else {"ready", "sleeping"}
@@ -190,6 +225,8 @@ def read_listed(kernel: Kernel) -> Processor:
         if address in places:
             position = places[address] if queue.is_ordered else None
             thread = replace(thread, status="ready", position=position)
+        elif names.queue.others_sleep and not thread.state and thread.status == "unknown":
+            thread = replace(thread, status="sleeping")
         key = "own" if address == now.own else thread.status
         by_status.setdefault(key, []).append(thread)
     ready = by_status.pop("ready", [])
@@ -249,7 +286,11 @@ def _queue(kernel: Kernel, now: Running) -> _Queue:
     holder = next(values_at(kernel, names.queue.at, "ready queue"), None)
     if holder is None:
         return _Queue(())
-    values = [value for value, _ in scheduled(kernel, holder)]
+    if names.thread.by_id:
+        every = islice(elements(holder), MAX_ELEMENTS)
+        values = [_with_id(kernel, entry.scalar(), entry.path) for entry in every]
+    else:
+        values = [value for value, _ in scheduled(kernel, holder)]
     seen: dict[int, Value] = {}
     twice = []
     for value in values:
@@ -275,7 +316,11 @@ def _has_queue(kernel: Kernel) -> bool:
 def _by_turns(kernel: Kernel, known: Tasks, now: Running) -> _Queue:
     """The ready ones of a table, from the place behind the running one on, where that is known."""
     names = kernel.description
+    has_states = any(has(v, names.thread.state) for v in known.values.values())
     ready = [v for v in known.values.values() if state_of(kernel, v)[1] == "ready"]
+    if names.queue.head_runs and names.queue.at and not has_states:
+        rest = [v for v in known.values.values() if v.address not in now.every]
+        return _Queue(tuple(rest), tuple(v.address for v in rest), is_ordered=True)
     certain = names.queue.round_robin and now.harts == 1 and now.own in known.places
     if not certain or is_unordered(kernel, ready):
         return _Queue(tuple(ready))

@@ -1,6 +1,7 @@
 """One thread of a kernel that lists them all: its state, its process, its stacks and registers."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -9,13 +10,17 @@ from rcdbg.image.types import ArrayType
 from rcdbg.kernels.description import Paths
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.space import kernel_memory, root_of_process
+from rcdbg.model.process_list import listed_processes
+from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Context, Problem, Stack, SwitchFrame, Thread, ThreadStatus
 from rcdbg.model.threads.context import context_type, decode_context, decode_switch
 from rcdbg.model.threads.rules import name_of, parked_problems
 from rcdbg.model.values.containers import byte_string, variant_name
-from rcdbg.model.values.parts import find, has, part
+from rcdbg.model.values.parts import find, has, number, part
 from rcdbg.model.values.value import DecodeError, Space, Value
 from rcdbg.riscv.pages import PAGE_SHIFT, PAGE_SIZE
+from rcdbg.riscv.paging import Satp
+from rcdbg.riscv.registers import MASK64
 
 _T = TypeVar("_T")
 
@@ -60,7 +65,7 @@ def read_task(kernel: Kernel, thread: Value, place: int | None, *, runs: bool) -
     elif status == "running":
         status = "unknown"  # on its way to a hart, or from one
     own = attempt(lambda: _id(kernel, thread, place), None)
-    process = attempt(lambda: _process(kernel, thread), None)
+    process = attempt(lambda: process_of(kernel, thread), None)
     process_id = root = None
     if process is not None:
         process_id = attempt(lambda: _number(process, kernel.description.process.id), None)
@@ -114,13 +119,34 @@ def _locked(thread: Value, kernel: Kernel) -> bool | None:
     return find(thread, names.guarded).locked if has(thread, names.guarded) else None
 
 
-def _process(kernel: Kernel, thread: Value) -> Value | None:
+def process_of(kernel: Kernel, thread: Value) -> Value | None:
+    """The process of a thread, if it can be told; raises DecodeError."""
     names = kernel.description
     if not has(thread, names.thread.process):
         return None
     found = find(thread, names.thread.process, names.process.type).value
     itself = found is not None and found.address == thread.address
-    return None if itself and not has(thread, names.process.space) else found
+    if not itself or has(thread, names.process.space):
+        return found
+    return _by_table(kernel, thread)
+
+
+def _by_table(kernel: Kernel, thread: Value) -> Value | None:
+    """The process with the table that the thread runs in; raises DecodeError."""
+    paths = kernel.description.thread.satp
+    if not has(thread, paths):
+        return None
+    root = Satp(number(thread, paths) & MASK64).ppn
+    return _processes_by_table(kernel).get(root)
+
+
+@once_a_moment
+def _processes_by_table(kernel: Kernel) -> dict[int, Value]:
+    found: dict[int, Value] = {}
+    for process in listed_processes(kernel).values:
+        with suppress(DecodeError):  # whoever shows the process says why
+            found[root_of_process(kernel, process)] = process
+    return found
 
 
 def _name(kernel: Kernel, thread: Value) -> str:

@@ -15,7 +15,7 @@ from rcdbg.riscv import causes, csr
 from rcdbg.riscv.csr import SUPERVISOR_CSRS
 from rcdbg.riscv.registers import PRIVILEGES, unsigned
 
-_MACHINE_MODE = 3
+_USER_MODE, _MACHINE_MODE = 0, 3
 _EBREAK_LENGTHS = (0, 2, 4)
 
 
@@ -90,6 +90,8 @@ def _read_trap(kernel: Kernel, stack: Backtrace) -> Trap:
         found = _at_the_top(kernel)
         if found is None and _is_in(kernel, kernel.description.trap.exit):
             return Trap(None, None, "leaving a trap", problems)
+        if found is None and kernel.description.trap.resumes:
+            return _in_the_loop(kernel, cause)
         if found is None:
             return Trap(None, None, "no trap is being handled", problems)
         contexts = (found,)
@@ -108,6 +110,21 @@ def _read_trap(kernel: Kernel, stack: Backtrace) -> Trap:
         return Trap(context, cause, note, problems, outer)
     note = "leaving a trap: this Context is restored next, not the one that was interrupted"
     return Trap(context, None, note, problems, outer)
+
+
+def _in_the_loop(kernel: Kernel, cause: str | None) -> Trap:
+    """The trap of a kernel whose main loop runs a task and then handles its trap, in one function.
+
+    Whether the one that runs has trapped or is about to go on, sepc tells.
+    """
+    user, sepc = user_context(kernel), kernel.csr("sepc")
+    if kernel.registers.privilege == _USER_MODE:
+        return Trap(None, None, "no trap is being handled")
+    if user is None:
+        return Trap(None, None, "not known whether a trap is being handled")
+    if sepc is None or user.sepc.address - sepc not in _EBREAK_LENGTHS:
+        return Trap(None, None, "no trap of the thread that runs is being handled")
+    return Trap(user, cause, "handling a trap", user.problems)
 
 
 def _contexts(kernel: Kernel, stack: Backtrace) -> tuple[tuple[Context, ...], tuple[Problem, ...]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rcdbg.errors import MachineError, RcdbgError, UsageError
 from rcdbg.image.elf import load_image
-from rcdbg.kernels.recognise import demand_symbol, describe
+from rcdbg.kernels.recognise import demand_handler, describe
 from rcdbg.machine.gdb.run import Step
 from rcdbg.model.read import read_state
 from rcdbg.trace.conditions import place
@@ -191,7 +191,7 @@ class LiveSession:
         elif move is Move.NEXT_TRAP:
             image = here.rig.image
             trap = describe(image, self._options.boot.overlay).trap
-            handler = demand_symbol(image, trap.handler, "the trap handler")[1]
+            handler = demand_handler(image, trap)[1]
             here.breakpoints.run_to(handler, NEXT_TRAP)
         else:
             here.rig.gdb.resume()

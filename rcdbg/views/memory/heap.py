@@ -29,7 +29,7 @@ def view(heap: Heap, *, limit: int | None = BLOCKS_SHOWN) -> RenderableType:
         parts.append(note_line(heap.note))
     if heap.total:
         parts.append(Fitted(lambda width: _counts(heap, width)))
-        parts.append(_largest(heap))
+        parts += [_largest(heap)] if heap.counted_free is None else []
     if heap.lists:
         rows = [_row(found, limit) for found in heap.lists]
         parts.append(Fitted(lambda width: listing(_COLUMNS, rows, width)))
@@ -57,7 +57,8 @@ def _counts(heap: Heap, width: int) -> Text:
         share = 100 * heap.waste / heap.allocated
         cells.append(styled(f"{heap.waste:,} lost to rounding ({share:.1f} %)", palette.QUIET))
     cells.append(styled(f"{heap.free:,} free", palette.GOOD))
-    cells.append(styled(f"in {count(heap.blocks, 'block')}", palette.QUIET))
+    if heap.counted_free is None:
+        cells.append(styled(f"in {count(heap.blocks, 'block')}", palette.QUIET))
     return flow(cells, width)
 
 

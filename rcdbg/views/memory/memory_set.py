@@ -78,7 +78,7 @@ def _row(segment: Segment, item: MemorySet) -> Row:
         (
             Text(f"{segment.start:#x}..{segment.end:#x}"),
             Text(size(segment.size)),
-            rights(segment.rights),
+            rights(segment.rights) if segment.rights else Text("not known", palette.NOTE),
             guest(segment.map_type),
             verdict,
         ),

@@ -1,0 +1,45 @@
+"""Calls in machine code: where a function calls another one (RISC-V unprivileged spec, "jal")."""
+
+_AUIPC, _JALR, _JAL, _RA = 0x17, 0x67, 0x6F, 1
+
+
+def behind_call(code: bytes, start: int, target: int) -> int | None:
+    """The address behind the first call of `target` in code that begins at `start`, or None."""
+    at = 0
+    while at + 4 <= len(code):
+        word = int.from_bytes(code[at : at + 4], "little")
+        if word & 3 != 3:
+            at += 2
+            continue
+        rd, opcode = word >> 7 & 31, word & 0x7F
+        if opcode == _JAL and rd == _RA and start + at + _jump(word) == target:
+            return start + at + 4
+        if opcode == _AUIPC and at + 8 <= len(code):
+            after = int.from_bytes(code[at + 4 : at + 8], "little")
+            is_call = after & 0x7F == _JALR and after >> 7 & 31 == _RA and after >> 15 & 31 == rd
+            base = start + at + _signed(word & 0xFFFF_F000, 32)
+            if is_call and base + _signed(after >> 20, 12) == target:
+                return start + at + 8
+        at += 4
+    return None
+
+
+def restored_ra(code: bytes) -> bytes:
+    """What code begins with if that is `ld ra, (sp)` and `addi sp, sp, 8`, in 2 or 4 bytes each."""
+    found = b""
+    for forms in ((b"\x82\x60", b"\x83\x30\x01\x00"), (b"\x21\x01", b"\x13\x01\x81\x00")):
+        form = next((f for f in forms if code[len(found) :].startswith(f)), None)
+        if form is None:
+            return b""
+        found += form
+    return found
+
+
+def _jump(word: int) -> int:
+    """The distance of a jal."""
+    bits = (word >> 31) << 20 | (word >> 12 & 0xFF) << 12 | (word >> 20 & 1) << 11
+    return _signed(bits | (word >> 21 & 0x3FF) << 1, 21)
+
+
+def _signed(value: int, bits: int) -> int:
+    return value - (1 << bits) if value >> bits - 1 & 1 else value
