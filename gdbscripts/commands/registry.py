@@ -3,6 +3,7 @@
 import functools
 
 from gdbscripts.commands import asking, stepping, thread, trace
+from gdbscripts.commands.describe import Describe
 from gdbscripts.commands.profile import Profile
 from gdbscripts.commands.rc import HelpCommand, Rc
 from gdbscripts.commands.snapshot import SnapshotCommand
@@ -16,6 +17,7 @@ def commands() -> list[Command]:
     return [
         *asking.commands(),
         *thread.commands(),
+        Describe(),
         Profile(),
         SnapshotCommand(),
         *stepping.commands(),

@@ -59,12 +59,18 @@ def use_names(overlay: Overlay) -> None:
     forget()
 
 
+def current_names() -> Overlay:
+    """What the user says of the kernel's names."""
+    from rcdbg.kernels.reading import NOTHING
+
+    return _overlay or NOTHING
+
+
 def current_description() -> Description:
     """What the kernel in gdb's ELF calls its things; raises RcdbgError without an ELF."""
-    from rcdbg.kernels.reading import NOTHING
     from rcdbg.kernels.recognise import describe
 
-    return describe(current_image(), _overlay or NOTHING)
+    return describe(current_image(), current_names())
 
 
 def forget(*_: object) -> None:

@@ -35,11 +35,11 @@ def look(
     return _booted(arguments, ask, needs_types, live=source == "live")
 
 
-def image_of_source(arguments: argparse.Namespace) -> Image:
+def image_of_source(arguments: argparse.Namespace, *, needs_types: bool = True) -> Image:
     """The ELF of the kernel that was asked for, without a machine; raises RcdbgError."""
     if _chosen(arguments) == "snapshot":
-        return _in_snapshot(arguments, lambda kernel: kernel.image, needs_types=True)
-    return with_types(load_image(common(arguments).kernel))
+        return _in_snapshot(arguments, lambda kernel: kernel.image, needs_types)
+    return _checked(load_image(common(arguments).kernel), needs_types)
 
 
 def _chosen(arguments: argparse.Namespace) -> str | None:

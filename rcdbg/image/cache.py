@@ -15,7 +15,7 @@ import time
 import zlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,10 @@ class StoredRows:
     def ids_named(self, name: str) -> Sequence[int]:
         """The types of that name."""
         return self._names.get(name, ())
+
+    def every_name(self) -> Iterable[str]:
+        """All names that `ids_named` knows."""
+        return self._names
 
     @cached_property
     def statics(self) -> Sequence[Row]:

@@ -1,6 +1,6 @@
 """What one pass over the debug info finds, as plain lists and dicts that can be stored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,6 +16,9 @@ class Rows(Protocol):
 
     def ids_named(self, name: str) -> Sequence[int]:
         """The ids of the types of that name."""
+
+    def every_name(self) -> Iterable[str]:
+        """All names that `ids_named` knows."""
 
     @property
     def statics(self) -> Sequence[Row]:
@@ -85,3 +88,7 @@ class Tables:
     def ids_named(self, name: str) -> list[int]:
         """The ids of the types of that name."""
         return self.names.get(name, [])
+
+    def every_name(self) -> Iterable[str]:
+        """All names that `ids_named` knows."""
+        return self.names

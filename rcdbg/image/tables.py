@@ -91,6 +91,10 @@ class DebugTypes:
         """
         return list(self._rows.ids_named(name))
 
+    def type_names(self) -> Iterator[str]:
+        """All names that `types_named` knows, in the order of the DWARF."""
+        return iter(self._rows.every_name())
+
     def statics(self) -> Iterator[Static]:
         """Every static that has an address, in the order of the DWARF.
 

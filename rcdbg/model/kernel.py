@@ -43,8 +43,12 @@ def types_inside(types: TypeTable, root: TypeId) -> list[TypeId]:
     return found
 
 
+def holder_of(types: TypeTable, names: Names) -> Static | None:
+    """The static that holds a struct with one of these names, the least wrapped one, or None."""
+    return by_types(types, ("static", names), lambda: _holder_of(types, names))
+
+
 def _holder_of(types: TypeTable, names: Sequence[str]) -> Static | None:
-    """The static that holds a struct with one of these names, the least wrapped one."""
     best: tuple[int, Static] | None = None
     for static in types.statics():
         if not types.type(static.type).size:
@@ -162,7 +166,7 @@ class Kernel:
             raise DecodeError(where, why)
         if not names:
             raise DecodeError(where, self.not_described)
-        found = by_types(types, ("static", names), lambda: _holder_of(types, names))
+        found = holder_of(types, names)
         if found is None:
             raise DecodeError(where, f"no static of the kernel holds a {names.first}")
         return Value(self.space, found.type, found.address, found.path)

@@ -7,7 +7,6 @@ of is said in `Plan.unseen`, in words, and the rest is recorded.
 import fnmatch
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image
@@ -15,6 +14,7 @@ from rcdbg.image.resolve import resolve
 from rcdbg.image.symbols import simplified
 from rcdbg.image.tables import Function
 from rcdbg.kernels.description import Description, Names
+from rcdbg.kernels.functions import functions_named
 from rcdbg.kernels.reading import Overlay
 from rcdbg.kernels.recognise import describe, first_symbol
 from rcdbg.riscv import code
@@ -234,31 +234,6 @@ def _made_at(sight: Sight) -> list[str]:
 
 def _no_symbol(names: Names) -> str:
     return f"no symbol {names.first}" if names else "no symbol is known for it"
-
-
-def functions_named(image: Image, name: str) -> list[Function]:
-    """The functions `Type::function`, or `Trait::function` of any type; all of a generic one."""
-    return [*_by_name(image).get(tuple(name.split("::")), ())]
-
-
-@lru_cache(maxsize=8)
-def _by_name(image: Image) -> dict[tuple[str, ...], list[Function]]:
-    """All functions, by their last two words and by trait and function."""
-    found: dict[tuple[str, ...], list[Function]] = {}
-    for function in image.functions:
-        last_two = simplified(function.path).split("::")[-2:]
-        for name in dict.fromkeys((tuple(last_two), _of_trait(function.path))):
-            found.setdefault(name, []).append(function)
-    return found
-
-
-def _of_trait(path: str) -> tuple[str, ...]:
-    """Trait and function of `<Type as Trait>::function`."""
-    head, separator, function = path.rpartition(">::")
-    _, is_impl, trait = head.rpartition(" as ")
-    if not separator or not is_impl or not path.startswith("<"):
-        return ()
-    return trait.partition("<")[0].rsplit("::", 1)[-1], function.partition("<")[0]
 
 
 def hit_addresses(image: Image, name: str) -> list[int]:

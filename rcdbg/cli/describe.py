@@ -1,0 +1,79 @@
+"""`rcdbg describe`: what a kernel is taken for and what was found of it, from its ELF alone."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from rcdbg import words
+from rcdbg.cli.options import add_common
+from rcdbg.errors import UsageError
+from rcdbg.words import JSON
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to a parser's subparsers."""
+    parser = commands.add_parser(
+        "describe",
+        help="print which kernel this is taken for, by what, and what was found of it",
+        description="Print which family of kernels an ELF is taken for and by which signs, and for"
+        " each thing that the family's description names where it is in this ELF, or what comes"
+        " nearest. No machine is started.",
+    )
+    parser.add_argument(
+        "--skeleton",
+        metavar="FILE",
+        type=Path,
+        help="write a file for --profile: each key that was not found, with the nearest names",
+    )
+    parser.add_argument("--force", action="store_true", help="write over a FILE that is there")
+    words.add_to(parser, (JSON,))
+    add_common(parser, inner=True)
+    parser.add_argument(
+        "--snapshot",
+        metavar="FILE",
+        type=Path,
+        default=argparse.SUPPRESS,
+        help="the ELF in a snapshot",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from rcdbg.cli.meaning import names
+    from rcdbg.cli.source import image_of_source
+    from rcdbg.model.described.read import read_described
+
+    if arguments.force and arguments.skeleton is None:
+        raise UsageError("--force is for --skeleton FILE")
+    image = image_of_source(arguments, needs_types=False)
+    described = read_described(image, names(arguments))
+    if arguments.skeleton is not None:
+        from rcdbg.model.described.skeleton import skeleton
+
+        _write(arguments.skeleton, skeleton(described), force=arguments.force)
+    if arguments.json:
+        from rcdbg.model.serial.described import described as serialised
+        from rcdbg.model.serial.state import document
+
+        print(json.dumps(document("described", serialised(described)), indent=2))
+        return 0
+    from rcdbg.views.described import view
+    from rcdbg.views.render import show
+
+    if arguments.skeleton is None:
+        show(view(described))
+    else:
+        print(f"{arguments.skeleton}: {described.missing} keys that were not found")
+    return 0
+
+
+def _write(path: Path, text: str, *, force: bool) -> None:
+    """Raises UsageError if it cannot be written, or is there and that was not said."""
+    try:
+        with path.open("w" if force else "x", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise UsageError(f"{path} is there already: --force writes over it") from error
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""A kernel's description against its ELF: what is there, what is missing, what comes nearest."""
