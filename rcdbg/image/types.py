@@ -157,9 +157,6 @@ class TypeTable(Protocol):
         """Ids of the types whose full path, or whose last path segment without generic
         arguments, is `name`; in the order of the DWARF."""
 
-    def type_names(self) -> Iterator[str]:
-        """All names that `types_named` knows."""
-
     def statics(self) -> Iterator[Static]:
         """Every static that has an address, in the order of the DWARF."""
 

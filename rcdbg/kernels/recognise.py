@@ -139,7 +139,8 @@ def _sign(image: Image, concept: object, key: str) -> tuple[str, bool]:
         fields = [s.name for path in entry for s in path.steps[:1] if isinstance(s, Field | Find)]
         structs = list(_structs(image.types, owner))
         is_there = any(_has(image.types, s, field) for s in structs for field in fields)
-        return f"field {entry.first} of {owner.first}", is_there
+        of = f" of {owner.first}" if owner else ""
+        return f"field {entry.first}{of}", is_there
     assert isinstance(entry, Names)
     return f"type {entry.first}", any(_structs(image.types, entry))
 

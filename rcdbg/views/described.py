@@ -1,5 +1,6 @@
 """What a kernel was taken for, and concept by concept what its ELF has of the description."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from rich.console import Group, RenderableType
@@ -19,6 +20,7 @@ from rcdbg.views.layout import Column, Fitted, Row, hanging, listing, problem_li
 
 _COLUMNS = (Column(""), Column(""), Column(""))
 _INDENT = "    "
+_MODULES = re.compile(r"(?:\b\w+::)+")
 
 
 def view(described: Described) -> RenderableType:
@@ -72,8 +74,9 @@ def _rows(entry: DescribedEntry) -> Iterator[Row]:
         yield Row((key, guest(found.asked, palette.SYMBOL), _place(found)))
         key = Text()
     if entry.is_missing and (entry.asked or entry.near):
-        why = guest(f"{'not found: ' if entry.asked else ''}{entry.why}", palette.WARNING)
-        asked = guest(", ".join(entry.asked), palette.QUIET)
+        why = guest(_short(f"{'not found: ' if entry.asked else ''}{entry.why}"), palette.WARNING)
+        more = ", ..." if len(entry.asked) > 1 else ""
+        asked = guest("".join(entry.asked[:1]) + more, palette.QUIET)
         yield Row((key, asked, why), tuple(_near(near) for near in entry.near))
 
 
@@ -83,9 +86,10 @@ def _near(near: NearName) -> Text:
     return styled(f"{_INDENT}nearest: ", palette.QUIET).append_text(name).append_text(what)
 
 
-def _short(type_name: str) -> str:
-    """Without the allocator that each collection names."""
-    return type_name.replace(", alloc::alloc::Global", "")
+def _short(path: str) -> str:
+    """Generic arguments without their modules, and without the allocator of each collection."""
+    plain, bracket, arguments = path.replace(", alloc::alloc::Global", "").partition("<")
+    return plain + bracket + _MODULES.sub("", arguments)
 
 
 def _place(found: FoundName) -> Text:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from rcdbg.errors import ImageError, UsageError
+from rcdbg.image.tables import DebugTypes
 from rcdbg.image.types import StructType, TypeId, TypeTable, UnionType
 from rcdbg.kernels.description import NO_NAMES, Keys, Names, Paths, Roots
 from rcdbg.kernels.functions import function_names, functions_named
@@ -78,7 +79,7 @@ def _near_types(elf: Elf, _concept: str, _key: str, wanted: Names) -> Iterator[N
             yield NearName(name, f"type {own[0]}")
 
 
-def _type_names(types: TypeTable) -> list[str]:
+def _type_names(types: DebugTypes) -> list[str]:
     """The last parts of the paths of all types."""
     names = (name for name in types.type_names() if _A_STATIC.fullmatch(name))
     return list(dict.fromkeys(name for name in names if "::" not in name))

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from rcdbg.errors import ImageError, UsageError
 from rcdbg.image.elf import Image
+from rcdbg.image.tables import DebugTypes
 from rcdbg.image.types import (
     CEnumType,
     EnumType,
@@ -38,7 +39,7 @@ class Elf:
     description: Description
 
     @cached_property
-    def types(self) -> TypeTable:
+    def types(self) -> DebugTypes:
         """Its types; raises ImageError, in words, if they are missing or damaged."""
         if not self.image.has_debug_info:
             raise ImageError(NO_DEBUG_INFO)
@@ -74,10 +75,10 @@ class Elf:
     def origins(self, concept: str, key: str = "") -> tuple[TypeId, ...]:
         """The types from which the paths of that concept start, the likeliest first."""
         special = _SPECIAL.get(f"{concept}.{key}") or _SPECIAL.get(concept)
-        found = self._plain(concept) if special is None else special(self)
+        found = self.plain(concept) if special is None else special(self)
         return tuple(dict.fromkeys(found))[:_MAX_ORIGINS]
 
-    def _plain(self, concept: str) -> Iterator[TypeId]:
+    def plain(self, concept: str) -> Iterator[TypeId]:
         """What the roots lead to, what a static holds, or the types of that name."""
         table = getattr(self.description, concept)
         names: Names = getattr(table, "type", NO_NAMES)
@@ -110,6 +111,12 @@ def elements(paths: Paths) -> Paths:
         path if path.steps and isinstance(path.steps[-1], Each) else Path("", (*path.steps, Each()))
         for path in paths
     )
+
+
+def _spaces(elf: Elf) -> Iterator[TypeId]:
+    yield from elf.plain("address_space")
+    yield from (found.type for _, _, found in elf.rooted(elf.description.address_space.list))
+    yield from elf.ends("process", elf.description.process.space)
 
 
 def _areas(elf: Elf) -> Iterator[TypeId]:
@@ -145,7 +152,12 @@ def _free_frames(elf: Elf) -> Iterator[TypeId]:
         yield type_id if behind is None else behind.type
 
 
-_SPECIAL = {"area": _areas, "queue": _entries, "frames.link": _free_frames}
+_SPECIAL = {
+    "address_space": _spaces,
+    "area": _areas,
+    "queue": _entries,
+    "frames.link": _free_frames,
+}
 
 
 def variants(types: TypeTable, type_id: TypeId) -> tuple[str, ...]:

@@ -20,6 +20,8 @@ from rcdbg.model.described.origins import NO_DEBUG_INFO, Elf
 from rcdbg.model.state import Problem
 
 _MOST = 3
+_ITSELF = "."
+"""A path that every value has: that it is there says nothing."""
 
 
 def read_described(image: Image, overlay: Overlay = NOTHING) -> Described:
@@ -87,7 +89,8 @@ def _of_others(elf: Elf, concept: str, key: str) -> Iterator[NearName]:
         known = theirs if not any(asked_texts(e) for e in _entries(elf, concept)) else mixed
         described = replace(other if known is theirs else elf.description, **{concept: known})
         for found in look_up(elf.of(described), concept, key).found:
-            yield NearName(found.asked, _in_words(found, other.family))
+            if found.asked != _ITSELF:
+                yield NearName(found.asked, _in_words(found, other.family))
 
 
 def _near_others(elf: Elf, concept: str, key: str) -> Iterator[NearName]:

@@ -16,6 +16,8 @@ def _lines(described: Described) -> Iterator[str]:
     yield f"# It was taken for {_plain(described.title)} ({described.family}): {described.why}."
     yield "# Take the # from a line that is right, or correct it; a table needs its [line] too."
     yield "# docs/decoders/descriptions.md says what each key means."
+    if described.profile is not None:
+        yield f"# What {_plain(str(described.profile))} says is needed beside it."
     if described.family == "unknown":
         families = " or ".join(json.dumps(fit.family) for fit in described.fits)
         yield f"# All keys are here. To begin with those of a family: family = {families}"

@@ -28,6 +28,9 @@ class WorldOfStatics(World):
     def statics(self) -> Iterator[Static]:
         return iter(self.known)
 
+    def type_names(self) -> Iterator[str]:
+        return (t.name.split("<")[0].rsplit("::", 1)[-1] for t in self.table.values())
+
     def lost_statics(self) -> Iterator[str]:
         return iter(())
 

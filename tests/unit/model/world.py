@@ -50,9 +50,6 @@ class Blank:
     def types_named(self, name: str) -> list[TypeId]:
         return [i for i, t in self.table.items() if t.name.split("<")[0].split("::")[-1] == name]
 
-    def type_names(self) -> Iterator[str]:
-        return (t.name.split("<")[0].split("::")[-1] for t in self.table.values())
-
     def statics(self) -> Iterator[Static]:
         return iter(())
 

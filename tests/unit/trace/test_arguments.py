@@ -33,9 +33,6 @@ class Types:
     def types_named(self, name: str) -> list[int]:
         return []
 
-    def type_names(self):  # type: ignore[no-untyped-def]
-        return iter(())
-
     def statics(self):  # type: ignore[no-untyped-def]
         return iter(())
 
