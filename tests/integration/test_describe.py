@@ -50,7 +50,8 @@ def test_a_misspelt_profile_and_the_skeleton_that_mends_it(
     wrong, mended = tmp_path / "wrong.toml", tmp_path / "mended.toml"
     wrong.write_text('[processor]\ncurrent = "curent_thread"\n')
     kernel = ("--kernel", rcdbg_kernel)
-    text = rcdbg("describe", *kernel, "--profile", wrong).stdout
+    wide = {"COLUMNS": "200"}
+    text = rcdbg("describe", *kernel, "--profile", wrong, env=wide).stdout
     assert "has no curent_thread" in text
     assert "nearest: current_thread" in text
     done = rcdbg("describe", *kernel, "--profile", wrong, "--skeleton", mended)
