@@ -14,9 +14,10 @@ PACKAGES := $(STAMPS)/packages
 
 # Tests at once, and a worker without any left takes them from another.
 JOBS := -n auto --maxprocesses 4 --dist worksteal
+VARIANTS := tests/integration/test_variants.py
 
 .PHONY: help run test setup kernel lint lint-python lint-kernel test-kernel test-unit \
-	test-tui test-integration mutants bench fuzz docs clean
+	test-tui test-integration test-variants mutants bench fuzz docs clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -24,7 +25,7 @@ help: ## this list
 run: setup kernel ## install what is missing, build the kernel, open the debugger
 	@$(BIN)/rcdbg $(ARGS)
 
-test: setup lint test-kernel kernel test-unit test-tui test-integration ## install, check and test everything
+test: setup lint test-kernel kernel test-unit test-tui test-integration test-variants ## install, check and test everything
 
 setup: $(SYSTEM) $(PACKAGES) ## install what is missing
 
@@ -61,7 +62,7 @@ test-kernel: $(SYSTEM) ## the kernel's algorithms, on the host
 	kernel/build.sh test
 
 # They start a thousand Python processes: what one has compiled is there for the others.
-test-unit test-tui test-integration mutants fuzz: export PYTHONDONTWRITEBYTECODE :=
+test-unit test-tui test-integration test-variants mutants fuzz: export PYTHONDONTWRITEBYTECODE :=
 
 test-unit: $(PACKAGES) ## tests without QEMU
 	$(BIN)/pytest $(JOBS) tests/unit
@@ -70,7 +71,10 @@ test-tui: $(PACKAGES) ## the full-screen debugger on a session that is made up, 
 	$(BIN)/pytest $(JOBS) tests/tui
 
 test-integration: $(PACKAGES) kernel ## tests on the real kernel, in QEMU and with both gdbs
-	$(BIN)/pytest $(JOBS) tests/integration tests/traces
+	$(BIN)/pytest $(JOBS) tests/integration tests/traces --ignore=$(VARIANTS)
+
+test-variants: $(PACKAGES) kernel ## the same tests on other builds of the kernel, one after the other
+	$(BIN)/pytest $(VARIANTS)
 
 mutants: $(PACKAGES) kernel ## kernels with a fault each: the tests in tests/traces must name it
 	$(PYTHON) -m tests.mutants $(ARGS)

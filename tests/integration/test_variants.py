@@ -15,6 +15,7 @@ from rcdbg.image.types import StructType
 from tests.support.variants import REORDERED, ROOT, VARIANTS, Variant, build
 
 TIMEOUT = 1200
+JOBS = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +32,8 @@ def test_every_kernel_passes_the_same_tests(
     if variant.reordered:
         check_that_fields_moved(rcdbg_kernel, elf)
     done = subprocess.run(
-        # One at a time: other tests, or another variant's, run beside them.
-        [sys.executable, "-m", "pytest", "-q", "-n1", "-m", "every_kernel and not one_kernel",
+        # `make test-variants` runs one variant after the other: its tests have all cores.
+        [sys.executable, "-m", "pytest", "-q", *JOBS, "-m", "every_kernel and not one_kernel",
          f"--rcdbg-kernel={elf}", "-p", "no:cacheprovider", "tests/traces", "tests/integration"],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
