@@ -62,13 +62,15 @@ def read_call_stacks(kernel: Kernel) -> CallStacks:
     """All threads with their call stacks; never fails."""
     processor = read_threads(kernel)
     spaces = ThreadMemory(kernel)
+    if is_listed(kernel):  # their kernel stacks are in no process's table
+        return CallStacks(processor, tuple(_call_stack(kernel, t) for t in processor.threads))
     return CallStacks(processor, tuple(_call_stack(spaces.of(t), t) for t in processor.threads))
 
 
 def read_thread(kernel: Kernel, number: int) -> CallStack:
     """The thread with that id in depth; raises UsageError without one."""
     thread = find_thread(kernel, number)
-    own = ThreadMemory(kernel).of(thread)
+    own = kernel if is_listed(kernel) else ThreadMemory(kernel).of(thread)
     return _call_stack(own, _with_deepest(own, thread))
 
 
