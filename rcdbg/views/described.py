@@ -101,5 +101,6 @@ def _place(found: FoundName) -> Text:
     if found.holder is not None:
         text.append(" in ").append_text(guest(found.holder))
     if found.address is not None:
-        text.append(" at ").append_text(address(found.address))
+        text.append(", static at " if found.kind == "static" else " at ")
+        text.append_text(address(found.address))
     return text

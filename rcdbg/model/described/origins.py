@@ -17,7 +17,7 @@ from rcdbg.image.types import (
     TypeTable,
     UnionType,
 )
-from rcdbg.kernels.description import NO_NAMES, Description, Names, Paths, Roots
+from rcdbg.kernels.description import NO_NAMES, NO_ROOTS, Description, Names, Paths, Roots
 from rcdbg.kernels.paths import Each, Path
 from rcdbg.model.kernel import holder_of
 from rcdbg.model.values.hops import Station, pointed
@@ -83,7 +83,8 @@ class Elf:
         table = getattr(self.description, concept)
         names: Names = getattr(table, "type", NO_NAMES)
         if concept in HELD:
-            yield from (found.type for _, _, found in self.rooted(table.at))
+            at: Roots = getattr(table, "at", NO_ROOTS)
+            yield from (found.type for _, _, found in self.rooted(at))
             held = self.held(names)
             if held is not None:
                 yield held[1]

@@ -139,6 +139,19 @@ def test_what_is_like_nothing_has_nothing_near() -> None:
     assert near('[heap]\ntype = "Xyzzy"', "heap", "type") == []
 
 
+def test_parts_of_what_a_static_holds_by_its_type_alone() -> None:
+    world = Labs(6)
+    heap = world.struct("pool::Heap", [("given", world.u64), ("used", world.u64)])
+    static = world.static("HEAP", world.new(world.mutex_of(heap)))
+    text = '[heap]\ntype = "Heap"\ntotal = "given"\nfree = "unused"'
+    found = read_described(elf(world), profile(text))
+    (total,) = entry(found, "heap", "total").found
+    assert (total.path, total.type) == ("pool::Heap.given", "usize")
+    (held,) = entry(found, "heap", "type").found
+    assert (held.holder, held.address) == ("os::HEAP", static.address)
+    assert [one.text for one in entry(found, "heap", "free").near] == ["used"]
+
+
 def test_names_that_no_family_has_are_near_where_they_look_alike() -> None:
     names = {"current_thread": "on_the_hart", "Thread": "Worker", "PROCESSOR": "CPU", "x": "gprs"}
     names |= {"Framed": "Owned", "memory_set": "mapped"}
