@@ -117,8 +117,8 @@ def _symbol(elf: Elf, _concept: str, _key: str, name: str) -> FoundName | None:
 def _function(elf: Elf, concept: str, key: str, name: str) -> FoundName | None:
     if "::" not in name:
         return _symbol(elf, concept, key, name)
-    if not elf.image.has_debug_info:
-        return None
+    if elf.damage:
+        raise ImageError(elf.damage)
     found = functions_named(elf.image, name)
     return FoundName(name, "function", found[0].path, address=found[0].address) if found else None
 

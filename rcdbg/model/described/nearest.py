@@ -98,7 +98,7 @@ def _near_functions(elf: Elf, concept: str, key: str, wanted: Names) -> Iterator
     plain = Names(name for name in wanted if "::" not in name)
     if plain:
         yield from _near_symbols(elf, concept, key, plain)
-    if not elf.image.has_debug_info:
+    if elf.damage:
         return
     whole = [name for name in wanted if "::" in name]
     for name in close(whole, function_names(elf.image), _POOL):
@@ -128,7 +128,7 @@ _FINDERS: dict[str, Callable[[Elf, str, str, Names], Iterator[NearName]]] = {
 
 def _near_roots(elf: Elf, roots: Roots) -> Iterator[NearName]:
     """Other parts of the same static, then the same part of statics with a like name."""
-    if not elf.image.has_debug_info:
+    if elf.damage:
         return
     named = [s for s in statics(elf.image) if _A_STATIC.fullmatch(s.name)]
     known = {s.name.rsplit("::", 1)[-1]: s for s in named}

@@ -17,7 +17,8 @@ from rcdbg.image.types import (
     TypeTable,
     UnionType,
 )
-from rcdbg.kernels.description import NO_NAMES, NO_ROOTS, Description, Names, Paths, Roots
+from rcdbg.kernels.description import NO_NAMES, Description, Names, Paths, Roots
+from rcdbg.kernels.entries import NO_ROOTS
 from rcdbg.kernels.paths import Each, Path
 from rcdbg.model.kernel import holder_of
 from rcdbg.model.values.hops import Station, pointed
@@ -37,22 +38,24 @@ class Elf:
 
     image: Image
     description: Description
+    damage: str
+    """Why there are no types, statics and functions, in words; "" if there are."""
 
     @cached_property
     def types(self) -> DebugTypes:
         """Its types; raises ImageError, in words, if they are missing or damaged."""
-        if not self.image.has_debug_info:
-            raise ImageError(NO_DEBUG_INFO)
+        if self.damage:
+            raise ImageError(self.damage)
         return self.image.types
 
     def of(self, description: Description) -> "Elf":
         """The same image with another description."""
-        return Elf(self.image, description)
+        return Elf(self.image, description, self.damage)
 
     def static(self, name: str) -> Static:
         """The static of that name; raises UsageError, with near names, or ImageError."""
-        if not self.image.has_debug_info:
-            raise ImageError(NO_DEBUG_INFO)
+        if self.damage:
+            raise ImageError(self.damage)
         return static_named(self.image, name)
 
     def held(self, names: Names) -> tuple[Static, TypeId] | None:
@@ -96,6 +99,17 @@ class Elf:
             found = way(self.types, origin, paths, NO_NAMES)
             if found is not None:
                 yield found.type
+
+
+def elf_of(image: Image, description: Description) -> Elf:
+    """The image with that description; whether it is damaged is found out once."""
+    damage = "" if image.has_debug_info else NO_DEBUG_INFO
+    if not damage:
+        try:
+            _ = image.types, image.functions
+        except ImageError as error:
+            damage = str(error)
+    return Elf(image, description, damage)
 
 
 def named_types(types: TypeTable, names: Iterable[str]) -> Iterator[TypeId]:

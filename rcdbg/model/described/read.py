@@ -1,10 +1,10 @@
 """`read_described`: a kernel's ELF against the description that fits it; no machine is needed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from rcdbg.errors import ImageError
 from rcdbg.image.elf import Image
+from rcdbg.kernels.description import Description
 from rcdbg.kernels.reading import NOTHING, Overlay
 from rcdbg.kernels.recognise import families, recognise
 from rcdbg.model.described.described import (
@@ -16,7 +16,7 @@ from rcdbg.model.described.described import (
 )
 from rcdbg.model.described.finding import asked_texts, concepts, keys, look_up
 from rcdbg.model.described.nearest import nearest
-from rcdbg.model.described.origins import NO_DEBUG_INFO, Elf
+from rcdbg.model.described.origins import Elf, elf_of
 from rcdbg.model.state import Problem
 
 _MOST = 3
@@ -31,7 +31,7 @@ def read_described(image: Image, overlay: Overlay = NOTHING) -> Described:
     """
     recognition = recognise(image, overlay)
     description = recognition.description
-    elf = Elf(image, description)
+    elf = elf_of(image, description)
     found, unsaid = [], []
     is_known = any(asked_texts(e) for c in concepts() for e in _entries(elf, c))
     for concept in concepts():
@@ -50,7 +50,7 @@ def read_described(image: Image, overlay: Overlay = NOTHING) -> Described:
         recognition.fits,
         tuple(found),
         tuple(unsaid),
-        tuple(_problems(image)),
+        (Problem(image.path.name, elf.damage),) if elf.damage else (),
     )
 
 
@@ -65,10 +65,20 @@ def _looked_up(elf: Elf, concept: str, *, guess: bool) -> Iterator[DescribedEntr
         if entry.asked and not entry.is_missing:
             yield entry
         elif entry.asked:
-            near = (*_of_others(elf, concept, key), *nearest(elf, concept, key))
+            # A profile may have replaced what the family says.
+            own = [family for family in families() if family.family == elf.description.family]
+            others = [family for family in families() if family not in own]
+            near = (
+                *_of_families(elf, concept, key, own),
+                *nearest(elf, concept, key),
+                *_of_families(elf, concept, key, others),
+            )
             yield replace(entry, near=_distinct(near))
         elif guess:
-            near = (*_of_others(elf, concept, key), *_near_others(elf, concept, key))
+            near = (
+                *_of_families(elf, concept, key, families()),
+                *_near_others(elf, concept, key),
+            )
             yield replace(entry, why="nobody has said it", near=_distinct(near))
 
 
@@ -77,13 +87,15 @@ def _distinct(near: tuple[NearName, ...]) -> tuple[NearName, ...]:
     return tuple(dict.fromkeys(by_text[name.text] for name in near))[:_MOST]
 
 
-def _of_others(elf: Elf, concept: str, key: str) -> Iterator[NearName]:
-    """What is called as in another family.
+def _of_families(
+    elf: Elf, concept: str, key: str, those: Iterable[Description]
+) -> Iterator[NearName]:
+    """What is called as in one of these families.
 
     Of the kernel's own concepts if it has any, else of those as that family has them.
     """
     own = getattr(elf.description, concept)
-    for other in families():
+    for other in those:
         theirs = getattr(other, concept)
         mixed = replace(own, **{key: getattr(theirs, key)})
         known = theirs if not any(asked_texts(e) for e in _entries(elf, concept)) else mixed
@@ -102,15 +114,3 @@ def _near_others(elf: Elf, concept: str, key: str) -> Iterator[NearName]:
 def _in_words(found: FoundName, family: str) -> str:
     at = "" if found.address is None else f" at {found.address:#x}"
     return f"{found.kind} {found.path}{at}, as in {family}"
-
-
-def _problems(image: Image) -> Iterator[Problem]:
-    """What keeps all but symbols from being found."""
-    if not image.has_debug_info:
-        yield Problem(image.path.name, NO_DEBUG_INFO)
-        return
-    try:
-        _ = image.types
-        _ = image.functions
-    except ImageError as error:
-        yield Problem(image.path.name, str(error))
