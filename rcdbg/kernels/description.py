@@ -59,6 +59,9 @@ class TrapConcept:
     """The function that the entry calls once the registers are saved."""
     exit: Names = NO_NAMES
     """Where the registers are restored, up to sret."""
+    runs_at: Names = NO_NAMES
+    """The address, in hex, of the page of the entry and the exit in every table, where that is
+    another one than it is linked at."""
     resumes: Names = NO_NAMES
     """Where no function is the handler: one, and the one that it calls to run user code. A trap
     makes that return."""

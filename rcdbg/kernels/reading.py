@@ -135,6 +135,8 @@ def _entries(
                 raise UsageError(f"{where}: no key {key!r} in [{concept}]; {near}")
             kind = kinds[key]
             assert isinstance(kind, type)
+            if key == "runs_at":
+                _hexadecimal(f"{where}: [{concept}] {key}", value)
             yield concept, key, _READERS[kind](f"{where}: [{concept}] {key}", value)
 
 
@@ -181,6 +183,16 @@ def _parsed(where: str, value: object, parse: Callable[[str], Any]) -> list[Any]
 
 def _names(where: str, value: object) -> Names:
     return Names(_texts(where, value))
+
+
+def _hexadecimal(where: str, value: object) -> None:
+    for text in _texts(where, value):
+        try:
+            found = int(text, 16)
+        except ValueError:
+            found = -1
+        if not 0 <= found < 1 << 64 or not text.startswith("0x"):
+            raise UsageError(f'{where} has to be an address such as "0xfffffffffffff000"')
 
 
 def _bool(where: str, value: object) -> bool:

@@ -17,6 +17,7 @@ from rcdbg.kernels.description import Description, Names
 from rcdbg.kernels.functions import functions_named
 from rcdbg.kernels.reading import Overlay
 from rcdbg.kernels.recognise import describe, first_symbol
+from rcdbg.kernels.trampoline import running_at
 from rcdbg.riscv import code
 from rcdbg.riscv.code import SpSource
 from rcdbg.trace.kinds import KINDS, Sight
@@ -122,6 +123,9 @@ class _Planner:
         early = what == "satp" or self._is_boot_code(address)
         if physical is not None and physical != address and early:
             places.append(physical)
+        if what in ("trap_enter", "trap_leave", "satp"):
+            elsewhere = running_at(self._image, self._description.trap, address)
+            places = places if elsewhere is None else [elsewhere]
         for place in places:
             self._probes.append(Probe(place, what, address, function, **more))  # type: ignore[arg-type]
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rcdbg.image.elf import Image
 from rcdbg.kernels.reading import Overlay
 from rcdbg.kernels.recognise import describe, first_symbol
+from rcdbg.kernels.trampoline import linked_at, running_at
 from rcdbg.machine.qemu.config import LogConfig
 from rcdbg.trace.recorders.firmware import Firmware, kernel_start
 from rcdbg.trace.recorders.log_moments import Watched
@@ -23,9 +24,9 @@ class LogPlaces:
     def __init__(self, image: Image, overlay: Overlay, places: Sequence[int]) -> None:
         trap = describe(image, overlay).trap
         entry, leave = first_symbol(image, trap.entry), first_symbol(image, trap.exit)
-        self._image = image
+        self._image, self._trap = image, trap
         self._places = tuple(places)
-        self.vector = entry[1] if entry else None
+        self.vector = self._running(entry[1]) if entry else None
         self.leaves = self._inside(leave[1]) if leave else frozenset()
         self.calls = frozenset(place for place in places if self._word(place) == _ECALL)
 
@@ -69,12 +70,20 @@ class LogPlaces:
         """Those of the places that are in the function that starts there."""
         covering = self._image.symbols.covering
         return frozenset(
-            place for place in self._places if (held := covering(place)) and held.address == start
+            place
+            for place in self._places
+            if (held := covering(linked_at(self._image, self._trap, place)))
+            and held.address == start
         )
+
+    def _running(self, address: int) -> int:
+        elsewhere = running_at(self._image, self._trap, address)
+        return address if elsewhere is None else elsewhere
 
     def _word(self, place: int) -> int | None:
         """The four bytes of the image there, at a virtual address or at where it was loaded."""
         image = self._image
+        place = linked_at(image, self._trap, place)
         code = image.read(place, 4)
         if code is None:
             for segment in image.segments:
