@@ -64,7 +64,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.skeleton is None:
         show(view(described))
     else:
-        print(f"{arguments.skeleton}: {described.missing} keys that were not found")
+        missing = sum(e.is_missing for c in described.concepts for e in c.entries)
+        print(f"{arguments.skeleton}: {missing} keys that were not found")
     return 0
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 
+from rcdbg.kernels.description import UNKNOWN
 from rcdbg.model.described.described import Described, DescribedEntry
 
 
@@ -26,16 +27,18 @@ def _lines(described: Described) -> Iterator[str]:
         if missing:
             yield from ("", f"[{concept.name}]")
             for entry in missing:
-                yield from _entry(entry)
+                is_bool = isinstance(getattr(getattr(UNKNOWN, concept.name), entry.key), bool)
+                yield from _entry(entry, "true" if is_bool else '""')
 
 
-def _entry(entry: DescribedEntry) -> Iterator[str]:
+def _entry(entry: DescribedEntry, example: str) -> Iterator[str]:
+    """Lines for a key; `example` is a value where nothing is near."""
     if entry.asked:
         yield f"# {entry.key}: asked for {_plain(', '.join(entry.asked))}; {_plain(entry.why)}"
     for near in entry.near:
         yield f"# {entry.key} = {json.dumps(near.text)}  # {_plain(near.what)}"
     if not entry.near:
-        yield f'# {entry.key} = ""'
+        yield f"# {entry.key} = {example}"
 
 
 def _plain(text: str) -> str:
