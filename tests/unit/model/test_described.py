@@ -208,6 +208,8 @@ def test_the_skeleton_of_a_kernel_that_nobody_knows_has_every_key() -> None:
     text = skeleton(found)
     assert overlay_of(text.encode(), "skeleton.toml").entries == ()
     assert '# context_ppn = ""' in text
+    filled = text.replace("# all_user = ", "all_user = ")
+    assert overlay_of(filled.encode(), "x").entries == (("process", "all_user", True),)
     assert '# type = "Threads"  # type mine::Threads' in text
 
 
