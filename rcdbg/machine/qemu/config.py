@@ -11,8 +11,10 @@ from rcdbg.machine.qemu.own_line import OwnLine
 
 PROGRAM = "qemu-system-riscv64"
 
-DEFAULT_CPU = "rv64,sstc=off"
+NO_SSTC = ",sstc=off"
 """With Sstc, snapshots and record/replay lose the timer."""
+
+DEFAULT_CPU = "rv64" + NO_SSTC
 
 
 def find_qemu(path: str | None = None) -> str:

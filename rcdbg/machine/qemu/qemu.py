@@ -3,6 +3,7 @@
 import os
 import threading
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -13,7 +14,7 @@ from rcdbg.machine.host.session import open_session, sweep
 from rcdbg.machine.qemu import wires
 from rcdbg.machine.qemu.board import parse_memory
 from rcdbg.machine.qemu.command_line import command_line
-from rcdbg.machine.qemu.config import PROGRAM, QemuConfig, find_qemu
+from rcdbg.machine.qemu.config import NO_SSTC, PROGRAM, QemuConfig, find_qemu
 from rcdbg.machine.qemu.console import SerialConsole
 from rcdbg.machine.qemu.monitor import Monitor, MonitorError
 from rcdbg.machine.qemu.ram import GuestRam, create_ram
@@ -35,6 +36,16 @@ class Qemu:
     """
 
     def __init__(self, config: QemuConfig, *, paused: bool = True) -> None:
+        try:
+            self._boot(config, paused=paused)
+        except MachineError as error:
+            # QEMU before 7.2 has no Sstc, and nothing to switch it off with.
+            if NO_SSTC not in config.cpu or "sstc" not in str(error):
+                raise
+            older = replace(config, cpu=config.cpu.replace(NO_SSTC, ""))
+            self._boot(older, paused=paused)
+
+    def _boot(self, config: QemuConfig, *, paused: bool) -> None:
         self.config = config
         program = find_qemu(config.qemu)
         memory = parse_memory(config.memory)

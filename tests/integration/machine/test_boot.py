@@ -7,7 +7,7 @@ import pytest
 
 from rcdbg.errors import MachineError
 from rcdbg.machine.qemu.board import RAM_BASE
-from rcdbg.machine.qemu.config import QemuConfig
+from rcdbg.machine.qemu.config import PROGRAM, QemuConfig
 from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.machine.stub.client import StubClient
 from tests.unit.machine.processes import SECONDS, Watch
@@ -178,3 +178,21 @@ def test_what_qemu_refuses_is_told_in_its_words(
 def test_a_file_that_is_no_kernel(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="no kernel image"):
         Qemu(QemuConfig(tmp_path))
+
+
+def test_a_qemu_that_knows_no_sstc_boots_without_a_word_of_it(
+    boot: BootGuest, tmp_path: Path
+) -> None:
+    """As QEMU 7.0 and 7.1, which have no such property, say so."""
+    older = tmp_path / "qemu-system-riscv64"
+    older.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in *sstc=off*)\n'
+        "    echo \"$0: Property 'rv64-riscv-cpu.sstc' not found\" >&2; exit 1;;\n"
+        "esac\n"
+        f'exec {PROGRAM} "$@"\n'
+    )
+    older.chmod(0o755)
+    machine = boot(SPIN, qemu=str(older))
+    assert machine.alive
+    assert machine.config.cpu == "rv64"
