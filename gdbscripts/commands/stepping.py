@@ -25,6 +25,7 @@ from rcdbg.machine.stub.dialect import STEP_ALONE, STEP_MASKS_INTERRUPTS, STEP_W
 
 if TYPE_CHECKING:
     from rcdbg.model.kernel import Kernel
+    from rcdbg.model.state import Thread
 
     Happened = Callable[[Kernel], bool]
 
@@ -206,6 +207,12 @@ def _leaves_trap(kernel: Kernel) -> Happened:
     return leaves
 
 
+def _named(thread: Thread | None, number: int | None) -> str:
+    """`thread 0`, with its process where ids count in each."""
+    of = None if thread is None else thread.process_id
+    return f"thread {number}" + (f" of process {of}" if of not in (None, number) else "")
+
+
 class _NextSwitch(_Running):
     """Run until another thread is about to go on, or the one with the number ID.
 
@@ -234,7 +241,9 @@ class _NextSwitch(_Running):
         to = now.id if now else None
         # On the way to a certain thread there may have been others.
         direct = was is not None and condition.to is None
-        note = f"thread {was} gave way to thread {to}" if direct else f"thread {to} goes on"
+        name = _named(now, to)
+        gone = _named(before.current, was)
+        note = f"{gone} gave way to {name}" if direct else f"{name} goes on"
         document = {"happened": True, "note": note, "from": was if direct else None, "to": to}
         return self.tell(document, typed.as_json)
 

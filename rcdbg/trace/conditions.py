@@ -9,6 +9,7 @@ from rcdbg.image.elf import Image
 from rcdbg.image.resolve import resolve
 from rcdbg.kernels.description import Description
 from rcdbg.kernels.recognise import demand_handler, demand_symbol
+from rcdbg.kernels.trampoline import running_at
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.threads.processor import read_processor
 from rcdbg.riscv import causes
@@ -80,16 +81,21 @@ class Switched:
     _known: bool = field(default=False, init=False, repr=False)
 
     def places(self, image: Image, description: Description) -> Sequence[int]:
-        """Where every Context is restored."""
-        return (demand_symbol(image, description.trap.exit, "the way out of a trap")[1],)
+        """Where every Context is restored, as it runs."""
+        linked = demand_symbol(image, description.trap.exit, "the way out of a trap")[1]
+        elsewhere = running_at(image, description.trap, linked)
+        return (linked if elsewhere is None else elsewhere,)
 
     def happened(self, kernel: Kernel) -> bool:
         """Whether the current thread is another one than at the last restore."""
         current = read_processor(kernel).current
-        now = current.id if current else None
+        # In some kernels ids count in each process: the thread itself tells one from another.
+        now = current.address if current is not None and current.id is not None else None
         changed = now != self._before if self._known else now is not None
         self._before, self._known = now, True
-        return changed and now is not None and (self.to is None or now == self.to)
+        if not changed or current is None or now is None:
+            return False
+        return self.to is None or current.id == self.to
 
     def __str__(self) -> str:
         return f"a switch to thread {self.to}" if self.to is not None else "a thread switch"
