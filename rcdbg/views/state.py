@@ -50,7 +50,7 @@ def threads_panel(state: KernelState, before: KernelState | None = None) -> Rend
 
 def problems_panel(state: KernelState) -> RenderableType:
     """What is wrong with the whole."""
-    return problems.view(state.problems)
+    return problems.whole(state)
 
 
 def known_places(state: KernelState) -> dict[int, Place]:

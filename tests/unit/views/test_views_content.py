@@ -5,7 +5,14 @@ from dataclasses import replace
 import pytest
 from rich.console import RenderableType
 
-from rcdbg.model.state import FrameAllocator, Interval, Place, Translation
+from rcdbg.model.state import (
+    ALL_UNKNOWN,
+    FrameAllocator,
+    Interval,
+    Place,
+    Problem,
+    Translation,
+)
 from rcdbg.riscv import paging
 from rcdbg.riscv.csr import decode
 from rcdbg.riscv.registers import ABI_NAMES
@@ -268,3 +275,24 @@ def test_changes_since_the_last_stop_are_marked_in_words_and_not_only_in_colour(
     back = squeezed(threads.view(HEALTHY.processor, now.processor), width)
     assert "5*sleeping" in back
     assert "*" not in squeezed(view_state(HEALTHY, HEALTHY), width)
+
+
+def test_the_whole_is_not_without_problems_where_nothing_was_read() -> None:
+    state = samples.healthy()
+    known = replace(
+        state,
+        problems=(),
+        trap=replace(state.trap, context=None, problems=()),
+        page_table=replace(state.page_table, problems=()),
+        frames=replace(state.frames, problems=()),
+        processor=replace(state.processor, current=None, ready=(), sleeping=(), problems=()),
+    )
+    assert render_text(problems.whole(known)) == "no problems\n"
+    nothing = replace(
+        known,
+        frames=replace(known.frames, is_known=False),
+        processor=replace(known.processor, unknown=ALL_UNKNOWN),
+    )
+    assert render_text(problems.whole(nothing)) == "not known: threads, frames\n"
+    wrong = replace(known, frames=replace(known.frames, problems=(Problem("frames", "odd"),)))
+    assert render_text(problems.whole(wrong)) == "1 problem, above\n"
