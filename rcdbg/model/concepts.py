@@ -36,6 +36,15 @@ def values_at(kernel: Kernel, roots: Roots, what: str, stop: Names = NO_NAMES) -
     yield from parts(static, paths, stop)
 
 
+def locked_on_the_way(kernel: Kernel, roots: Roots) -> bool | None:
+    """Whether the innermost lock on the way is held; None without one, and where many are meant."""
+    try:
+        static, paths = _first_static(kernel, roots, "")
+        return find(static, paths).locked
+    except DecodeError:
+        return None
+
+
 def is_there(kernel: Kernel, roots: Roots) -> bool:
     """Whether the kernel has one of these statics, with the path from it."""
     try:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from rcdbg.model.concepts import held, is_there, values_at
+from rcdbg.model.concepts import held, is_there, locked_on_the_way, values_at
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import LOCKED
 from rcdbg.model.memory.space import root_of_process
@@ -100,7 +100,7 @@ def running(kernel: Kernel) -> Running:
     """The running threads; never fails."""
     names = kernel.description
     own: list[Value | None] = []
-    locked: bool | None = None
+    locked = locked_on_the_way(kernel, names.processor.at)
     try:
         if names.processor.at:
             every = values_at(kernel, names.processor.at, "processor", names.processor.type)
@@ -299,7 +299,8 @@ def _queue(kernel: Kernel, now: Running) -> _Queue:
         seen.setdefault(value.address, value)
     ordered = not is_unordered(kernel, values) and base_name(holder.type) in _IN_ORDER
     static = names.queue.at.each[0][0]
-    return _Queue(tuple(seen.values()), tuple(seen), tuple(twice), ordered, static)
+    locked = locked_on_the_way(kernel, names.queue.at)
+    return _Queue(tuple(seen.values()), tuple(seen), tuple(twice), ordered, static, locked)
 
 
 _IN_ORDER = ("VecDeque", "LinkedList", "Vec")

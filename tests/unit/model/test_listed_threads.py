@@ -168,3 +168,17 @@ def test_without_its_statics_nothing_is_said_to_be_zero() -> None:
     assert (document["ready"], document["sleeping"]) == (None, None)
     assert (serial.frames(frames)["free"], frames.is_known) == (None, False)
     assert frames.problems
+
+
+def test_a_lock_that_is_held_is_told_and_excuses_what_is_half_done() -> None:
+    world = Tasks(10)
+    assert read_processor(world.kernel()).locked is False
+    (queue,) = [s for s in world.known if s.path == "os::TASK_MANAGER"]
+    lock = world.value(queue.type, queue.address)
+    held = world.get(world.guarded(lock), "ready_queue")
+    for place in world.fill_vec(held, 2, 4, 3):
+        world._link(place, 20)
+    world.write(lock["inner"]["lock"]["__0"].address, b"\1")
+    processor = read_processor(world.kernel())
+    assert (processor.locked, processor.problems) == (True, ())
+    assert "the lock is held" in processor.note
