@@ -131,7 +131,31 @@ class TailView(StripView):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Textual scrolls."""
         super().watch_scroll_y(old_value, new_value)
-        self._following = self.hidden_below == 0
+        # A panel that grows moves its text back as well: that takes nobody to the end.
+        if new_value > old_value:
+            self._following = self.hidden_below == 0
+        elif self.hidden_below:
+            self._following = False
+
+    def action_scroll_up(self) -> None:
+        """Up."""
+        self._leave_the_end()
+        super().action_scroll_up()
+
+    def action_page_up(self) -> None:
+        """PgUp."""
+        self._leave_the_end()
+        super().action_page_up()
+
+    def action_scroll_home(self) -> None:
+        """Home."""
+        self._leave_the_end()
+        super().action_scroll_home()
+
+    def _leave_the_end(self) -> None:
+        """Follow no longer, from the key on: what comes before it has moved would undo it."""
+        if self.max_scroll_y:
+            self._following = False
 
     def on_resize(self) -> None:
         """Textual has given it another size."""
