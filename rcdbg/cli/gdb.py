@@ -55,9 +55,9 @@ def open_gdb(
     from rcdbg.machine.gdb.program import commands_script, find_gdb, run_in_terminal
     from rcdbg.machine.qemu.qemu import Qemu
 
-    load_image(options.kernel)
+    image = load_image(options.kernel)
     program = find_gdb(options.gdb)
-    with Qemu(options.boot.config()) as qemu:
+    with Qemu(options.boot.config(image)) as qemu:
         first = [
             # Under the default GNU/Linux ABI gdb steps in software, past `ecall` and `sret`.
             "set osabi none",

@@ -115,7 +115,7 @@ class LogRecorder:
         """Boot the machine with these places logged; it waits before its first instruction."""
         if self._maker is not None:
             raise UsageError("a recorder watches one set of places: make another one")
-        config = self._boot.config()
+        config = self._boot.config(self.image)
         if self._boot.deterministic:
             config = unstopped(config)
         logged = LogPlaces(self.image, self._boot.overlay, places)

@@ -123,7 +123,7 @@ class ReplayRecorder:
         wanted = self._ticks * _GROWTH or _FIRST_TICKS
         if self.limit_ticks is not None and self._ticks <= self.limit_ticks:
             wanted = min(wanted, self.limit_ticks + _SPARE_TICKS)
-        config = unstopped(self._boot.config(), Tape(self._file, "record"))
+        config = unstopped(self._boot.config(self.image), Tape(self._file, "record"))
         with Qemu(config) as qemu:
             replace_wfi(self.image, qemu.ram.memory, qemu.ram.base)
             qemu.monitor.execute("cont")
@@ -134,7 +134,7 @@ class ReplayRecorder:
             raise MachineError(f"QEMU was killed by signal {-self._status}")
 
     def _start(self) -> StubRecorder:
-        config = unstopped(self._boot.config(), Tape(self._file, "replay"))
+        config = unstopped(self._boot.config(self.image), Tape(self._file, "replay"))
         run = Run(self._boot, self.image, config)
         self._stub = StubRecorder(run, limit_ticks=self.limit_ticks, owns=True)
         return self._stub

@@ -123,7 +123,7 @@ class LiveSession:
         first = place(self._options.at, image)
         address = first.places(image, describe(image, boot.overlay))[0]
         relay = Relay()
-        rig = Rig(image, boot.config(), self._options.gdb, relay.end, boot.overlay)
+        rig = Rig(image, boot.config(image), self._options.gdb, relay.end, boot.overlay)
         here = _Round(rig, relay, Breakpoints(rig.gdb, image), Console(rig.gdb, boot.overlay.file))
         with self._lock:
             if not self._closed:
