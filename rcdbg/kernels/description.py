@@ -224,6 +224,9 @@ class AddressSpaceConcept:
 class AreaConcept:
     """A stretch of an address space with one set of rights."""
 
+    type: Names = NO_NAMES
+    """What it is called, where that is to tell families apart; decoders take whatever `areas`
+    holds."""
     start: Paths = NO_PATHS
     """The first address or page number, by its type; see `Units`."""
     end: Paths = NO_PATHS

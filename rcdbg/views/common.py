@@ -52,6 +52,11 @@ def hexadecimal(value: int) -> str:
     return f"{value:#x}" if value else "0"
 
 
+def bound(end: int) -> str:
+    """The first address behind a stretch of memory; 2**64 where the address space ends there."""
+    return "2**64" if end and not end % (1 << 64) else f"{end:#x}"
+
+
 def address(value: int) -> Text:
     """An address, quiet, so that the symbols stand out."""
     return styled(f"{value:#x}", palette.ADDRESS)

@@ -22,7 +22,8 @@ from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import FrameAllocator, Interval, Problem, Stack
 from rcdbg.model.values.containers import base_name
 from rcdbg.model.values.parts import has, number, part
-from rcdbg.model.values.reach import Reached, reach
+from rcdbg.model.values.pointers import pages_pointed_to
+from rcdbg.model.values.reach import Found, Reached, reach
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv.pages import PAGE_SHIFT, PAGE_SIZE
 
@@ -70,7 +71,8 @@ class Holding:
     path: str | None = None
     """How one gets from the kernel's statics to the tracker of the first frame."""
     tracked: bool = True
-    """Whether a tracker was found, and not only the page table's entry."""
+    """Whether a tracker was found, and not only the page table's entry; true where there are none
+    in this family of kernels."""
 
     @property
     def frames(self) -> int:
@@ -119,10 +121,13 @@ def read_frame_owners(kernel: Kernel) -> FrameOwners:
     reached = _trackers(kernel, managed, problems)
     books = Claims(managed, problems)
     spaces = _read_spaces(kernel, reached, books)
-    books.add_trackers(reached.found)
     stacks = _stacks(kernel, reached)
     free = Intervals(allocator.free)
-    holdings = tuple(_holdings(books, free, stacks))
+    if _has_trackers(kernel):
+        books.add_trackers(reached.found)
+    else:
+        books.add_trackers(_not_claimed(books, reached, free))
+    holdings = tuple(_holdings(books, free, stacks, _has_trackers(kernel)))
     nobody = tuple(_unclaimed(managed, allocator.free, books.claimed()))
     conflicts = tuple(books.conflicts(free))
     return FrameOwners(
@@ -144,7 +149,10 @@ def _trackers(kernel: Kernel, managed: Interval, problems: list[Problem]) -> Rea
     if not names.frame_tracker.type:
         if kernel.description.family == UNKNOWN.family:
             problems.append(Problem("frame trackers", NOT_DESCRIBED))
-        return Reached((), (), (), complete=False)
+            return Reached((), (), (), complete=False)
+        reached = pages_pointed_to(kernel)
+        problems.extend(reached.problems)
+        return reached
     # Even if each frame had two owners, there would be no more trackers than that.
     limit = 2 * managed.frames
     try:
@@ -154,6 +162,25 @@ def _trackers(kernel: Kernel, managed: Interval, problems: list[Problem]) -> Rea
         return Reached((), (), (), complete=False)
     problems.extend(reached.problems)
     return reached
+
+
+def _has_trackers(kernel: Kernel) -> bool:
+    """Whether frames have owners in this family, and not only pointers to them."""
+    names = kernel.description
+    return bool(names.frame_tracker.type) or names.family == UNKNOWN.family
+
+
+def _not_claimed(books: Claims, reached: Reached, free: Intervals) -> Iterator[Found]:
+    """Pointers to frames that are in use and nobody has claimed, the first to each.
+
+    A pointer owns nothing: two of them, or one to a page that is free, are no conflict.
+    """
+    first: dict[int, Found] = {}
+    claimed = books.claimed()
+    for found in reached.found:
+        if found.number in books.managed_range and found.number not in free:
+            first.setdefault(found.number, found)
+    yield from (found for frame, found in first.items() if frame not in claimed)
 
 
 def _image_frames(kernel: Kernel) -> Interval | None:
@@ -244,18 +271,22 @@ is from the physical one; thread; whether it is tracked."""
 
 
 def _holdings(
-    books: Claims, free: Intervals, stacks: dict[str, list[tuple[Stack, int]]]
+    books: Claims,
+    free: Intervals,
+    stacks: dict[str, list[tuple[Stack, int]]],
+    has_trackers: bool,
 ) -> Iterator[Holding]:
     """The used frames with an owner, equal neighbours joined."""
 
     def label(frame: int) -> _Label:
         tracker = books.trackers.get(frame)
+        is_tracked = tracker is not None or not has_trackers
         if (table := books.tables.get(frame)) is not None:
-            return "table", table.space, table.level, None, tracker is not None
+            return "table", table.space, table.level, None, is_tracked
         if (page := books.pages.get(frame)) is not None:
             space, va = page
             thread = _thread_at(stacks.get(space, []), va)
-            return "page", space, va - (frame << PAGE_SHIFT), thread, tracker is not None
+            return "page", space, va - (frame << PAGE_SHIFT), thread, is_tracked
         return "held", tracker.path if tracker else None, None, None, True
 
     def key(item: tuple[int, int]) -> tuple[int, _Label]:

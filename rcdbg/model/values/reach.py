@@ -34,6 +34,7 @@ from rcdbg.model.values.containers import (
     lazy,
     pointer_in,
 )
+from rcdbg.model.values.contents import contents
 from rcdbg.model.values.value import MAX_DEPTH, MAX_ELEMENTS, DecodeError, Value
 
 MAX_VISITS = 100_000
@@ -45,6 +46,7 @@ MAX_FOUND = 1 << 20
 MAX_PROBLEMS = 16
 
 _LAZY = ("Lazy", "LazyLock", "Once", "OnceCell", "OnceLock")
+_ORDERED = ("BTreeMap", "BTreeSet", "BinaryHeap")
 _NOT_OWNED = ("Weak", "PhantomData")
 _WORD = 8
 
@@ -217,6 +219,8 @@ class _Walk:
                 self._push(_named(held, value.path), owner)
         elif is_container(value):
             self._elements(value, owner)
+        elif isinstance(kind, StructType) and name in _ORDERED:
+            self._ordered(value, owner)
         elif isinstance(kind, StructType) and value.has("data_ptr") and value.has("length"):
             self._slice(value, owner)
         elif isinstance(kind, StructType):
@@ -227,6 +231,14 @@ class _Walk:
             for field in value.fields():
                 path = value.path if shell or field.path.endswith(".__0") else field.path
                 self._push(_named(field, path), owner)
+
+    def _ordered(self, value: Value, owner: int | None) -> None:
+        """The keys and values of a B-tree, or what is in a heap of priorities."""
+        held = contents(value)
+        for key, item in held.walk() if held is not None else ():
+            for part in (key, item):
+                if part is not None:
+                    self._push(part, owner)
 
     def _slice(self, value: Value, owner: int | None) -> None:
         first = pointer_in(value["data_ptr"])

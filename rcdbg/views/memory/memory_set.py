@@ -6,7 +6,7 @@ from rich.text import Text
 from rcdbg.model.memory.memory_set import MemorySet, MemorySets
 from rcdbg.model.memory.segments import Difference, Segment
 from rcdbg.views import palette
-from rcdbg.views.common import address, count, guest, note_line, size, styled
+from rcdbg.views.common import address, bound, count, guest, note_line, size, styled
 from rcdbg.views.layout import Column, Fitted, Row, listing, problem_lines
 from rcdbg.views.memory.page_table import rights
 
@@ -54,8 +54,10 @@ def _set(item: MemorySet) -> list[RenderableType]:
         rows = [_row(segment, item) for segment in sorted(item.segments, key=lambda s: s.start)]
         parts.append(Fitted(lambda width: listing(_COLUMNS, rows, width)))
     for stray in item.unexplained:
-        line = styled("! ", palette.PROBLEM).append(f"{stray.va:#x}..{stray.va + stray.size:#x} → ")
-        line.append(f"{stray.pa:#x} ").append_text(rights(stray.rights))
+        line = styled("! ", palette.PROBLEM).append(f"{stray.va:#x}..")
+        line.append(f"{bound(stray.va + stray.size)} → {stray.pa:#x} ").append_text(
+            rights(stray.rights)
+        )
         parts.append(line.append(": mapped, but in no segment"))
     parts += [_difference(difference) for difference in item.books]
     compared = item.segments or not item.note
@@ -76,7 +78,7 @@ def _row(segment: Segment, item: MemorySet) -> Row:
     below = tuple(_difference(difference) for difference in segment.differences)
     return Row(
         (
-            Text(f"{segment.start:#x}..{segment.end:#x}"),
+            Text(f"{segment.start:#x}..{bound(segment.end)}"),
             Text(size(segment.size)),
             rights(segment.rights) if segment.rights else Text("not known", palette.NOTE),
             guest(segment.map_type),
@@ -90,5 +92,5 @@ def _difference(item: Difference) -> Text:
     line = styled("  ! ", palette.PROBLEM).append(f"{item.kind} ", palette.HEADING)
     line.append(f"{item.va:#x}")
     if item.size:
-        line.append(f"..{item.va + item.size:#x}")
+        line.append(f"..{bound(item.va + item.size)}")
     return line.append(": ").append_text(guest(item.why))

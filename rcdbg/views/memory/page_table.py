@@ -9,6 +9,7 @@ from rcdbg.views import palette
 from rcdbg.views.common import (
     MARK,
     address,
+    bound,
     count,
     guest,
     marked,
@@ -148,13 +149,13 @@ def _share(letter: str, number: int, pages: int) -> Text:
 
 def _span(item: MappedRange, width: int) -> Text:
     """First and last-plus-one address; the end is shortened, then left out, for want of room."""
-    end = (item.va + item.size) % (1 << 64)
+    end = item.va + item.size
     text = Text(f"{item.va:#x}")
     if width >= _FULL:
-        return text.append(f"..{end:#x}")
+        return text.append(f"..{bound(end)}")
     if width >= _MEDIUM:
         same = item.va >> 32 and item.va >> 32 == end >> 32
-        return text.append(f"..…{end & 0xFFFF_FFFF:08x}" if same else f"..{end:#x}")
+        return text.append(f"..…{end & 0xFFFF_FFFF:08x}" if same else f"..{bound(end)}")
     return text
 
 
@@ -171,5 +172,5 @@ def _gone(table: PageTable, previous: PageTable) -> Text | None:
     if not gone:
         return None
     text = styled(f"{MARK} gone or changed since the last stop: ", palette.CHANGED)
-    spans = [f"{item.va:#x}..{item.va + item.size:#x} {item.rights}" for item in gone]
+    spans = [f"{item.va:#x}..{bound(item.va + item.size)} {item.rights}" for item in gone]
     return text.append(", ".join(spans))

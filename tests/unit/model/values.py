@@ -74,8 +74,8 @@ def _maybe(world: World, held: TypeId) -> TypeId:
     return world.add(UnionType("core::mem::MaybeUninit", world.size(held), members))
 
 
-def _node_types(world: World) -> tuple[TypeId, TypeId, TypeId]:
-    """A leaf, an inner node, and a link to one."""
+def _node_types(world: World, held: TypeId) -> tuple[TypeId, TypeId, TypeId]:
+    """A leaf, an inner node, and a link to one; values are of the type `held`, a word."""
     leaf_id, inner_id = world.add(OpaqueType("leaf")), world.add(OpaqueType("inner"))
     link = world.wrapped("core::ptr::non_null::NonNull<Leaf>", world.pointer(leaf_id))
     parent = world.option_pointer(
@@ -84,9 +84,11 @@ def _node_types(world: World) -> tuple[TypeId, TypeId, TypeId]:
     u16 = world.add(BaseType("u16", 2, "unsigned"))
     maybe = _maybe(world, world.u64)
     slots = world.add(ArrayType("[K; 11]", 8 * _CAPACITY, maybe, _CAPACITY))
+    of_values = _maybe(world, held)
+    values = world.add(ArrayType("[V; 11]", 8 * _CAPACITY, of_values, _CAPACITY))
     made = world.struct(
         "alloc::collections::btree::node::LeafNode<usize, usize>",
-        [("parent", parent), ("len", u16), ("keys", slots), ("vals", slots)],
+        [("parent", parent), ("len", u16), ("keys", slots), ("vals", values)],
     )
     world.table[leaf_id] = world.table[made]
     size = world.size(leaf_id)
@@ -97,9 +99,15 @@ def _node_types(world: World) -> tuple[TypeId, TypeId, TypeId]:
     return leaf_id, inner_id, link
 
 
-def btree_map(world: World, pairs: Sequence[tuple[int, int]]) -> tuple[Value, list[int]]:
-    """A BTreeMap of the sorted pairs, and the addresses of its nodes."""
-    leaf_id, inner_id, link = _node_types(world)
+def btree_map(
+    world: World, pairs: Sequence[tuple[int, int]], held: TypeId | None = None
+) -> tuple[Value, list[int]]:
+    """A BTreeMap of the sorted pairs, and the addresses of its nodes.
+
+    `held` is the type of the values, if they are something around a word.
+    """
+    held = world.u64 if held is None else held
+    leaf_id, inner_id, link = _node_types(world, held)
     nodes: list[int] = []
 
     def build(items: Sequence[tuple[int, int]], above: int, height: int) -> int:
@@ -132,7 +140,7 @@ def btree_map(world: World, pairs: Sequence[tuple[int, int]]) -> tuple[Value, li
     kind = world.struct(
         "alloc::collections::btree::map::BTreeMap<usize, usize>",
         [("root", option), ("length", world.u64)],
-        [("K", world.u64), ("V", world.u64)],
+        [("K", world.u64), ("V", held)],
     )
     value = world.new(kind)
     if pairs:

@@ -9,6 +9,7 @@ from rcdbg.model.state import (
     ALL_UNKNOWN,
     FrameAllocator,
     Interval,
+    MappedRange,
     Place,
     Problem,
     Translation,
@@ -113,6 +114,14 @@ def test_the_end_of_a_range_shows_where_there_is_room() -> None:
         page_table.view(HEALTHY.page_table), 120
     )
     assert "0xffffffff80200000..…8021f000" in render_text(page_table.view(HEALTHY.page_table), 90)
+
+
+@pytest.mark.parametrize("width", [90, 120])
+def test_a_range_ends_where_the_address_space_does(width: int) -> None:
+    """2**64 has no 64 bits: the last page's end was 0x0."""
+    last = MappedRange(0xFFFF_FFFF_FFFF_F000, 0x8020_1000, 1, 4096, "r-x--", 1, 0)
+    text = render_text(page_table.view(replace(HEALTHY.page_table, ranges=(last,))), width)
+    assert "0xfffffffffffff000..2**64 " in text
 
 
 def test_superpages_and_accessed_pages_are_said() -> None:
