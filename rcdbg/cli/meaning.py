@@ -10,11 +10,12 @@ from pathlib import Path
 from rcdbg.cli.project import how_it_starts
 from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image
-from rcdbg.image.locate import KERNEL_VARIABLE, default_kernel, elf_of
+from rcdbg.image.locate import KERNEL_VARIABLE, default_kernel
 from rcdbg.image.resolve import resolve
 from rcdbg.kernels.reading import NOTHING, Overlay, load_overlay
 from rcdbg.kernels.recognise import demand_handler, describe
 from rcdbg.machine.qemu.own_line import OwnLine, parse
+from rcdbg.trace.own_boot import elf_booted, with_symbols_of
 from rcdbg.trace.run import Boot
 
 
@@ -54,7 +55,8 @@ def common(arguments: argparse.Namespace) -> Options:
         return Options(kernel, "128M" if memory is None else memory, append, gdb, qemu, overlay)
     for change in own.changes:
         print(f"rcdbg: QEMU's {change}", file=sys.stderr)
-    kernel = arguments.kernel or _kernel_of(own)
+    kernel = arguments.kernel or elf_booted(own)
+    own = with_symbols_of(own, kernel)
     qemu = qemu or own.program
     memory = own.memory if memory is None else memory
     return Options(kernel, memory, append or own.append, gdb, qemu, overlay, own)
@@ -71,13 +73,6 @@ def _own_line(arguments: argparse.Namespace) -> OwnLine | None:
         return None
     print(f"rcdbg: by {start.source}: {shlex.join(start.words)}", file=sys.stderr)
     return parse(start.words)
-
-
-def _kernel_of(own: OwnLine) -> Path:
-    """The ELF that a QEMU command line boots; raises UsageError or ImageError without one."""
-    if own.kernel is None:
-        raise UsageError("this QEMU command line boots no kernel: name its ELF with --kernel")
-    return elf_of(own.kernel)
 
 
 def names(arguments: argparse.Namespace) -> Overlay:

@@ -58,6 +58,15 @@ def elf_of(image: Path) -> Path:
     raise UsageError(f"{image} is no ELF, and none beside it has its bytes: name it with --kernel")
 
 
+def is_made_of(image: Path, elf: Path) -> bool:
+    """Whether what is booted is that ELF, or the raw image of it."""
+    try:
+        found = elf_of(image)
+        return found.samefile(elf) or found.read_bytes() == elf.read_bytes()
+    except (UsageError, ImageError, OSError):
+        return False
+
+
 def _start_of(image: Path) -> bytes:
     try:
         with image.open("rb") as file:

@@ -15,7 +15,7 @@ from rcdbg.kernels.reading import NOTHING, Overlay
 from rcdbg.kernels.recognise import describe as description_of
 from rcdbg.machine.host.deadline import Deadline, DeadlineError
 from rcdbg.machine.qemu.board import RAM_BASE, parse_memory
-from rcdbg.machine.qemu.config import DEFAULT_CPU, PROGRAM, QemuConfig
+from rcdbg.machine.qemu.config import DEFAULT_CPU, DEFAULT_MACHINE, PROGRAM, QemuConfig
 from rcdbg.machine.qemu.own_line import OwnLine
 from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.machine.stop import Stop
@@ -69,7 +69,7 @@ class Boot:
         An ELF with load addresses outside of RAM is made into one piece, which QEMU can load.
         Raises ImageError for an ELF that cannot be read.
         """
-        own = self.own or OwnLine(PROGRAM)
+        own = self.own or OwnLine(PROGRAM, machine=DEFAULT_MACHINE)
         file, contents = own.kernel or self.kernel, None
         if file == self.kernel:
             image = image or load_image(self.kernel)
@@ -80,8 +80,9 @@ class Boot:
             memory=self.memory,
             append=self.append,
             bios=own.bios or "default",
-            cpu=own.cpu or DEFAULT_CPU,
-            harts=own.harts,
+            machine=own.machine or "",
+            cpu=own.cpu or (DEFAULT_CPU if own.takes_any_cpu else ""),
+            smp=own.smp or "",
             qemu=self.qemu,
             icount=INSTRUCTION_CLOCK if self.deterministic else None,
             # A full socket makes the firmware poll the line until the host has read it.

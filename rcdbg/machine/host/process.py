@@ -25,7 +25,8 @@ class Process:
     `stdin`, `stdout` and `stderr` are descriptors as for subprocess.Popen; with None the command
     shares ours. The command inherits `pass_fds`. With `foreground` it stays in our process group
     and gets the terminal's keys and Ctrl-C; otherwise it is out of the terminal's reach.
-    `session`, if given, is removed by the warden when all is over.
+    `session`, if given, is removed by the warden when all is over. It starts in `folder`, else in
+    ours.
 
     Raises MachineError if the command cannot be executed.
     """
@@ -40,6 +41,7 @@ class Process:
         stderr: int | None = None,
         pass_fds: Sequence[int] = (),
         foreground: bool = False,
+        folder: Path | None = None,
     ) -> None:
         self.command = tuple(command)
         self._lock = threading.Lock()
@@ -64,6 +66,7 @@ class Process:
                 stderr=stderr,
                 pass_fds=(*held, *pass_fds),
                 start_new_session=not foreground,
+                cwd=folder,
             )
         except OSError as error:
             os.close(self._control)

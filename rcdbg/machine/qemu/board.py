@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 
 from rcdbg.errors import MachineError
 from rcdbg.guest.protocol import Ram
@@ -16,18 +17,18 @@ MAX_RAM = 4 << 30
 MIN_MEMORY = 8 << 20
 """Bytes: the firmware takes the first 2 MiB of RAM, the kernel is loaded behind them."""
 
-_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_UNITS = {"B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def parse_memory(text: str) -> int:
-    """The bytes that `text` means to QEMU's `-m`: "128M", "1G", "65536K", or "128" for MiB.
+    """The bytes that `text` means to QEMU's `-m`: "128M", "0.5G", "65536K", or "128" for MiB.
 
     Raises MachineError for anything else, and for less than `MIN_MEMORY`.
     """
-    match = re.fullmatch(r"([0-9]{1,9})([KMG]?)", text.strip().upper())
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([BKMGT]?)", text.strip().upper())
     if match is None:
         raise MachineError(f"memory size {text!r} is not understood: write it as 128M or 1G")
-    size = int(match[1]) * _UNITS[match[2] or "M"]
+    size = int(Fraction(match[1]) * _UNITS[match[2] or "M"])
     if size < MIN_MEMORY:
         raise MachineError(f"memory size {text!r} is too small: the machine needs 8M at least")
     if size % 4096:

@@ -15,13 +15,14 @@ NO_SSTC = ",sstc=off"
 """With Sstc, snapshots and record/replay lose the timer."""
 
 DEFAULT_CPU = "rv64" + NO_SSTC
+DEFAULT_MACHINE = "virt"
 
 
 def find_qemu(path: str | None = None) -> str:
     """The QEMU to run: `path` if given, else the one in PATH; raises MachineError if none."""
     found = shutil.which(path or PROGRAM)
     if found is not None:
-        return found
+        return str(Path(found).absolute())
     if path is not None:
         raise MachineError(f"{path} is not an executable QEMU")
     raise MachineError(
@@ -51,6 +52,7 @@ class QemuConfig:
 
     `kernel` is an ELF or a raw image for QEMU's `-kernel`; `append` its command line; `bios` as
     for `-bios`; `qemu` the program, or None to take it from PATH; `extra` further arguments.
+    `machine`, `cpu` and `smp` are as for QEMU's options; what is empty is left to QEMU.
     With `icount`, an argument of `-icount`, time is counted in instructions.
     `sstc` is off by default, for with it the timer is lost by snapshots and by record/replay.
     `serial`: "socket" can be typed to; "output" cannot, but works under record/replay; "pipe" can,
@@ -65,8 +67,9 @@ class QemuConfig:
     memory: str = "128M"
     append: str = ""
     bios: str = "default"
+    machine: str = DEFAULT_MACHINE
     cpu: str = DEFAULT_CPU
-    harts: int = 1
+    smp: str = ""
     serial: Literal["socket", "output", "pipe"] = "socket"
     qemu: str | None = None
     extra: Sequence[str] = ()

@@ -71,6 +71,7 @@ class Qemu:
                 session=session,
                 stderr=ends.stderr,
                 pass_fds=(self.ram.fd, *ends.given, *config.inherited),
+                folder=config.own.folder if config.own is not None else None,
             )
             undo.callback(self._process.close)
             # Else we would hold the other ends of what QEMU writes to, and never see its end.
@@ -84,7 +85,7 @@ class Qemu:
     def _image(self) -> Path:
         """The file that QEMU loads: the kernel's, or one in the machine's directory."""
         if self.config.contents is None:
-            return self.config.kernel
+            return self.config.kernel.absolute()
         image = self.directory / "kernel.bin"
         image.write_bytes(self.config.contents)
         return image
@@ -105,8 +106,8 @@ class Qemu:
             status = self.wait(_END_SECONDS)
             if self.config.log is not None and self.config.log.holds and self.log is not None:
                 self._reader.note(os.read(self.log, 65536).split(b"\n"))
-            reason = self.errors[-1] if self.errors else f"it ended with status {status}"
-            reason = reason.removeprefix(f"{PROGRAM}: ")
+            said = [line.removeprefix(f"{PROGRAM}: ") for line in self.errors]
+            reason = "\n  ".join(said) or f"it ended with status {status}"
             raise MachineError(f"QEMU did not start: {reason}") from error
 
     @property

@@ -84,8 +84,11 @@ def kernel_start(image: Image) -> int:
 def _key(config: QemuConfig) -> str:
     """What tells machines with other firmware apart, as far as it can be told before a start."""
     program = Path(find_qemu(config.qemu)).resolve()
-    facts: list[object] = [config.cpu, config.bios]
-    for path in (program, Path(config.bios)):
+    bios = Path(config.bios)
+    if config.own is not None and config.own.folder is not None:
+        bios = config.own.folder / bios
+    facts: list[object] = [config.machine, config.cpu, config.bios]
+    for path in (program, bios):
         with contextlib.suppress(OSError):
             status = path.stat()
             facts += [str(path), status.st_size, status.st_mtime_ns]

@@ -102,7 +102,7 @@ def test_attaching_stops_a_running_guest(boot: BootGuest) -> None:
 
 
 def test_two_harts(boot: BootGuest) -> None:
-    with StubClient(boot(COUNT, harts=2).gdb_socket) as stub:
+    with StubClient(boot(COUNT, smp="2").gdb_socket) as stub:
         stub.insert_breakpoint(ENTRY)
         for _ in range(3):
             stub.resume()

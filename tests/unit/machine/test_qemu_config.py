@@ -19,6 +19,8 @@ from rcdbg.machine.qemu.qemu import Qemu
         ("1g", 1 << 30),
         (" 65536K ", 64 << 20),
         ("8M", 8 << 20),
+        ("0.5G", 512 << 20),
+        ("8388608b", 8 << 20),
     ],
 )
 def test_memory_sizes_are_read_as_qemu_does(text: str, size: int) -> None:
@@ -31,7 +33,7 @@ def test_memory_sizes_are_read_as_qemu_does(text: str, size: int) -> None:
         ("", "write it as"),
         ("lots", "write it as"),
         ("-1M", "write it as"),
-        ("1.5G", "write it as"),
+        ("1.5.5G", "write it as"),
         ("128MB", "write it as"),
         ("0x80M", "write it as"),
         ("1M", "at least"),
@@ -70,7 +72,7 @@ def test_a_qemu_that_ends_at_once_is_quoted(tmp_path: Path) -> None:
     program = tmp_path / "qemu"
     program.write_text("#!/bin/sh\necho warning >&2\necho 'unknown machine type' >&2\nexit 1\n")
     program.chmod(stat.S_IRWXU)
-    with pytest.raises(MachineError, match="QEMU did not start: unknown machine type"):
+    with pytest.raises(MachineError, match="QEMU did not start: warning\n  unknown machine type"):
         Qemu(QemuConfig(kernel, qemu=str(program)))
     program.write_text("#!/bin/sh\nexit 3\n")
     with pytest.raises(MachineError, match="it ended with status 3"):
