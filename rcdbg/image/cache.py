@@ -25,7 +25,7 @@ from rcdbg.image.dwarf.reader import extract, line_programs
 from rcdbg.image.lines import LineTable, read_lines
 from rcdbg.image.rows import Row, Rows, Tables
 
-FORMAT = 9
+FORMAT = 10
 """Goes up whenever the extraction or the layout of the file changes."""
 
 KEPT_FILES = 64

@@ -155,14 +155,16 @@ class DebugTypes:
             bits = 8 * min(held.size, _MAX_WORD) or 64
 
         # DWARF writes -5 as data1 0xfb, as sdata, or as a block: here it is what one reads.
-        def as_read(value: int) -> int:
+        def as_read(value: int, written: int) -> int:
+            if signed and written and value >> (written - 1) & 1:
+                value -= 1 << written
             value &= (1 << bits) - 1
             return value - (1 << bits) if signed and value >> (bits - 1) else value
 
         decoded = tuple(
             Variant(
                 variant_name,
-                tuple((as_read(low), as_read(high)) for low, high in ranges),
+                tuple((as_read(low, a), as_read(high, b)) for low, high, a, b in ranges),
                 Member(*body),
             )
             for variant_name, ranges, body in variants

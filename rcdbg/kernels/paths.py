@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from rcdbg.errors import UsageError
 
 _TOKENS = re.compile(
-    r"""\s*(?:(?P<name>[A-Za-z_]\w*(?:::[A-Za-z_]\w*)*)|(?P<number>-?(?:0x[0-9a-fA-F_]+|[0-9][0-9_]*))
+    r"""\s*(?:(?P<name>[^\W\d]\w*(?:::[^\W\d]\w*)*)|(?P<number>-?(?:0x[0-9a-fA-F_]+|[0-9][0-9_]*))
     |(?P<text>"(?:[^"\\]|\\.)*")|(?P<mark>\.\.|[.\[\]*()]))""",
     re.VERBOSE,
 )

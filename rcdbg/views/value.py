@@ -1,5 +1,6 @@
 """A value of the kernel as a tree: one line a field, small structs and lists of numbers inline."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -14,6 +15,7 @@ from rcdbg.views import palette
 from rcdbg.views.common import address, count, guest, problem_line, short_path, size, styled
 from rcdbg.views.layout import Column, Fitted, Row, listing
 
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
 _PRIMITIVE = re.compile(r"[iu](8|16|32|64|128|size)")
 _MAX_INLINE = 68
 _LEAST = 16
@@ -151,7 +153,7 @@ def _body(node: Node) -> Text:
                 f"  {held.replace('entrys', 'entries')}", palette.QUIET
             )
         case "nothing":
-            text = Text("; ".join(node.notes))
+            text = Text(_nothing(node))
             text.stylize(palette.WARNING if node.notes[-1].startswith(_LOUD) else palette.NOTE)
             return text
         case "elided":
@@ -162,6 +164,16 @@ def _body(node: Node) -> Text:
             return guest(short_type(node.type), palette.QUIET)
         case _:
             return scalar(node)
+
+
+def _nothing(node: Node) -> str:
+    """What is not there: `None`, which inside of a Some is another value than by itself."""
+    said = "; ".join(node.notes)
+    *outer, last = node.wrappers or ("",)
+    if last != "None":
+        return said
+    inside = len(outer) - len([*itertools.dropwhile(lambda name: name == "Some", outer[::-1])])
+    return "Some(" * inside + said + ")" * inside
 
 
 def scalar(node: Node) -> Text:
@@ -175,7 +187,8 @@ def scalar(node: Node) -> Text:
         case "variant":
             return guest(node.label, palette.HEADING)
         case "pointer" if not held:
-            return styled("null", palette.WARNING)
+            text = styled("null", palette.WARNING)
+            return text.append(f", length {node.length:,}", palette.QUIET) if node.length else text
         case "pointer":
             text = address(held if isinstance(held, int) else 0)
             return _with_symbol(text, node.label)
@@ -217,7 +230,8 @@ def _text(node: Node) -> Text:
 def _escaped(text: str) -> str:
     for plain, written in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\t", "\\t")):
         text = text.replace(plain, written)
-    return text
+    # What is no UTF-8 stands in a Node as a lone surrogate.
+    return _NOT_UTF8.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", text)
 
 
 def _bytes(node: Node) -> Text:

@@ -3,6 +3,7 @@
 tests/zoo/main.rs makes them, with and without optimisation; what it wrote must be read back.
 """
 
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +120,30 @@ EXPECTED: dict[str, Any] = {
     "manual": 18,
     "maybe": 19,
     "address": 0x1000,
+    "below": [("Unit",), ("Two", 1, 2), ("Three", 3), ("Far", 5)],
+    "below_byte": [("Low", 1), ("High", 2)],
+    "below_wide": [("Low", 1), ("Last", 2)],
+    "above": [("Small", 1), ("Large", 2)],
+    "arena_vec": "01 02",
+    "arena_deque": [7, 8],
+    "arena_box": 9,
+    "arena_slice": [21, 22],
+    "arena_dog": {"age": 3},
+    "tail": {"number": 1, "rest": [2, 3]},
+    "boxed_tail": {"number": 4, "rest": [5]},
+    "shared_tail": {"number": 6, "rest": [7, 8, 9]},
+    "living_tail": {"number": 10, "rest": {"wings": 1 << 90}},
+    "shared_living_tail": {"number": 12, "rest": {"age": 13}},
+    "deep_tail": {"number": 14, "rest": {"number": 15, "rest": "10 11 12"}},
+    "units": [(), (), ()],
+    "unit_vec": [(), (), (), ()],
+    "unit_map": {"[(1, 2)]": ()},
+    "unit_tree": {"[3]": (), "[4]": ()},
+    "null_slice": 0,
+    "raw_slice": "61 62",
+    "with_unit": {"0": 1, "1": (), "2": 3},
+    "some_none": "None",
+    "back_slash": "a\\b",
 }
 
 NOTES = {
@@ -145,6 +170,31 @@ def test_what_rust_wrote_is_read(zoo: Run, name: str) -> None:
         assert (found[0], set(found[1:])) == (expected[0], set(expected[1:]))
     else:
         assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("none", "None"),
+        ("some_none", "Some(None)"),
+        ("some_some_none", "Some(Some(None))"),
+        ("null", "null"),
+        ("null_slice", "null, length 5"),
+        ("with_unit", "(1, (), 3)"),
+        ("not_text", r'"a\xff\\b"'),
+        ("back_slash", r'"a\\b"'),
+    ],
+)
+def test_what_is_alike_is_told_apart(zoo: Run, name: str, text: str) -> None:
+    """The right text is what Rust's own `{:?}` would print, but for the null pointers."""
+    shown = render_text(view(read_path(zoo.kernel(), f"ZOO.{name}")))
+    assert shown.splitlines()[0] == f"ZOO.{name}: {text}"
+
+
+def test_bytes_that_are_no_text_are_no_damage_to_json(zoo: Run) -> None:
+    found = json.loads(json.dumps(as_json(read_path(zoo.kernel(), "ZOO.not_text"))))
+    assert found["value"] == "a\N{REPLACEMENT CHARACTER}\\b"
+    assert found["problems"][0]["why"] == "byte 1 is not UTF-8"
 
 
 @pytest.mark.parametrize("name", NOTES)
@@ -178,6 +228,13 @@ def test_hash_tables_and_heaps(zoo: Run) -> None:
         ("ZOO.square.side", 6),
         ("ZOO.dog.age", 12),
         ("ZOO.address.0", 0x1000),
+        ("ZOO.tail.rest[1]", 3),
+        ("ZOO.shared_tail.rest[2]", 9),
+        ("ZOO.deep_tail.rest.rest[0]", 16),
+        ("ZOO.living_tail.rest.wings", 1 << 90),
+        ("ZOO.arena_dog.age", 3),
+        ("ZOO.arena_slice[1]", 22),
+        ("ÜBER", 77),
         ("ZOO.ring.next.number", 2),
         ("ZOO.ring.next.next.number", 1),
         ("*ZOO.boxed", 1 << 40),
@@ -238,7 +295,7 @@ def test_completion(zoo: Run) -> None:
     kernel, image = zoo.kernel(), zoo.image
     assert "os::ZOO" in complete(image, "os::Z")
     assert complete(image, "ZO") == ["ZOO"]
-    assert complete(image, "ZOO.shared_t", kernel) == ["ZOO.shared_text"]
+    assert complete(image, "ZOO.shared_te", kernel) == ["ZOO.shared_text"]
     assert complete(image, "*ZOO.rin", kernel) == ["*ZOO.ring"]
     assert complete(image, "ZOO.ring.next.", kernel) == [
         "ZOO.ring.next.next",

@@ -4,6 +4,7 @@
 
 #![no_std]
 #![no_main]
+#![feature(allocator_api)]
 #![allow(dead_code)] // most of it is only looked at
 
 extern crate alloc;
@@ -15,7 +16,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use bitflags::bitflags;
-use core::alloc::{GlobalAlloc, Layout};
+use core::alloc::{AllocError, Allocator, GlobalAlloc, Layout};
 use core::arch::global_asm;
 use core::cell::{Cell, OnceCell, RefCell};
 use core::hash::{BuildHasherDefault, Hasher};
@@ -23,6 +24,7 @@ use core::mem::{forget, ManuallyDrop, MaybeUninit};
 use core::num::NonZeroU32;
 use core::ops::Range;
 use core::panic::PanicInfo;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use hashbrown::{HashMap, HashSet};
 use lazy_static::lazy_static;
@@ -59,6 +61,17 @@ unsafe impl GlobalAlloc for Bump {
     }
 
     unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
+}
+
+// SAFETY: what it gives it never gives again.
+unsafe impl Allocator for Bump {
+    fn allocate(&self, layout: Layout) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: an allocator may be asked for any layout.
+        let start = NonNull::new(unsafe { self.alloc(layout) }).ok_or(AllocError)?;
+        Ok(NonNull::slice_from_raw_parts(start, layout.size()))
+    }
+
+    unsafe fn deallocate(&self, _: NonNull<u8>, _: Layout) {}
 }
 
 #[global_allocator]
@@ -99,6 +112,38 @@ enum Shape {
     Circle(f64),
     Square { side: u32, name: &'static str },
     Nothing,
+}
+
+#[repr(i32)]
+enum Below {
+    Unit = -2,
+    Two(u32, u32) = -1,
+    Three { x: u16 } = 0,
+    Far(u8) = i32::MIN,
+}
+
+#[repr(i8)]
+enum BelowByte {
+    Low(u8) = -128,
+    High(u8) = 127,
+}
+
+#[repr(i128)]
+enum BelowWide {
+    Low(u8) = i128::MIN,
+    Last(u8) = -1,
+}
+
+#[repr(u32)]
+enum Above {
+    Small(u8) = 0xfe,
+    Large(u8) = u32::MAX,
+}
+
+/// Of a size that only a pointer to it tells.
+struct Tail<T: ?Sized> {
+    number: u32,
+    rest: T,
 }
 
 trait Animal {
@@ -206,6 +251,32 @@ struct Zoo {
     maybe: MaybeUninit<u32>,
     address: Address,
     ring: Rc<Ring>,
+    below: [Below; 4],
+    below_byte: [BelowByte; 2],
+    below_wide: [BelowWide; 2],
+    above: [Above; 2],
+    arena_vec: Vec<u8, &'static Bump>,
+    arena_deque: VecDeque<u16, &'static Bump>,
+    arena_box: Box<u32, &'static Bump>,
+    arena_slice: Box<[u16], &'static Bump>,
+    arena_dog: Box<dyn Animal, &'static Bump>,
+    tail: &'static Tail<[u16]>,
+    boxed_tail: Box<Tail<[u32]>>,
+    shared_tail: Arc<Tail<[u16]>>,
+    living_tail: Box<Tail<dyn Animal>>,
+    shared_living_tail: Arc<Tail<dyn Animal>>,
+    deep_tail: &'static Tail<Tail<[u8]>>,
+    units: VecDeque<()>,
+    unit_vec: Vec<()>,
+    unit_map: HashMap<(u8, u8), (), Hash>,
+    unit_tree: BTreeMap<u16, ()>,
+    null_slice: *const [u32],
+    raw_slice: *const [u8],
+    with_unit: (u8, (), u16),
+    some_none: Option<Option<u32>>,
+    some_some_none: Option<Option<Option<u32>>>,
+    not_text: &'static str,
+    back_slash: &'static str,
 }
 
 struct Shared(Zoo);
@@ -217,6 +288,9 @@ unsafe impl Send for Shared {}
 
 static ZOO: Once<Shared> = Once::new();
 static UNSET: Once<Shared> = Once::new();
+
+static ÜBER: AtomicUsize = AtomicUsize::new(77);
+static BROKEN: &[u8] = b"a\xff\\b";
 
 lazy_static! {
     static ref TOUCHED: Mutex<u32> = Mutex::new(76);
@@ -239,6 +313,12 @@ fn zoo() -> Zoo {
     deque.pop_front();
     deque.pop_front();
     deque.extend([3, 4]);
+    let mut arena_vec = Vec::new_in(&ALLOCATOR);
+    arena_vec.extend([1, 2]);
+    let mut arena_deque = VecDeque::new_in(&ALLOCATOR);
+    arena_deque.extend([7, 8]);
+    let mut arena_slice = Vec::new_in(&ALLOCATOR);
+    arena_slice.extend([21, 22]);
     let zoo = Zoo {
         signed: -5,
         wide: 1 << 100,
@@ -308,6 +388,33 @@ fn zoo() -> Zoo {
         maybe: MaybeUninit::new(19),
         address: Address(0x1000),
         ring: ring(),
+        below: [Below::Unit, Below::Two(1, 2), Below::Three { x: 3 }, Below::Far(5)],
+        below_byte: [BelowByte::Low(1), BelowByte::High(2)],
+        below_wide: [BelowWide::Low(1), BelowWide::Last(2)],
+        above: [Above::Small(1), Above::Large(2)],
+        arena_vec,
+        arena_deque,
+        arena_box: Box::new_in(9, &ALLOCATOR),
+        arena_slice: arena_slice.into_boxed_slice(),
+        arena_dog: Box::new_in(Dog { age: 3 }, &ALLOCATOR),
+        tail: &Tail { number: 1, rest: [2, 3] },
+        boxed_tail: Box::new(Tail { number: 4, rest: [5] }),
+        shared_tail: Arc::new(Tail { number: 6, rest: [7, 8, 9] }),
+        living_tail: Box::new(Tail { number: 10, rest: Bird { wings: 1 << 90 } }),
+        shared_living_tail: Arc::new(Tail { number: 12, rest: Dog { age: 13 } }),
+        deep_tail: &Tail { number: 14, rest: Tail { number: 15, rest: [16, 17, 18] } },
+        units: [(); 3].into(),
+        unit_vec: [(); 4].into(),
+        unit_map: [((1, 2), ())].into_iter().collect(),
+        unit_tree: BTreeMap::from([(3, ()), (4, ())]),
+        null_slice: core::ptr::slice_from_raw_parts(core::ptr::null(), 5),
+        raw_slice: &raw const b"ab"[..],
+        with_unit: (1, (), 3),
+        some_none: Some(None),
+        some_some_none: Some(Some(None)),
+        // SAFETY: it is none, which is what a debugger is for; nobody reads it here.
+        not_text: unsafe { core::str::from_utf8_unchecked(core::hint::black_box(BROKEN)) },
+        back_slash: "a\\b",
     };
     forget(zoo.read_twice.borrow());
     forget(zoo.read_twice.borrow());
@@ -322,6 +429,7 @@ fn zoo() -> Zoo {
 #[no_mangle]
 #[inline(never)]
 extern "C" fn ready(zoo: &Shared) -> u32 {
+    ÜBER.fetch_add(1, Ordering::Relaxed);
     zoo.0.dog.legs() + zoo.0.bird.legs() + *TOUCHED.lock()
 }
 

@@ -229,6 +229,9 @@ class Scanner:
             if is_wanted and form in _TO_RESOLVE:
                 shape.to_resolve.append((attribute, form))
             code = _code(form, unit_format)
+            if code is not None and is_wanted and attribute == dw.AT_DISCR_VALUE:
+                # Whether 0xfe means -2 only the tag's type says: the width must not get lost.
+                code = f"{struct.calcsize('<' + code)}s"
             if code is None:
                 _add_fixed(shape, layout, names)
                 layout, names = "<", []

@@ -336,19 +336,29 @@ def _member_offset(found: Attributes) -> int:
     raise DwarfError("a member whose offset only the program knows")
 
 
-def _discriminants(found: Attributes) -> list[tuple[int, int]]:
-    """Inclusive ranges of the discriminant, as written: their sign is the discriminant's."""
+def _discriminants(found: Attributes) -> list[tuple[int, int, int, int]]:
+    """Inclusive ranges of the discriminant: low, high, and in how many bits each was written.
+
+    A number in some bits is negative if its highest bit is set and the discriminant's type is
+    signed; 0 bits stand for a number that has its sign already.
+    """
     if dw.AT_DISCR_VALUE in found:
-        value = _constant(found[dw.AT_DISCR_VALUE])
-        return [(value, value)]
+        written = found[dw.AT_DISCR_VALUE]
+        bits = 8 * len(written) if isinstance(written, bytes) else 0
+        value = _constant(written)
+        return [(value, value, bits, bits)]
     # DWARF 5, section 7.8: DW_DSC_label (0) value, or DW_DSC_range (1) low high.
     data = found.get(dw.AT_DISCR_LIST, b"")
     ranges, position = [], 0
     while position < len(data):
         is_range = data[position] == 1
-        low, position = uleb128(data, position + 1)
-        high = low
+        begin = position + 1
+        low, position = uleb128(data, begin)
+        high, bits = low, 7 * (position - begin)
+        low_bits = bits
         if is_range:
-            high, position = uleb128(data, position)
-        ranges.append((low, high))
+            begin = position
+            high, position = uleb128(data, begin)
+            bits = 7 * (position - begin)
+        ranges.append((low, high, low_bits, bits))
     return ranges

@@ -33,6 +33,8 @@ def _scalar(value: Node) -> int | float | bool | str | None:
         return f"{held:#x}"
     if isinstance(held, int) and not isinstance(held, bool) and abs(held) >= _SAFE:
         return str(held)
+    if isinstance(held, str):
+        return held.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if isinstance(held, float) and not math.isfinite(held):
         return str(held)
     return held

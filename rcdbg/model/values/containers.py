@@ -19,10 +19,14 @@ from rcdbg.image.types import (
     Type,
     UnionType,
 )
-from rcdbg.model.values.value import MAX_DEPTH, MAX_ELEMENTS, DecodeError, Value
+from rcdbg.model.values.value import MAX_DEPTH, MAX_ELEMENTS, DecodeError, Metadata, Value
 
 MAX_BYTES = 1 << 22
 """Bytes that a byte string may have: a bit for each frame of 128 GiB."""
+
+_ALLOCATORS = ("alloc", "allocator")
+_FAT_POINTERS = (("data_ptr", "length"), ("pointer", "vtable"))
+"""What rustc calls the parts of `&[T]` and of `&dyn Trait`."""
 
 _PAIR = 2
 _ONCE_COMPLETE = 2
@@ -56,11 +60,33 @@ def dig(value: Value, name: str) -> Value:
 
 
 def pointer_in(value: Value) -> Value:
-    """The first thin pointer inside wrappers such as NonNull, Unique, RawVec, Box."""
-    for current in _inside(value):
-        if isinstance(current.type, PointerType):
-            return current
+    """The thin pointer inside wrappers such as NonNull, Unique, RawVec, Box: the outermost.
+
+    What an allocator holds is passed over, and of a fat pointer the vtable and the length are.
+    Raises DecodeError where there is none, or where it could be either of two.
+    """
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        found = [inner for inner in level if isinstance(inner.type, PointerType)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = " or ".join(inner.path.rpartition(".")[2] for inner in found)
+            why = f"{value.type.name} holds several pointers: {names}"
+            raise DecodeError(value.path, why)
+        level = [field for inner in level for field in _owning(inner)]
     raise DecodeError(value.path, f"{value.type.name} holds no pointer")
+
+
+def _owning(value: Value) -> list[Value]:
+    """The fields in which the pointer that a wrapper is about may lie."""
+    for first, second in _FAT_POINTERS:
+        if value.has(first) and value.has(second):
+            return [value[first]]
+    fields = value.fields()
+    if base_name(value.type) == "Box":
+        return fields[:1]  # its second is the allocator
+    return [field for field in fields if field.path.rpartition(".")[2] not in _ALLOCATORS]
 
 
 def option(value: Value) -> Value | None:
@@ -103,11 +129,29 @@ def arc(value: Value) -> Value:
     address = pointer.scalar()
     if not isinstance(kind, PointerType) or address == 0:
         raise DecodeError(value.path, "a null Arc")
-    inner = value.at(kind.target, address, value.path)
+    inner = Value(value.space, kind.target, address, value.path, metadata(value))
     strong = dig(inner, "strong").scalar()
     if not 0 < strong < 1 << 63:
         raise DecodeError(value.path, f"an Arc at {address:#x} with a strong count of {strong}")
     return inner["data"] if inner.has("data") else inner["value"]
+
+
+def metadata(value: Value) -> Metadata | None:
+    """What the fat pointer inside a Box, Arc, Rc or Weak says; None of a thin one."""
+    for current in _inside(value):
+        if current.has("vtable"):
+            return Metadata(vtable=current["vtable"].scalar())
+        if current.has("data_ptr") and current.has("length"):
+            return Metadata(current["length"].scalar(), is_text=is_str(value.type.name))
+        if isinstance(current.type, PointerType):
+            return None
+    return None
+
+
+def is_str(name: str) -> bool:
+    """Whether a type of that name is about a `str`: `&str`, `Box<str>`, `Arc<Name<str>>`."""
+    words = name.replace("<", " ").replace(">", " ").replace(",", " ").replace("&", " ").split()
+    return "str" in words
 
 
 def find_struct(value: Value, name: str) -> Value:
@@ -152,6 +196,8 @@ def unwrap(value: Value) -> Value:
             value = value["value"]
         elif cell and len(fields) == 1:
             value = fields[0]
+        elif cell and isinstance(kind, StructType) and len(kind.members) == 1:
+            value = value[kind.members[0].name]  # of size zero
         else:
             return value
     return value
@@ -211,6 +257,9 @@ def vec(value: Value) -> Iterator[Value]:
 def vec_deque(value: Value) -> Iterator[Value]:
     """The elements of a VecDeque, front first."""
     length = _count(value, value["len"].scalar(), "a length")
+    if not value.space.types.type(value.parameter("T")).size:
+        yield from _elements(value, value.address, iter(range(length)))
+        return
     capacity = dig(value["buf"], "cap").scalar()
     head = value["head"].scalar()
     if length > capacity or (capacity and head >= capacity):
@@ -262,12 +311,13 @@ def hash_set(value: Value) -> Iterator[Value]:
     if not items:
         return
     found = 0
+    is_set = base_name(value.type) == "HashSet"
     for bucket, tag in enumerate(value.read(control, mask + 1)):
         if tag & 0x80:
             continue  # empty or deleted
         pair = value.at(entry, control - (bucket + 1) * size, f"{value.path}[{found}]")
         found += 1
-        yield _key_only(pair)
+        yield _key_only(pair) if is_set else pair
     if found != items:
         raise DecodeError(value.path, f"{found} full buckets, but an item count of {items}")
 

@@ -7,9 +7,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from rcdbg.image.types import ArrayType, BaseType, PointerType, StructType, TypeId
-from rcdbg.model.values.containers import base_name, dig, elements, option, pointer_in, unwrap
-from rcdbg.model.values.value import MAX_ELEMENTS, DecodeError, Value
+from rcdbg.image.types import ArrayType, BaseType, PointerType, StructType, Type, TypeId
+from rcdbg.model.values.containers import (
+    base_name,
+    dig,
+    elements,
+    is_str,
+    option,
+    pointer_in,
+    unwrap,
+)
+from rcdbg.model.values.value import MAX_ELEMENTS, DecodeError, Metadata, Value
 
 MAX_HEIGHT = 24
 """Levels of a B-tree: 6 ** 24 elements fit in no memory."""
@@ -46,11 +54,13 @@ class Contents:
 def contents(value: Value) -> Contents | None:
     """What the value holds, or None if it is no collection; raises DecodeError for nonsense."""
     kind = value.type
+    if value.metadata is not None and value.metadata.is_elements:
+        return _tail(value, value.metadata)
     if isinstance(kind, ArrayType):
         return of_span(value, Span(kind.element, value.address, kind.count))
     if not isinstance(kind, StructType):
         return None
-    if value.has("data_ptr") and value.has("length"):
+    if is_slice(value):
         return _slice(value)
     name = base_name(kind)
     if name == "String" and value.has("vec"):
@@ -87,10 +97,7 @@ def _keys(found: Iterator[tuple[Value, Value]]) -> Iterator[tuple[Value | None, 
 
 def _pairs(found: Iterator[Value]) -> Iterator[tuple[Value | None, Value]]:
     for pair in found:
-        if pair.has("__0") and pair.has("__1"):
-            yield pair["__0"], pair["__1"]
-        else:
-            yield None, pair  # a map to (): its keys
+        yield pair["__0"], pair["__1"]
 
 
 def of_span(value: Value, span: Span, kind: Kind = "list") -> Contents:
@@ -116,18 +123,49 @@ def _vec_span(vec: Value) -> Span:
     return Span(element, pointer_in(buffer).scalar(), length)
 
 
-def _slice(value: Value) -> Contents:
-    """`&[T]`, `&str`, and boxes of them: a pointer and a length."""
+def is_slice(value: Value) -> bool:
+    """Whether it is a fat pointer to elements, and not to a struct that ends in some."""
+    if not (value.has("data_ptr") and value.has("length")):
+        return False
+    name = value.type.name
+    target = name.lstrip("&*") if name.startswith(("&", "*")) else name.partition("<")[2]
+    return target.removeprefix("const ").removeprefix("mut ").startswith(("[", "str"))
+
+
+def slice_span(value: Value) -> Span:
+    """The elements of what `is_slice`; raises DecodeError."""
     pointer = pointer_in(value["data_ptr"])
     kind = pointer.type
     if not isinstance(kind, PointerType):
         raise DecodeError(value.path, f"{value.type.name} holds no pointer")
-    span = Span(kind.target, pointer.scalar(), value["length"].scalar())
-    element = value.space.types.type(kind.target)
-    name = value.type.name
-    words = name.replace("<", " ").replace(">", " ").replace(",", " ").replace("&", " ").split()
-    is_text = "str" in words and isinstance(element, BaseType) and element.size == 1
-    return of_span(value, span, "text" if is_text else "list")
+    return Span(kind.target, pointer.scalar(), value["length"].scalar())
+
+
+def _slice(value: Value) -> Contents | None:
+    """`&[T]`, `&str`, and boxes of them; None of a raw pointer that is null."""
+    span = slice_span(value)
+    if not span.address:
+        if value.type.name.startswith("*"):
+            return None
+        raise DecodeError(value.path, f"a {value.type.name} that is null")
+    return of_span(value, span, _kind(value, span.element, value.type.name))
+
+
+def _tail(value: Value, metadata: Metadata) -> Contents:
+    """A `[T]` or `str` at the end of a struct."""
+    span = Span(value.type_id, value.address, metadata.length)
+    held = value.at(value.type_id, value.address, value.path)
+    is_text = metadata.is_text and is_byte(value.type)
+    return of_span(held, span, "text" if is_text else "list")
+
+
+def _kind(value: Value, element: TypeId, name: str) -> Kind:
+    return "text" if is_str(name) and is_byte(value.space.types.type(element)) else "list"
+
+
+def is_byte(kind: Type) -> bool:
+    """Whether it is an integer of one byte."""
+    return isinstance(kind, BaseType) and kind.size == 1
 
 
 def btree(value: Value) -> Iterator[tuple[Value, Value]]:

@@ -18,7 +18,7 @@ from rcdbg.image.types import (
 )
 from rcdbg.model.values.containers import base_name, option
 from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Value, number_in
-from rcdbg.model.values.wrappers import QUIET
+from rcdbg.model.values.wrappers import QUIET, layer
 
 _COUNTED = ("Arc", "Rc", "Weak")
 _FLAGS = ("lock", "raw")
@@ -111,12 +111,30 @@ def unwrapped(types: TypeTable, place: Station) -> Station | None:
         return None
     if name in _COUNTED:
         return _counted(types, place)
+    if name == "Box" and kind.member("__0") is not None:
+        return _boxed(types, place)
     guard = _guard(types, place)
     if guard is not None:
         return guard
     if name in QUIET or kind.name.startswith(("core::cell::", "core::mem::")):
         return only_field(types, place)
     return None
+
+
+def _boxed(types: TypeTable, place: Station) -> Station | None:
+    """What a Box points to whose allocator takes up space; None of a fat pointer."""
+    for _, type_id in _within(types, place.type):
+        kind = types.type(type_id)
+        if (isinstance(kind, StructType) and kind.member("data_ptr")) or kind.name.startswith("&"):
+            return None
+        if isinstance(kind, PointerType):
+            return place.plus(kind.target, Ask(_box_target))
+    return None
+
+
+def _box_target(box: Value) -> Value | None:
+    peeled = layer(box)
+    return None if peeled is None else peeled.content
 
 
 def _counted(types: TypeTable, place: Station) -> Station | None:

@@ -111,7 +111,7 @@ class _Inspector:
         newtype = ""
         try:
             for _ in range(2 * MAX_DEPTH):
-                node = replace(node, type=inner.type.name, address=inner.address)
+                node = replace(node, type=_type_name(inner), address=inner.address)
                 if (found := contents(inner)) is not None:
                     return _renamed(self._contents(node, inner, found, depth), newtype)
                 peeled = layer(inner)
@@ -125,8 +125,6 @@ class _Inspector:
                     number = peeled.content.scalar()
                     return replace(node, kind="flags", type=inner.type.name, value=number)
                 node = _wrapped(node, inner, peeled)
-                if peeled.inside is not None:
-                    return self._contents(node, inner, peeled.inside, depth)
                 if peeled.content is None:
                     return replace(node, kind="nothing", type=inner.type.name)
                 if is_atomic_bool(inner):
@@ -198,7 +196,8 @@ class _Inspector:
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:
-            text = data.decode("utf-8", "backslashreplace")
+            # Each byte that is none as a lone surrogate: told apart from what it might look like.
+            text = data.decode("utf-8", "surrogateescape")
             cut = node.more and error.start >= size - 4 and error.end >= size
             if cut:
                 text = data[: error.start].decode("utf-8")
@@ -244,6 +243,10 @@ class _Inspector:
                 node = replace(node, kind="union", notes=(*node.notes, note))
                 return self._fields(node, value, depth)
             case StructType():
+                if value.has("data_ptr") and value.has("length"):
+                    # A raw one that is null: `contents` took all others.
+                    count = value["length"].scalar()
+                    return replace(node, kind="pointer", value=0, length=count)
                 if value.has("start") and value.has("end") and base_name(kind) == "Range":
                     return self._fields(replace(node, kind="range"), value, max(depth, 1))
                 tuples = kind.name.startswith("(") or kind.member("__0") is not None
@@ -272,6 +275,7 @@ class _Inspector:
         fields = value.fields()
         if not fields:
             return node
+        fields = _shown_fields(value)
         small = len(fields) <= _SMALL and all(_is_scalar(f, f.type_id) for f in fields)
         if depth <= 0 and not small:
             return replace(node, kind="elided", notes=(*node.notes, DEEPER))
@@ -282,6 +286,22 @@ class _Inspector:
             name = field.path.rpartition(".")[2]
             children.append(self.node(name.removeprefix("__"), field, depth - 1))
         return replace(node, children=tuple(children), more=len(fields) - len(children))
+
+
+def _type_name(value: Value) -> str:
+    """The name of its type; that of a `[T]` at the end of a struct is not in the debug info."""
+    held = value.metadata
+    if held is None or not held.is_elements:
+        return value.type.name
+    return "str" if held.is_text else f"[{value.type.name}]"
+
+
+def _shown_fields(value: Value) -> list[Value]:
+    """All fields of a tuple, whose places count, and of others those that take up space."""
+    members = getattr(value.type, "members", ())
+    if not members or not all(member.name.startswith("__") for member in members):
+        return value.fields()
+    return [value[member.name] for member in members]
 
 
 def _is_scalar(value: Value, type_id: TypeId) -> bool:

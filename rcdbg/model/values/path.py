@@ -54,10 +54,10 @@ def _field(value: Value, name: str) -> Value:
     for holder in _holders(value):
         if holder.has(name):
             found = holder[name]
-            return found.at(found.type_id, found.address, f"{value.path}.{name.removeprefix('__')}")
+            return found.named(f"{value.path}.{name.removeprefix('__')}")
     offered = listed(field_names(value))
     chain, content = layers(value)
-    if content is None and chain[-1][1].inside is None:
+    if content is None:
         raise UsageError(f"{value.path} has no field {name!r} now: it is {chain[-1][1].note}")
     kind = (content or value).type.name
     what = f"it has {offered}" if offered else f"it is a {kind}"
@@ -110,8 +110,8 @@ def _to_collection(
     if found is not None:
         return [], (value, found)
     chain, content = layers(value)
-    for outer, peeled in chain:
-        if (found := peeled.inside or contents(outer)) is not None:
+    for outer, _ in chain:
+        if (found := contents(outer)) is not None:
             return chain, (outer, found)
     if content is not None and (found := contents(content)) is not None:
         return chain, (content, found)
@@ -170,7 +170,7 @@ def _followed(value: Value) -> Value:
     for _, peeled in chain:
         if peeled.follows and peeled.content is not None:
             target = peeled.content
-            return target.at(target.type_id, target.address, f"*{value.path}")
+            return target.named(f"*{value.path}")
     if content is None:
         raise UsageError(f"{value.path} leads nowhere: it is {chain[-1][1].note}")
     if isinstance(content.type, PointerType) and not content.scalar():

@@ -34,8 +34,9 @@ from rcdbg.model.values.containers import (
     lazy,
     pointer_in,
 )
-from rcdbg.model.values.contents import contents
+from rcdbg.model.values.contents import Span, contents, is_slice, slice_span
 from rcdbg.model.values.value import MAX_DEPTH, MAX_ELEMENTS, DecodeError, Value
+from rcdbg.model.values.wrappers import layer
 
 MAX_VISITS = 100_000
 """Values that one walk looks at."""
@@ -167,7 +168,7 @@ class _Walk:
         self._types = types
         self._names = names
         self._within = within
-        self._seen: set[tuple[int, str]] = set()
+        self._seen: set[tuple[int, str, bool]] = set()
         self._queue: deque[tuple[Value, int | None]] = deque()
 
     def start(self, value: Value) -> None:
@@ -175,7 +176,9 @@ class _Walk:
         self._push(value, None)
 
     def _push(self, value: Value, owner: int | None) -> None:
-        key = (value.address, value.type.name)  # one type may have an id in each crate
+        # One type may have an id in each crate; a [T] that is a field goes by its element's type.
+        several = value.metadata is not None and value.metadata.is_elements
+        key = (value.address, value.type.name, several)
         if value.type_id not in self.leading or key in self._seen:
             return
         if len(self._seen) >= MAX_VISITS:
@@ -205,7 +208,10 @@ class _Walk:
 
     def _visit(self, value: Value, owner: int | None) -> None:
         kind, name = value.type, base_name(value.type)
-        if isinstance(kind, PointerType):
+        if value.metadata is not None and value.metadata.is_elements:
+            span = Span(value.type_id, value.address, value.metadata.length)
+            self._side_by_side(value, span, owner)
+        elif isinstance(kind, PointerType):
             if address := value.scalar():
                 self._push(value.at(kind.target, address, value.path), owner)
         elif isinstance(kind, EnumType):
@@ -221,8 +227,11 @@ class _Walk:
             self._elements(value, owner)
         elif isinstance(kind, StructType) and name in _ORDERED:
             self._ordered(value, owner)
-        elif isinstance(kind, StructType) and value.has("data_ptr") and value.has("length"):
-            self._slice(value, owner)
+        elif is_slice(value):
+            self._side_by_side(value, slice_span(value), owner)
+        elif value.has("data_ptr") and (peeled := layer(value)) is not None:
+            if peeled.content is not None:
+                self._push(peeled.content, owner)
         elif isinstance(kind, StructType):
             if name in self._within:
                 owner = value.address
@@ -240,16 +249,13 @@ class _Walk:
                 if part is not None:
                     self._push(part, owner)
 
-    def _slice(self, value: Value, owner: int | None) -> None:
-        first = pointer_in(value["data_ptr"])
-        kind = first.type
-        count = value["length"].scalar()
-        if count > MAX_ELEMENTS or not isinstance(kind, PointerType):
-            raise DecodeError(value.path, f"a length of {count:#x} is nonsense")
-        size = self._types.type(kind.target).size
-        for number in range(count):
-            place = first.scalar() + number * size
-            self._push(value.at(kind.target, place, f"{value.path}[{number}]"), owner)
+    def _side_by_side(self, value: Value, span: Span, owner: int | None) -> None:
+        if span.length > MAX_ELEMENTS:
+            raise DecodeError(value.path, f"a length of {span.length:#x} is nonsense")
+        size = self._types.type(span.element).size
+        for number in range(span.length):
+            place = span.address + number * size
+            self._push(value.at(span.element, place, f"{value.path}[{number}]"), owner)
 
     def _elements(self, value: Value, owner: int | None) -> None:
         name = base_name(value.type)
@@ -322,4 +328,4 @@ class _Walk:
 
 def _named(value: Value, path: str) -> Value:
     """The same value under another path."""
-    return value.at(value.type_id, value.address, path)
+    return value.named(path)

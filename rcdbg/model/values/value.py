@@ -4,7 +4,7 @@ A decoder catches `DecodeError` at the place where it can say what is missing, a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from rcdbg.image.types import (
     BaseType,
     CEnumType,
     EnumType,
+    Member,
     PointerType,
     StructType,
     Type,
@@ -28,6 +29,10 @@ MAX_ELEMENTS = 1 << 16
 
 MAX_DEPTH = 12
 """Wrappers around wrappers that are looked through."""
+
+_WORD = 8
+_MAX_ALIGNMENT = 1 << 29
+"""Of a type, in bytes: rustc takes no larger one."""
 
 
 class DecodeError(Exception):
@@ -78,6 +83,22 @@ def number_in(types: TypeTable, type_id: TypeId) -> Number | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a fat pointer says of a value whose type does not tell its size: Rust's metadata.
+
+    `length` is that of `[T]` and `str`, `vtable` the address of that of a `dyn Trait`; a struct
+    that ends in one has what its last field has. With `is_elements` the value is `length` values
+    of its type, side by side: so rustc describes a `[T]` that is a field.
+    """
+
+    length: int = 0
+    vtable: int = 0
+    is_elements: bool = False
+    is_text: bool = False
+    """Whether the elements are a `str`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Value:
     """An object of a known type at an address; `path` is how one got to it, for messages."""
 
@@ -85,6 +106,8 @@ class Value:
     type_id: TypeId
     address: int
     path: str
+    metadata: Metadata | None = None
+    """Only of a value whose size its type does not tell."""
 
     @property
     def type(self) -> Type:
@@ -94,6 +117,10 @@ class Value:
     def at(self, type_id: TypeId, address: int, path: str) -> "Value":
         """Another value in the same space."""
         return Value(self.space, type_id, address, path)
+
+    def named(self, path: str) -> "Value":
+        """The same value, under another path."""
+        return Value(self.space, self.type_id, self.address, path, self.metadata)
 
     def raw(self) -> bytes:
         """Its bytes; raises DecodeError where memory cannot be read."""
@@ -121,17 +148,38 @@ class Value:
         member = kind.member(name) if isinstance(kind, StructType | UnionType) else None
         if member is None:
             raise DecodeError(self.path, f"{kind.name} has no field {name!r}")
+        if self.metadata is not None and member is _last(kind):
+            return self._tail(member)
         return self.at(member.type, self.address + member.offset, f"{self.path}.{name}")
+
+    def _tail(self, member: Member) -> "Value":
+        """The last field of a value whose size its type does not tell, which is why."""
+        held = self.metadata
+        assert held is not None
+        offset, path = member.offset, f"{self.path}.{member.name}"
+        kind, inner = self.type, self.space.types.type(member.type)
+        if held.vtable:
+            # The type's offset is that for no alignment: the vtable has it as its third word.
+            alignment = self.word(held.vtable + 2 * _WORD, _WORD)
+            if not 0 < alignment <= _MAX_ALIGNMENT:
+                raise DecodeError(path, f"an alignment of {alignment:#x} is nonsense")
+            offset = -(-offset // alignment) * alignment
+        else:
+            held = replace(held, is_elements=_is_elements(kind, member, inner, path))
+        return Value(self.space, member.type, self.address + offset, path, held)
 
     def fields(self) -> list["Value"]:
         """The fields of a struct or union that take up space."""
         kind = self.type
         if not isinstance(kind, StructType | UnionType):
             return []
+        last = _last(kind) if self.metadata is not None else None
         return [
             self.at(m.type, self.address + m.offset, f"{self.path}.{m.name}")
+            if m is not last
+            else self._tail(m)
             for m in kind.members
-            if self.space.types.type(m.type).size
+            if m is last or self.space.types.type(m.type).size
         ]
 
     def element(self, position: int) -> "Value":
@@ -166,8 +214,10 @@ class Value:
             chosen = kind.variants[0] if kind.variants else None
         else:
             tag = kind.discriminant
-            size = self.space.types.type(tag.type).size
-            number = self.word(self.address + tag.offset, size)
+            read_as = self.space.types.type(tag.type)
+            number = self.word(self.address + tag.offset, read_as.size)
+            if isinstance(read_as, BaseType) and read_as.encoding == "signed" and read_as.size:
+                number -= (number >> (8 * read_as.size - 1) & 1) << (8 * read_as.size)
             for variant in kind.variants:
                 if not variant.discriminants:
                     chosen = variant  # the one for every other value
@@ -189,3 +239,21 @@ class Value:
             if parameter == name:
                 return int(type_id)
         raise DecodeError(self.path, f"{kind.name} has no generic argument {name}")
+
+
+def _last(kind: Type) -> Member | None:
+    """The field of a struct that lies last in memory."""
+    members = kind.members if isinstance(kind, StructType) else ()
+    return max(reversed(members), key=lambda member: member.offset, default=None)
+
+
+def _is_elements(owner: Type, member: Member, kind: Type, path: str) -> bool:
+    """Whether a last field is a `[T]`, as which its element's type stands, or a struct that ends
+    in one; raises DecodeError where it could be either."""
+    if not isinstance(kind, StructType):
+        return True
+    if f"[{kind.name}]" in owner.name or member.offset + kind.size > owner.size:
+        return True
+    if kind.name.endswith(("]>", "<str>")):
+        return False
+    raise DecodeError(path, f"{owner.name} may end in a {kind.name} or in several")

@@ -10,13 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rcdbg.image.types import BaseType, EnumType, PointerType, StructType, UnionType
-from rcdbg.model.values.containers import base_name, dig, option, pointer_in
-from rcdbg.model.values.contents import Contents, Kind, Span, of_span
-from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Value
+from rcdbg.model.values.containers import base_name, dig, is_str, metadata, option, pointer_in
+from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Metadata, Value
 
 NOT_INITIALISED = "not initialised"
-_WORD = 8
-_MAX_ALIGNMENT = 1 << 29
 _DANGLING = (1 << 64) - 1
 """What a Weak that never belonged to anything points to, and a weak count that is locked."""
 
@@ -35,9 +32,6 @@ class Layer:
     """A cell that says nothing of itself."""
     follows: bool = False
     """The content lies elsewhere: a pointer was followed."""
-    inside: Contents | None = None
-    """The elements of an `Arc<[T]>` or `Arc<str>`, which have no type of their own; then `content`
-    is None all the same."""
     own: bool = False
     """A kernel's newtype: its field is what the kernel's source calls `.0`."""
 
@@ -46,6 +40,8 @@ def layer(value: Value) -> Layer | None:
     """The wrapper that the value is, or None if it is none; raises DecodeError for nonsense."""
     kind = value.type
     name = base_name(kind)
+    if value.metadata is not None and value.metadata.is_elements:
+        return None
     if isinstance(kind, EnumType):
         if name != "Option":
             return None
@@ -57,8 +53,12 @@ def layer(value: Value) -> Layer | None:
         return Layer(name, value["value"], quiet=True) if name == "MaybeUninit" else None
     if not isinstance(kind, StructType):
         return None
+    if value.metadata is not None and value.metadata.vtable and not kind.members:
+        return _dyn(value, value.metadata.vtable, value.address)
     if value.has("pointer") and value.has("vtable"):
         return _trait_object(value)
+    if value.has("data_ptr") and value.has("length"):
+        return _unsized(value, Metadata(value["length"].scalar(), is_text=is_str(kind.name)))
     found = _BY_NAME.get(name)
     if found is not None and (peeled := found(value, name)) is not None:
         return peeled
@@ -113,11 +113,54 @@ def _reference(value: Value, kind: PointerType) -> Layer | None:
 def _trait_object(value: Value) -> Layer:
     """`&dyn Trait`, `Box<dyn Trait>`: the vtable tells the type, if DWARF knows the vtable."""
     vtable = value["vtable"].scalar()
+    pointer = pointer_in(value["pointer"])
+    kind = pointer.type
+    target = value.space.types.type(kind.target) if isinstance(kind, PointerType) else None
+    if isinstance(target, StructType) and target.members:
+        peeled = _unsized(value, Metadata(vtable=vtable))
+        if peeled is not None:
+            return peeled
+    return _dyn(value, vtable, pointer.scalar())
+
+
+def _dyn(value: Value, vtable: int, address: int) -> Layer:
     concrete = value.space.types.vtable_type(vtable)
     if concrete is None:
         return Layer("dyn", None, f"of a type that is not known: no vtable is at {vtable:#x}")
-    address = pointer_in(value["pointer"]).scalar()
     return Layer("dyn", value.at(concrete, address, value.path), follows=True)
+
+
+def _unsized(value: Value, held: Metadata) -> Layer | None:
+    """A pointer to a struct that ends in a `[T]`, a `str` or a `dyn Trait`; None of null."""
+    pointer = pointer_in(value["data_ptr" if value.has("data_ptr") else "pointer"])
+    kind = pointer.type
+    if not isinstance(kind, PointerType):
+        raise DecodeError(value.path, f"{value.type.name} holds no pointer")
+    address = pointer.word(pointer.address, kind.size)
+    if not address:
+        if value.type.name.startswith("*"):
+            return None
+        raise DecodeError(value.path, f"a {value.type.name} that is null")
+    target = Value(value.space, kind.target, address, value.path, held)
+    quiet = not value.type.name.startswith(("Box", "alloc::boxed::Box"))
+    return Layer("&" if quiet else "Box", target, quiet=quiet, follows=True)
+
+
+def _box(value: Value, name: str) -> Layer | None:
+    """A Box whose allocator takes up space: rustc describes it as the struct that it is."""
+    if not value.has("__0"):
+        return None
+    for current in _shells(value["__0"]):
+        if current.has("data_ptr") or current.has("vtable"):
+            return Layer(name, _named_alike(value, current))
+    pointer = pointer_in(value["__0"])
+    kind = pointer.type
+    if not isinstance(kind, PointerType):
+        return None
+    address = pointer.word(pointer.address, kind.size)
+    if not address:
+        raise DecodeError(value.path, "a Box that is null")
+    return Layer(name, value.at(kind.target, address, value.path), follows=True)
 
 
 def _counted(value: Value, name: str) -> Layer | None:
@@ -133,9 +176,6 @@ def _counted(value: Value, name: str) -> Layer | None:
         why = f"the {name} at {address:#x} has a strong count of {strong}"
         raise DecodeError(value.path, why)
     note = f"strong {strong}, weak {max(weak - 1, 0) if weak != _DANGLING else 'locked'}"
-    if (span := _counted_span(value, inner)) is not None:
-        kind: Kind = "text" if _is_str(value) else "list"
-        return Layer(name, None, note, inside=of_span(value, span, kind))
     return Layer(name, _counted_content(value, inner), note, follows=True)
 
 
@@ -161,7 +201,8 @@ def _counts(value: Value) -> Value:
     kind = pointer.type
     if not isinstance(kind, PointerType):
         raise DecodeError(value.path, f"{value.type.name} holds no pointer")
-    return value.at(kind.target, pointer.word(pointer.address, kind.size), value.path)
+    address = pointer.word(pointer.address, kind.size)
+    return Value(value.space, kind.target, address, value.path, metadata(value))
 
 
 def _count(inner: Value, name: str) -> int:
@@ -169,34 +210,9 @@ def _count(inner: Value, name: str) -> int:
 
 
 def _counted_content(value: Value, inner: Value) -> Value:
-    """Past the counts; behind a trait object they are padded to its alignment."""
-    for current in _shells(value["ptr"]):
-        if current.has("vtable"):
-            vtable = current["vtable"].scalar()
-            concrete = value.space.types.vtable_type(vtable)
-            if concrete is None:
-                raise DecodeError(value.path, f"no vtable is known at {vtable:#x}")
-            alignment = value.word(vtable + 2 * _WORD, _WORD)
-            if not 0 < alignment <= _MAX_ALIGNMENT:
-                raise DecodeError(value.path, f"an alignment of {alignment:#x} is nonsense")
-            offset = -(-2 * _WORD // alignment) * alignment
-            return value.at(concrete, inner.address + offset, value.path)
+    """Past the counts; a trait object's are padded to its alignment."""
     content = inner["data"] if inner.has("data") else inner["value"]
-    return value.at(content.type_id, content.address, value.path)
-
-
-def _counted_span(value: Value, inner: Value) -> Span | None:
-    """The elements behind the counts of an `Arc<[T]>` or `Arc<str>`, else None."""
-    for current in _shells(value["ptr"]):
-        if current.has("data_ptr") and current.has("length"):
-            element = inner["data"] if inner.has("data") else inner["value"]
-            return Span(element.type_id, element.address, current["length"].scalar())
-    return None
-
-
-def _is_str(value: Value) -> bool:
-    arguments = value.type.name.partition("<")[2]
-    return arguments.split(",")[0].split(">")[0].strip() == "str"
+    return content.named(value.path)
 
 
 def _shells(value: Value) -> list[Value]:
@@ -305,11 +321,12 @@ def _read_write(state: int) -> str:
 
 def _named_alike(outer: Value, content: Value) -> Value:
     """The content under the wrapper's path: `PROCESSOR`, not `PROCESSOR.__0.data.value`."""
-    return content.at(content.type_id, content.address, outer.path)
+    return content.named(outer.path)
 
 
 _BY_NAME: dict[str, Callable[[Value, str], Layer | None]] = {
     "Arc": _counted,
+    "Box": _box,
     "Rc": _counted,
     "Weak": _weak,
     "RefCell": _ref_cell,
