@@ -25,6 +25,8 @@ def root(kernel: Kernel, asked: Asked, options: tuple[str, ...] = ROOTS) -> Root
         raise UsageError(f"{named[0]} and {named[1]} name two tables: give one of them")
     for flag in named:
         text = asked.given.text(flag) or ""
+        if flag == options[0]:
+            return _of_process(kernel, asked, text)
         value = asked.number(text)
         if flag == options[2]:
             return Root.of_satp(value)
@@ -32,11 +34,24 @@ def root(kernel: Kernel, asked: Asked, options: tuple[str, ...] = ROOTS) -> Root
             if value >= FRAMES:
                 raise UsageError(f"{text} is no frame number: it would be an address / 4096")
             return Root.of_frame(value, kernel.memory.satp)
-        try:
-            return process_root(kernel, value)
-        except DecodeError as error:
-            raise UsageError(str(error)) from error
     return None
+
+
+def _of_process(kernel: Kernel, asked: Asked, text: str) -> Root:
+    """The table of a process by its number, its name, or what gives its struct's address."""
+    try:
+        return process_root(kernel, int(text, 0))
+    except ValueError:
+        pass
+    except DecodeError as error:
+        raise UsageError(str(error)) from error
+    try:
+        return process_root(kernel, text)
+    except DecodeError as unknown:
+        try:
+            return process_root(kernel, asked.number(text))
+        except (DecodeError, UsageError):
+            raise UsageError(str(unknown)) from unknown
 
 
 def translate(kernel: Kernel, asked: Asked) -> Translation:

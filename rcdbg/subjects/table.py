@@ -14,7 +14,7 @@ DIFF_ROOTS = ("--diff-process", "--diff-root", "--diff-satp")
 """The same for a second one."""
 
 _ROOTS = (
-    Option("--process", "the table of that process (see `memoryset`)", "N"),
+    Option("--process", "the table of that process, by number or name", "N"),
     Option("--root", "the table in that frame", "PPN"),
     Option("--satp", "the table that this satp would name", "VALUE"),
 )

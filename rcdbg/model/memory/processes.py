@@ -12,6 +12,7 @@ from rcdbg.model.memory.space import process_at, root_of_process
 from rcdbg.model.process_list import MAX_PROCESSES, listed_processes
 from rcdbg.model.state import Problem
 from rcdbg.model.threads.processor import read_processor
+from rcdbg.model.threads.task import text_at
 from rcdbg.model.values.parts import has_struct_inside, number, struct_inside
 from rcdbg.model.values.value import DecodeError, Value
 
@@ -138,22 +139,36 @@ def numbered(kernel: Kernel, found: list[FoundProcess]) -> list[tuple[int, Found
     return list(enumerate(sorted(found, key=order)))
 
 
-def process_root(kernel: Kernel, wanted: int | None) -> Root:
-    """The page table of the process with that number, or of the Process struct at that address.
+def process_root(kernel: Kernel, wanted: int | str | None) -> Root:
+    """The page table of a process: by its number, the address of its Process struct, or its name.
 
-    Raises DecodeError if there is none, or its books cannot be read.
+    Raises DecodeError if there is none, or several, or its books cannot be read.
     """
     problems: list[Problem] = []
     found, note = find_processes(kernel, problems)
-    every = numbered(kernel, found)
-    for own, item in every:
-        if wanted in (own, item.value.address):
-            ppn = root_of_process(kernel, item.value)
-            return Root(kernel.memory.satp.other(ppn), f"of process {own} ({item.name})")
+    every = [(own, item, program_of(kernel, item)) for own, item in numbered(kernel, found)]
+    fitting = [
+        (own, item) for own, item, name in every if wanted in (own, item.value.address, name)
+    ]
+    if len(fitting) == 1:
+        ((own, item),) = fitting
+        ppn = root_of_process(kernel, item.value)
+        return Root(kernel.memory.satp.other(ppn), f"of process {own} ({item.name})")
+    if fitting:
+        several = ", ".join(str(own) for own, _ in fitting[:_MAX_NAMED])
+        raise DecodeError(f"process {wanted}", f"{several} are called so")
     reason = note or "; ".join(f"{p.where}: {p.why}" for p in problems)
-    numbers = ", ".join(str(own) for own, _ in every[:_MAX_NAMED])
-    numbers += ", ..." * (len(every) > _MAX_NAMED)
+    shown = [f"{own} ({name})" if name else str(own) for own, _, name in every]
+    numbers = ", ".join(shown[:_MAX_NAMED]) + ", ..." * (len(every) > _MAX_NAMED)
     known = {0: "there is none", 1: f"there is only {numbers}"}.get(
         len(every), f"there are {numbers}"
     )
     raise DecodeError(f"process {wanted}", f"{known}{': ' if reason else ''}{reason}")
+
+
+def program_of(kernel: Kernel, found: FoundProcess) -> str:
+    """What the kernel calls the process, or its program; "" where that is not known."""
+    try:
+        return text_at(found.value, kernel.description.process.name)
+    except DecodeError:
+        return ""  # whoever shows the process says why

@@ -92,7 +92,7 @@ def read_task(kernel: Kernel, thread: Value, place: int | None, *, runs: bool) -
         attempt(lambda: _locked(thread, kernel), None),
         tuple(problems),
         process_id=process_id,
-        name=attempt(lambda: _name(kernel, thread), ""),
+        name=attempt(lambda: text_at(thread, kernel.description.thread.name), ""),
         state=word,
         switch=switch,
         kernel_stack=attempt(lambda: _kernel_stack(kernel, thread, value), None),
@@ -149,11 +149,11 @@ def _processes_by_table(kernel: Kernel) -> dict[int, Value]:
     return found
 
 
-def _name(kernel: Kernel, thread: Value) -> str:
-    paths = kernel.description.thread.name
-    if not has(thread, paths):
+def text_at(value: Value, paths: Paths) -> str:
+    """The text at a path, up to a NUL; "" without such a path. Raises DecodeError."""
+    if not has(value, paths):
         return ""
-    found = part(thread, paths)
+    found = part(value, paths)
     data = found.raw() if isinstance(found.type, ArrayType) else byte_string(found)
     return data.split(b"\0")[0].decode("utf-8", "replace")
 

@@ -14,8 +14,9 @@ from rcdbg.kernels.reading import Overlay
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import read_frames
 from rcdbg.model.memory.memory_set import read_memory_sets
+from rcdbg.model.memory.processes import process_root
 from rcdbg.model.threads.processor import read_processor
-from rcdbg.model.values.value import Value
+from rcdbg.model.values.value import DecodeError, Value
 from tests.unit.model.kernels import FakeImage, WorldOfStatics
 from tests.unit.model.world import BASE
 
@@ -145,6 +146,25 @@ def test_who_runs_on_which_hart(seed: int) -> None:
     assert third.current is not None
     assert third.current.id == 12
     assert read_processor(kernel_with(world, "xv6", tp=1)).current is None
+
+
+def test_processes_by_number_and_by_name() -> None:
+    """The table at FREE[0] + 0x10000 * (place + 1) is what the made-up kernel gives each."""
+    world = Procs()
+    kernel = kernel_with(world, "xv6")
+    world.write(kernel_proc(world, 1)["name"].address, b"init\0")
+    assert process_root(kernel, 12).ppn << 12 == FREE[0] + 0x20000
+    assert process_root(kernel, "init").ppn << 12 == FREE[0] + 0x20000
+    with pytest.raises(DecodeError, match=r"process sh: 11, 13, 14 are called so"):
+        process_root(kernel, "sh")
+    with pytest.raises(DecodeError, match=r"there are 11 \(sh\), 12 \(init\), 13 \(sh\), 14"):
+        process_root(kernel, "cat")
+
+
+def kernel_proc(world: Procs, place: int) -> Value:
+    """The process at that place of the table."""
+    static = next(s for s in world.known if s.path == "os::proc")
+    return world.value(static.type, static.address).element(place)
 
 
 def test_a_chain_of_free_frames_is_whole_or_a_problem() -> None:
