@@ -63,8 +63,8 @@ class TrapConcept:
     """The address, in hex, of the page of the entry and the exit in every table, where that is
     another one than it is linked at."""
     resumes: Names = NO_NAMES
-    """Where no function is the handler: one, and the one that it calls to run user code. A trap
-    makes that return."""
+    """Where no function is the handler: one, and the one that it calls to run user code, which a
+    trap makes return; then the next two, for kernels without these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +330,20 @@ class CallsConcept:
 
 
 @dataclass(frozen=True, slots=True)
+class SyscallsConcept:
+    """What user code may ask for: the number in a7, arguments from a0 on, the result in a0."""
+
+    table: Names = NO_NAMES
+    """Tables of numbers in `rcdbg/kernels/calls.toml`; of one that several have the first."""
+    calls: Names = NO_NAMES
+    """Those that are others, or more, as `64 write(fd, buf: in[len], len)`."""
+    functions: Roots = NO_ROOTS
+    """The functions that handle them, by number, where a static lists them."""
+    prefix: Names = NO_NAMES
+    """What the names of such functions begin with, before that of the call."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClockConcept:
     """The kernel's own idea of time."""
 
@@ -361,6 +375,7 @@ class Description:
     frame_tracker: FrameTrackerConcept = FrameTrackerConcept()
     heap: HeapConcept = HeapConcept()
     calls: CallsConcept = CallsConcept()
+    syscalls: SyscallsConcept = SyscallsConcept()
     clock: ClockConcept = ClockConcept()
 
 

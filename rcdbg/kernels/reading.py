@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rcdbg.errors import UsageError
-from rcdbg.kernels import flat
+from rcdbg.kernels import calls, flat
 from rcdbg.kernels.description import Description, Keys, Names, Paths, Roots
 from rcdbg.kernels.paths import parse_relative, parse_rooted
 
@@ -137,6 +137,8 @@ def _entries(
             assert isinstance(kind, type)
             if key == "runs_at":
                 _hexadecimal(f"{where}: [{concept}] {key}", value)
+            if concept == "syscalls" and key in ("table", "calls"):
+                _system_calls(f"{where}: [{concept}] {key}", key, value)
             yield concept, key, _READERS[kind](f"{where}: [{concept}] {key}", value)
 
 
@@ -193,6 +195,17 @@ def _hexadecimal(where: str, value: object) -> None:
             found = -1
         if not 0 <= found < 1 << 64 or not text.startswith("0x"):
             raise UsageError(f'{where} has to be an address such as "0xfffffffffffff000"')
+
+
+def _system_calls(where: str, key: str, value: object) -> None:
+    for text in _texts(where, value):
+        try:
+            if key == "calls":
+                calls.parse(text)
+            elif text not in calls.tables():
+                raise UsageError(f"there is no {text!r}; known are {', '.join(calls.tables())}")
+        except UsageError as error:
+            raise UsageError(f"{where}: {error}") from error
 
 
 def _bool(where: str, value: object) -> bool:

@@ -16,7 +16,7 @@ from rcdbg.riscv.calls import behind_call, restored_ra
 
 _FOLDER = Path(__file__).with_name("families")
 _MAX_DEPTH = 12
-_MAX_CALLER = 4096
+_MAX_CALLER = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +205,16 @@ def handler_address(image: Image, trap: TrapConcept) -> int | None:
 
 
 def _resumed(image: Image, trap: TrapConcept) -> int | None:
-    found = [first_symbol(image, Names((name,))) for name in trap.resumes[:2]]
-    if len(found) < 2 or found[0] is None or found[1] is None:
-        return None
-    start, called = found[0][1], found[1][1]
+    for caller, called in zip(trap.resumes[::2], trap.resumes[1::2], strict=False):
+        there, target = (first_symbol(image, Names((name,))) for name in (caller, called))
+        place = None if there is None or target is None else _behind(image, there[1], target[1])
+        if place is not None:
+            return place
+    return None
+
+
+def _behind(image: Image, start: int, called: int) -> int | None:
+    """Where the first call of that function returns in the one that begins there."""
     symbol = image.symbols.covering(start)
     size = symbol.size if symbol is not None and symbol.size else _MAX_CALLER
     code = image.read(start, min(size, _MAX_CALLER))

@@ -8,6 +8,7 @@ What could not be decoded is None, and a Problem says why; what is "not there ye
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from rcdbg.model.syscalls.call import Syscall
 from rcdbg.riscv.access import Verdict
 from rcdbg.riscv.csr import Csr
 from rcdbg.riscv.pages import PAGE_SIZE
@@ -91,6 +92,8 @@ class Trap:
     """The Contexts of the traps that this one interrupted, the innermost first."""
     changed: tuple[int, ...] = ()
     """The registers, by number, that have another value on the hart now than in `context`."""
+    syscall: Syscall | None = None
+    """What user code asks for by this trap, or with its next instruction."""
 
     @property
     def depth(self) -> int:

@@ -51,8 +51,10 @@ def look_up(elf: Elf, concept: str, key: str) -> DescribedEntry:
     return DescribedEntry(key, asked, found, why=why)
 
 
-WORDS = frozenset({("idle", "word")})
-"""Names that are no names of things, but parts of such."""
+WORDS = frozenset({
+    ("idle", "word"), ("syscalls", "table"), ("syscalls", "calls"), ("syscalls", "prefix"),
+})  # fmt: skip
+"""Names that are no names of things, but parts of such, or words of ours."""
 
 
 def kind_of(concept: str, key: str) -> str:

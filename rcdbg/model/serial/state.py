@@ -25,6 +25,7 @@ from rcdbg.model.state import (
     Translation,
     Trap,
 )
+from rcdbg.model.syscalls.call import Syscall
 from rcdbg.model.threads.call_stacks import CallStack, CallStacks, HartStack
 from rcdbg.riscv.csr import Csr
 from rcdbg.riscv.registers import ABI_NAMES, PRIVILEGES
@@ -92,6 +93,34 @@ def trap(value: Trap) -> Json:
         "depth": value.depth,
         "outer": [context(c) for c in value.outer],
         "changed": [ABI_NAMES[number] for number in value.changed],
+        "syscall": syscall(value.syscall),
+    }
+
+
+def syscall(value: Syscall | None) -> Json | None:
+    """What user code asks for."""
+    if value is None:
+        return None
+    return {
+        "number": value.number,
+        "name": value.name,
+        "text": value.shown,
+        "next": value.is_next,
+        "arguments": [
+            {
+                "name": a.parameter.name,
+                "value": _hex(a.value),
+                "kind": a.parameter.kind,
+                "text": a.text.data.decode("utf-8", "replace") if a.text else None,
+                "size_bytes": a.text.size if a.text else None,
+                "physical": _hex(a.physical),
+                "area": None if a.area is None else [_hex(word) for word in a.area],
+                "problem": a.text.note or None if a.text else None,
+            }
+            for a in value.arguments
+        ],
+        "words": [_hex(word) for word in value.words],
+        "note": value.note,
     }
 
 

@@ -7,6 +7,7 @@ from rcdbg.model.concepts import held
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import NOT_YET
 from rcdbg.model.state import Backtrace, Context, Hart, Problem, Stack, Trap
+from rcdbg.model.syscalls.read import syscall_of
 from rcdbg.model.threads.context import context_at, context_type
 from rcdbg.model.threads.context import decode_context as decode_context
 from rcdbg.model.threads.unwind import FIRST_FRAMES, backtrace_now, user_context
@@ -52,6 +53,7 @@ def read_trap(kernel: Kernel) -> Trap:
         found = _read_trap(kernel, backtrace_now(kernel, FIRST_FRAMES))
     except DecodeError as error:
         return Trap(None, None, "not known", (error.problem,))
+    found = replace(found, syscall=syscall_of(kernel, found))
     if found.context is None:
         return found
     now = kernel.registers.x

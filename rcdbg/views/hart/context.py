@@ -7,7 +7,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from rcdbg.model.state import Context, Place, Trap
+from rcdbg.model.syscalls.call import Syscall, number_text
 from rcdbg.riscv.csr import Csr
+from rcdbg.riscv.pages import PAGE_SHIFT
 from rcdbg.views import palette
 from rcdbg.views.common import MARK, address, guest, note_line, place_cells, styled
 from rcdbg.views.hart import registers
@@ -27,6 +29,8 @@ def view(trap: Trap, previous: Trap | None = None) -> RenderableType:
     if trap.cause:
         head = head + Text(": ") + guest(trap.cause, palette.HEADING)
     parts: list[RenderableType] = [head]
+    if trap.syscall is not None:
+        parts.append(_syscall(trap.syscall))
     if trap.context is not None:
         before = previous.context if previous else None
         parts.append(view_context(trap.context, before, trap.changed))
@@ -37,6 +41,34 @@ def view(trap: Trap, previous: Trap | None = None) -> RenderableType:
     # The Context has shown its own already.
     own = trap.context.problems if trap.context else ()
     return Group(*parts, *problem_lines(p for p in trap.problems if p not in own))
+
+
+def _syscall(call: Syscall) -> RenderableType:
+    """What user code asks for, and where its pointers lead to."""
+    lines = [guest(f"{'next: ' * call.is_next}{call.shown}", palette.VALUE)]
+    if call.name is None:
+        words = ", ".join(
+            f"a{n}={'?' if word is None else number_text(word)}"
+            for n, word in enumerate(call.words)
+        )
+        lines.append(styled(f"  {words}", palette.QUIET))
+    if call.note:
+        lines.append(note_line(call.note))
+    for argument in call.arguments:
+        if argument.physical is not None:
+            line = styled(f"  {argument.parameter.name} ", palette.LABEL)
+            line.append(f"{argument.shown} at physical ").append_text(address(argument.physical))
+            line.append(f" (frame {argument.physical >> PAGE_SHIFT:#x})", palette.QUIET)
+            if argument.area is not None:
+                start, end = argument.area
+                line.append(f" in the area {start:#x}..{end:#x}", palette.QUIET)
+            lines.append(line)
+        if argument.text is not None and argument.text.note:
+            lines.append(
+                styled(f"  {argument.parameter.name}: ", palette.LABEL)
+                + guest(argument.text.note, palette.PROBLEM)
+            )
+    return Group(*lines)
 
 
 def view_context(

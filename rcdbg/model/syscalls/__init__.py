@@ -1,0 +1,1 @@
+"""What user code asks the kernel for: system calls with their arguments."""
