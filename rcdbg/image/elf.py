@@ -308,7 +308,9 @@ class _Lazy:
     @cached_property
     def call_frames(self) -> CallFrames:
         with _damage(self._path, "call frame information"):
-            return CallFrames(self._content(".debug_frame"))
+            placed = self._raw.get(".eh_frame")
+            address = 0 if placed is None else placed["sh_addr"]
+            return CallFrames(self._content(".debug_frame"), self._content(".eh_frame"), address)
 
     def _debug_sections(self) -> DebugSections:
         fields = DebugSections.__dataclass_fields__

@@ -1,14 +1,18 @@
 """Call frame information made by hand, and damaged; the integration tests have the kernel's."""
 
+import io
 import struct
 
 import pytest
+from elftools.dwarf.callframe import FDE
+from elftools.elf.elffile import ELFFile
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rcdbg.image.dwarf.cfi import CallFrames
 from rcdbg.image.dwarf.cfi_program import How, RegisterRule
 from rcdbg.image.dwarf.forms import DwarfError
+from tests.unit.image.build import Elf, Section
 
 START = 0xFFFF_FFFF_8020_0000
 
@@ -87,5 +91,72 @@ def test_damage_raises_nothing_else(data: st.DataObject) -> None:
         frames = CallFrames(bytes(raw))
         for offset in range(0, 64, 2):
             frames.at(START + offset)
+    except DwarfError:
+        pass
+
+
+EH_AT = 0x8020_4000
+FORMS = {0x1B: "<i", 0x1C: "<q", 0x00: "<Q", 0x04: "<Q", 0x0B: "<i", 0x12: "<H"}
+
+
+def eh_section(encoding: int, code: int, augmentation: bytes = b"zR", data: bytes = b"") -> bytes:
+    """The same as `section` in .eh_frame at EH_AT, for 64 bytes at `code`, and its end mark."""
+    said = data or bytes([encoding])
+    head = struct.pack("<IB", 0, 1) + augmentation + b"\0" + b"\x01\x78\x01"
+    cie = entry(head + bytes([len(said)]) + said + b"\x0c\x02\x00")
+    form = FORMS[encoding]
+    here = EH_AT + len(cie) + 8
+    start = struct.pack(form, code - here if encoding & 0x70 == 0x10 else code)
+    fde = entry(
+        struct.pack("<I", len(cie) + 4)
+        + start
+        + struct.pack(form, 64)
+        + b"\0\x42\x0e\x20\x42\x81\x01"
+    )
+    return cie + fde + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "code"),
+    [(0x1B, 0x8020_0000), (0x1B, 0x8020_8000), (0x1C, 0x9_0000_0000), (0x00, START), (0x04, START),
+     (0x0B, 0x4000_0000), (0x12, EH_AT + 0x400)],
+)  # fmt: skip
+def test_eh_frame_as_pyelftools_reads_it(encoding: int, code: int) -> None:
+    raw = eh_section(encoding, code)
+    elf = Elf(loads=[(EH_AT, EH_AT, raw, len(raw), 4)], sections=[
+        Section(".eh_frame", raw, EH_AT, "a")
+    ])  # fmt: skip
+    dwarf = ELFFile(io.BytesIO(elf.bytes())).get_dwarf_info()
+    (theirs,) = [one for one in dwarf.EH_CFI_entries() if isinstance(one, FDE)]
+    start, size = theirs.header["initial_location"], theirs.header["address_range"]
+    frames = CallFrames(b"", raw, EH_AT)
+    assert list(frames.ranges()) == [(start, size)] == [(code, 64)]
+    for row in theirs.get_decoded().table:
+        mine = frames.at(row["pc"])
+        assert mine is not None
+        assert (mine.cfa_register, mine.cfa_offset) == (row["cfa"].reg, row["cfa"].offset)
+        offsets = {reg: rule.arg for reg, rule in row.items() if isinstance(reg, int)}
+        assert {reg: rule.number for reg, rule in mine.rules.items()} == offsets
+
+
+def test_a_personality_in_the_way_and_debug_frame_first() -> None:
+    personality = b"\x9b\x10\x20\x30\x40"
+    raw = eh_section(0x1B, 0x8020_0000, b"zPLR", personality + b"\x1b\x1b")
+    assert list(CallFrames(b"", raw, EH_AT).ranges()) == [(0x8020_0000, 64)]
+    both = CallFrames(section(b""), eh_section(0x00, START), EH_AT)
+    row = both.at(START + 32)
+    assert row is not None
+    assert row.cfa_offset == 0, "the rows of .debug_frame, which has none of .eh_frame's"
+
+
+@given(st.data())
+def test_damaged_eh_frame_raises_nothing_else(data: st.DataObject) -> None:
+    raw = bytearray(eh_section(0x1B, 0x8020_0000))
+    for _ in range(data.draw(st.integers(1, 6))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        frames = CallFrames(b"", bytes(raw), EH_AT)
+        for offset in range(0, 64, 2):
+            frames.at(0x8020_0000 + offset)
     except DwarfError:
         pass
