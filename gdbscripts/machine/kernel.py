@@ -48,6 +48,10 @@ _kernel: Kernel | None = None
 """The kernel of this stop."""
 
 
+_doubt: str | None = None
+"""Why the ELF may not be the kernel that runs, as it was told last."""
+
+
 _overlay: Overlay | None = None
 """What the user says of the kernel's names; None for nothing."""
 
@@ -86,15 +90,22 @@ def current_kernel() -> Kernel:
     demand_machine()
     if _kernel is None or _kernel.image is not image:
         from gdbscripts.machine.target import GdbTarget
-        from rcdbg.image.match import differs_from_memory
+        from rcdbg.image.match import doubt_of
         from rcdbg.kernels.reading import NOTHING
         from rcdbg.model.kernel import Kernel
 
         kernel = Kernel.now(image, GdbTarget(), _overlay or NOTHING)
-        if why := differs_from_memory(image, kernel.target.read_phys):
-            raise ImageError(why)
+        _warn(doubt_of(image, kernel.target.read_phys))
         _kernel = kernel
     return _kernel
+
+
+def _warn(doubt: str | None) -> None:
+    """Say it once, and not at each stop."""
+    global _doubt  # noqa: PLW0603
+    if doubt is not None and doubt != _doubt:
+        gdb.write(f"rcdbg: warning: {doubt}\n", gdb.STDERR)
+    _doubt = doubt
 
 
 def fresh_kernel() -> Kernel:

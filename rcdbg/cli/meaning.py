@@ -75,6 +75,12 @@ def _own_line(arguments: argparse.Namespace) -> OwnLine | None:
     return parse(start.words)
 
 
+def warn(what: str | None) -> None:
+    """Tell of something that keeps nobody from going on."""
+    if what is not None:
+        print(f"rcdbg: warning: {what}", file=sys.stderr)
+
+
 def names(arguments: argparse.Namespace) -> Overlay:
     """The names that --profile gives; raises UsageError for a file that is none."""
     return load_overlay(arguments.profile) if arguments.profile else NOTHING

@@ -4,11 +4,11 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rcdbg.cli.meaning import common, names, where_to_stop
-from rcdbg.errors import ImageError, MachineError, UsageError
+from rcdbg.cli.meaning import common, names, warn, where_to_stop
+from rcdbg.errors import MachineError, UsageError
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.locate import default_kernel
-from rcdbg.image.match import differs_from_memory
+from rcdbg.image.match import doubt_of
 from rcdbg.image.resolve import with_types
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def _booted(
     event = place(where_to_stop(arguments, options, image), image)
     with Run(options.boot, image) as run:
         run.until(event, arguments.timeout)
+        warn(run.doubted())
         if not live:
             return ask(run.kernel()), None
         from rcdbg.trace.story.live import running_guest, sample
@@ -103,8 +104,7 @@ def _behind_stub(
 
     image = _checked(load_image(arguments.kernel or default_kernel()), needs_types)
     with attached(arguments.attach, stay=getattr(arguments, "stay", False)) as (target, _):
-        if why := differs_from_memory(image, target.read_phys):
-            raise ImageError(why)
+        warn(doubt_of(image, target.read_phys))
         return ask(Kernel.now(image, target, names(arguments)))
 
 

@@ -5,13 +5,13 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from rcdbg.cli.meaning import common, where_to_stop
-from rcdbg.errors import ImageError, MachineError
+from rcdbg.cli.meaning import common, warn, where_to_stop
+from rcdbg.errors import MachineError
 from rcdbg.guest.protocol import Ram
 from rcdbg.guest.snapshot_writer import Machine, ReadPhys
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.locate import default_kernel
-from rcdbg.image.match import differs_from_memory
+from rcdbg.image.match import doubt_of
 
 
 @contextlib.contextmanager
@@ -25,6 +25,7 @@ def booted_machine(arguments: argparse.Namespace) -> Iterator[tuple[Machine, Rea
     event = place(where_to_stop(arguments, options, image), image)
     with Run(options.boot, image) as run:
         run.until(event, arguments.timeout)
+        warn(run.doubted())
         yield machine_of(run), run.target.read_phys
 
 
@@ -40,8 +41,7 @@ def attached_machine(arguments: argparse.Namespace) -> Iterator[tuple[Machine, R
 
     image = load_image(arguments.kernel or default_kernel())
     with attached(arguments.attach) as (target, stub):
-        if why := differs_from_memory(image, target.read_phys):
-            raise ImageError(why)
+        warn(doubt_of(image, target.read_phys))
         ram = target.ram
         if arguments.memory is not None:
             ram = Ram(RAM_BASE, parse_memory(arguments.memory))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from rcdbg.errors import MemoryReadError
+from rcdbg.errors import ImageError, MemoryReadError
 from rcdbg.image.elf import Image
 
 SAMPLES = 24
@@ -14,31 +14,31 @@ SAMPLE_SIZE = 128
 _NOTE = ".note.gnu.build-id"
 _BREAKPOINTS = (bytes.fromhex("73001000"), bytes.fromhex("0290"))  # ebreak, c.ebreak
 
+_ADVICE = "start it again, or give the ELF it was started from"
+
 Read = Callable[[int, int], bytes]
 """Guest memory: (physical address, size in bytes) to bytes; raises MemoryReadError."""
 
 
-def differs_from_memory(image: Image, read: Read) -> str | None:
-    """Why the image cannot be the kernel in memory, in one sentence; None when it is.
+def doubt_of(image: Image, read: Read) -> str | None:
+    """Why the image may not be the kernel in memory, in one sentence; None when it is.
 
     Equal build ids settle it. Else samples of the code are compared, which no kernel changes;
-    breakpoints that a debugger wrote into them do not count.
+    breakpoints that a debugger wrote into them do not count. Where a few differ, somebody may have
+    patched the code; where there is nothing to compare, it is not known. Raises ImageError where
+    most differ, or the build id does: it is another kernel.
     """
-    try:
-        note = _note_in_memory(image, read)
-        if note is not None:
-            expected, found = note
-            if found == expected:
-                return None
-            if found[:16] == expected[:16]:
-                return (
-                    f"{image.path} is not the kernel that runs: that one has build id"
-                    f" {found[16:].hex()[:12]}, this file {expected[16:].hex()[:12]};"
-                    " start it again, or give the ELF it was started from"
-                )
-        return _compare_samples(image, read)
-    except MemoryReadError as error:
-        return f"{image.path} cannot be the kernel that runs: {error}"
+    note = _note_in_memory(image, read)
+    if note is not None:
+        expected, found = note
+        if found == expected:
+            return None
+        if found[:16] == expected[:16]:
+            raise ImageError(
+                f"{image.path} is not the kernel that runs: that one has build id"
+                f" {found[16:].hex()[:12]}, this file {expected[16:].hex()[:12]}; {_ADVICE}"
+            )
+    return _compare_samples(image, read)
 
 
 def _note_in_memory(image: Image, read: Read) -> tuple[bytes, bytes] | None:
@@ -50,35 +50,39 @@ def _note_in_memory(image: Image, read: Read) -> tuple[bytes, bytes] | None:
     physical = image.physical(section.address)
     if expected is None or physical is None:
         return None
-    return expected, read(physical, section.size)
+    try:
+        return expected, read(physical, section.size)
+    except MemoryReadError:
+        return None  # the samples tell whether the code can be read
 
 
 def _compare_samples(image: Image, read: Read) -> str | None:
-    total = 0
-    different = []
-    empty = True
+    pairs: list[tuple[int, bytes, bytes]] = []
+    unread: MemoryReadError | None = None
     for address, size in _samples(image):
         physical = image.physical(address)
         expected = image.read(address, size)
         if physical is None or expected is None:
             continue
-        found = read(physical, size)
-        total += 1
-        empty = empty and not any(found)
-        if not _same(expected, found):
-            different.append(address)
+        try:
+            pairs.append((address, expected, read(physical, size)))
+        except MemoryReadError as error:
+            unread = unread or error
+    if unread is not None and not pairs:
+        raise ImageError(f"{image.path} cannot be the kernel that runs: {unread}") from unread
+    if not any(any(found) for _, _, found in pairs):
+        why = "its code is not loaded yet, or lies elsewhere" if pairs else "it has no code"
+        return f"it is not known whether {image.path} is the kernel that runs: {why}"
+    different = [address for address, expected, found in pairs if not _same(expected, found)]
     if not different:
         return None
-    if empty:
-        return (
-            f"{image.path} is not in memory: there are only zeros where it belongs;"
-            " the kernel is not loaded yet, or lies elsewhere"
+    says = f"{len(different)} of {len(pairs)} samples differ, the first at {different[0]:#x}"
+    if 2 * len(different) > len(pairs):
+        raise ImageError(
+            f"{image.path} is not the kernel that runs, or something overwrote its code: {says};"
+            f" {_ADVICE}"
         )
-    return (
-        f"{image.path} is not the kernel that runs, or something overwrote its code:"
-        f" {len(different)} of {total} samples differ, the first at {different[0]:#x};"
-        " start it again, or give the ELF it was started from"
-    )
+    return f"{image.path} may not be the kernel that runs, or something changed its code: {says}"
 
 
 def _samples(image: Image) -> Iterator[tuple[int, int]]:

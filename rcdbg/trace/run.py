@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
-from rcdbg.errors import MachineError, RcdbgError
+from rcdbg.errors import RcdbgError
 from rcdbg.guest.memory import RamTarget
 from rcdbg.guest.snapshot_writer import Machine
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.flat import flat_image, is_loadable
-from rcdbg.image.match import differs_from_memory
+from rcdbg.image.match import doubt_of
 from rcdbg.kernels.description import Description
 from rcdbg.kernels.reading import NOTHING, Overlay
 from rcdbg.kernels.recognise import describe as description_of
@@ -131,7 +131,8 @@ class Run:
     unusable ELF and MachineError if QEMU cannot be started.
     `replaced` are the instructions in memory that are not those of the ELF: on a deterministic
     machine each `wfi`, which QEMU would wait in by the host's clock, is a `nop`. The specification
-    allows a wfi to be just that (privileged spec, section 3.3.3).
+    allows a wfi to be just that (privileged spec, section 3.3.3). `doubt` is why the ELF may not be
+    the kernel in memory, in words.
     """
 
     replaced: tuple[Replaced, ...]
@@ -149,12 +150,17 @@ class Run:
             self.target = RamTarget(memory, base, lambda: self.stub.registers(with_time=True))
             # For what is asked at every stop, of which there may be thousands a second.
             self._quick = RamTarget(memory, base, self.stub.registers)
-            if why := differs_from_memory(self.image, self.target.read_phys):
-                raise MachineError(why)
+            self.doubt = doubt_of(self.image, self.target.read_phys)
             self.replaced = replace_wfi(self.image, memory, base) if boot.deterministic else ()
         except BaseException:
             self.qemu.close()
             raise
+
+    def doubted(self) -> str | None:
+        """The doubt as it is by now: a kernel may be loaded late. Raises ImageError."""
+        if self.doubt is not None:
+            self.doubt = doubt_of(self.image, self.target.read_phys)
+        return self.doubt
 
     @property
     def runner(self) -> Runner:

@@ -17,7 +17,7 @@ from rcdbg.errors import MachineError, UsageError
 from rcdbg.guest.memory import RamTarget
 from rcdbg.guest.protocol import Registers
 from rcdbg.image.elf import Image, load_image
-from rcdbg.image.match import differs_from_memory
+from rcdbg.image.match import doubt_of
 from rcdbg.machine.qemu import timer
 from rcdbg.machine.qemu.config import LogConfig
 from rcdbg.machine.qemu.held_log import HeldLog
@@ -128,8 +128,7 @@ class LogRecorder:
                 self.qemu = Qemu(replace(config, log=self._log_config(logged, known)))
             ram = self.qemu.ram
             self.target = RamTarget(ram.memory, ram.base, self._last_registers)
-            if why := differs_from_memory(self.image, self.target.read_phys):
-                raise MachineError(why)
+            doubt_of(self.image, self.target.read_phys)
             if self._boot.deterministic:
                 replace_wfi(self.image, ram.memory, ram.base)
         except BaseException:

@@ -8,11 +8,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from rcdbg.errors import MachineError
 from rcdbg.guest.memory import RamTarget
 from rcdbg.guest.protocol import Registers
 from rcdbg.image.elf import Image
-from rcdbg.image.match import differs_from_memory
+from rcdbg.image.match import doubt_of
 from rcdbg.kernels.reading import NOTHING, Overlay
 from rcdbg.machine.gdb.client import Gdb
 from rcdbg.machine.qemu import timer
@@ -27,8 +26,8 @@ class Rig:
     """A kernel on a test rig: booted but not started, gdb connected, its image loaded.
 
     `on_end` is called once, from a thread, with the reason in words, when QEMU or gdb ends without
-    `close` having been called. Raises MachineError if one of them cannot be started, or if the
-    image is not what QEMU has loaded.
+    `close` having been called. Raises MachineError if one of them cannot be started, and
+    ImageError if the image is not what QEMU has loaded; `doubt` says why it may not be.
     """
 
     def __init__(
@@ -62,8 +61,7 @@ class Rig:
         self._wake = os.eventfd(0)
         self._watcher = threading.Thread(target=self._watch, name="rcdbg-watcher", daemon=True)
         try:
-            if why := differs_from_memory(image, self.target.read_phys):
-                raise MachineError(why)
+            self.doubt = doubt_of(image, self.target.read_phys)
             self.gdb.command("-gdb-set print asm-demangle on")
             self.gdb.connect(self.qemu.gdb_socket, image.path)
             self._mtime = timer.mtime_address(self.qemu.monitor.hmp)
@@ -77,6 +75,12 @@ class Rig:
     def kernel(self) -> Kernel:
         """The kernel as it stands; raises GdbError while it runs."""
         return Kernel.now(self.image, self.target, self._overlay)
+
+    def doubted(self) -> str | None:
+        """The doubt as it is by now: a kernel may be loaded late. Raises ImageError."""
+        if self.doubt is not None:
+            self.doubt = doubt_of(self.image, self.target.read_phys)
+        return self.doubt
 
     def _registers(self) -> Registers:
         now = self.gdb.registers()

@@ -4,13 +4,14 @@ import contextlib
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rcdbg.errors import MachineError, RcdbgError, UsageError
 from rcdbg.image.elf import load_image
 from rcdbg.kernels.recognise import demand_handler, describe
 from rcdbg.machine.gdb.run import Step
 from rcdbg.model.read import read_state
+from rcdbg.model.state import Problem
 from rcdbg.trace.conditions import place
 from rcdbg.trace.run import Boot
 from rcdbg.tui.live.breakpoints import NEXT_TRAP, Breakpoints
@@ -166,6 +167,9 @@ class LiveSession:
             stop = here.rig.gdb.wait_stop(STOP_SECONDS)
             kernel = here.rig.kernel()
             state = read_state(kernel)
+            if doubt := here.rig.doubted():
+                known = Problem("the ELF", doubt)
+                state = replace(state, problems=(known, *state.problems))
             breakpoints = here.breakpoints.at_a_stop()
             self._user_breakpoints = tuple(
                 b.location for b in breakpoints if b.kind == "breakpoint"

@@ -66,6 +66,29 @@ def test_attach_over_tcp(stranger: Run, rcdbg_kernel: Path) -> None:
 
 
 @pytest.mark.one_kernel
+def test_a_patched_kernel_is_doubted_and_shown(
+    stranger: Run, rcdbg_kernel: Path, tmp_path: Path
+) -> None:
+    # Without a name for its build id, the code has to tell.
+    other = tmp_path / "other"
+    other.write_bytes(
+        rcdbg_kernel.read_bytes().replace(b".note.gnu.build-id", b".note.gnu.build-no")
+    )
+    show = ("attach", "csr", "--stub", stranger.qemu.gdb_socket, "--kernel", other)
+    assert rcdbg(*show).stderr == ""
+    text = next(s for s in stranger.image.sections if "x" in s.flags)
+    physical = stranger.image.physical(text.address)
+    assert physical is not None
+    ram = stranger.qemu.ram
+    ram.memory[physical - ram.base : physical - ram.base + 4] = bytes.fromhex("13000000")
+    done = rcdbg(*show)
+    assert "satp" in done.stdout
+    said = f"rcdbg: warning: {other} may not be the kernel that runs, or something changed its code"
+    assert done.stderr.startswith(said)
+    assert f"1 of 24 samples differ, the first at {text.address:#x}" in done.stderr
+
+
+@pytest.mark.one_kernel
 def test_attach_with_the_wrong_elf_or_to_nothing(
     stranger: Run, rcdbg_kernel: Path, tmp_path: Path
 ) -> None:
