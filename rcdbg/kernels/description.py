@@ -160,6 +160,8 @@ class ThreadConcept:
     sleeping: Paths = NO_PATHS
     """A bool, where there is no such enum; so is the next one."""
     dead: Paths = NO_PATHS
+    alive: Paths = NO_PATHS
+    """What it has until it ends: then this is None, and its state may still be an old one."""
     guarded: Paths = NO_PATHS
     """What has the lock around that of a thread which changes."""
     stack_start: Paths = NO_PATHS

@@ -34,6 +34,8 @@ def state_of(kernel: Kernel, thread: Value) -> tuple[str, ThreadStatus]:
     if not has(thread, names.thread.state):
         return "", "unknown"
     word, states = variant_name(part(thread, names.thread.state)), names.states
+    if has(thread, names.thread.alive) and find(thread, names.thread.alive).value is None:
+        return word, "dead"
     if word in states.running:
         return word, "running"
     if word in states.ready:
