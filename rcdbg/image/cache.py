@@ -1,14 +1,16 @@
-"""What was read out of an image's debug info, kept by build id, so that a second start is instant.
+"""What was read out of an image's debug info, kept by the hash of the file, for an instant start.
 
 A file holds a line that says what it is, a JSON line with its parts' sizes, and the parts: JSON and
 arrays of little-endian numbers, nothing that could run code. Rows of types stay text until they are
 asked for. The cache only saves time: whatever is wrong with a file or with the directory, the
-tables are read from the ELF again.
+tables are read from the ELF again. A directory or file that others can write is not looked at: who
+can write there could make a kernel show what they like.
 """
 
 import contextlib
 import json
 import os
+import stat
 import sys
 import tempfile
 import time
@@ -25,7 +27,7 @@ from rcdbg.image.dwarf.reader import extract, line_programs
 from rcdbg.image.lines import LineTable, read_lines
 from rcdbg.image.rows import Row, Rows, Tables
 
-FORMAT = 10
+FORMAT = 11
 """Goes up whenever the extraction or the layout of the file changes."""
 
 KEPT_FILES = 64
@@ -33,6 +35,7 @@ KEPT_FILES = 64
 
 _MAGIC = b"rcdbg image cache\n"
 _MAX_HEADER = 4096
+_MAX_FILE = 1 << 28
 _STALE_SECONDS = 3600
 
 Parts = dict[str, bytes]
@@ -50,32 +53,32 @@ def directory() -> Path | None:
         return None
 
 
-def tables(build_id: str, file_size: int, sections: Callable[[], DebugSections]) -> Rows:
-    """The rows of the image with that build id: from the cache, or else from its sections.
+def tables(key: str, sections: Callable[[], DebugSections]) -> Rows:
+    """The rows of the file with that hash: from the cache, or else from its sections.
 
     Raises what `rcdbg.image.dwarf.reader.extract` raises on damaged data.
     """
-    parts = _load(build_id, "types", file_size)
+    parts = _load(key, "types")
     if parts is not None:
         with contextlib.suppress(KeyError, ValueError):
             return StoredRows(parts)
     found = extract(sections())
-    _store(build_id, "types", file_size, _pack_tables(found))
+    _store(key, "types", _pack_tables(found))
     return found
 
 
-def lines(build_id: str, file_size: int, sections: Callable[[], DebugSections]) -> LineTable:
-    """The line table of the image with that build id: from the cache, or else from its sections.
+def lines(key: str, sections: Callable[[], DebugSections]) -> LineTable:
+    """The line table of the file with that hash: from the cache, or else from its sections.
 
     Raises what `rcdbg.image.lines.read_lines` raises on damaged data.
     """
-    parts = _load(build_id, "lines", file_size)
+    parts = _load(key, "lines")
     if parts is not None:
         with contextlib.suppress(KeyError, ValueError):
             return _unpack_lines(parts)
     found_sections = sections()
     found = read_lines(found_sections, line_programs(found_sections))
-    _store(build_id, "lines", file_size, _pack_lines(found))
+    _store(key, "lines", _pack_lines(found))
     return found
 
 
@@ -219,15 +222,25 @@ def _bytes(numbers: "array[int]") -> bytes:
     return numbers.tobytes()
 
 
-def _load(build_id: str, kind: str, file_size: int) -> Parts | None:
-    """The parts of a cache file; None unless it is whole and belongs to that image."""
+def _is_ours(status: os.stat_result) -> bool:
+    """Whether nobody but this user can have written it."""
+    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _load(key: str, kind: str) -> Parts | None:
+    """The parts of a cache file; None unless it is whole, our own and belongs to that image."""
     folder = directory()
     if folder is None:
         return None
-    path = folder / f"{build_id}.{kind}"
+    path = folder / f"{key}.{kind}"
     try:
-        data = path.read_bytes()
-        parts = _parse(data, build_id, file_size)
+        if not _is_ours(folder.stat()):
+            return None
+        with path.open("rb") as file:
+            if not _is_ours(os.fstat(file.fileno())):
+                return None
+            data = file.read(_MAX_FILE)
+        parts = _parse(data, key)
     except (OSError, ValueError, TypeError, LookupError, RecursionError):
         # Not there, or not ours: the caller reads the ELF instead.
         return None
@@ -237,15 +250,15 @@ def _load(build_id: str, kind: str, file_size: int) -> Parts | None:
     return parts
 
 
-def _parse(data: bytes, build_id: str, file_size: int) -> Parts:
+def _parse(data: bytes, key: str) -> Parts:
     """Raises ValueError, TypeError or LookupError when the file is not the one expected."""
     end = data.find(b"\n", len(_MAGIC), _MAX_HEADER)
     if not data.startswith(_MAGIC) or end < 0:
         raise ValueError("not a cache file")
     header = json.loads(data[len(_MAGIC) : end])
     body = memoryview(data)[end + 1 :]
-    expected = {"format": FORMAT, "build_id": build_id, "file_size": file_size}
-    if any(header[key] != value for key, value in expected.items()):
+    expected = {"format": FORMAT, "sha256": key}
+    if any(header[name] != value for name, value in expected.items()):
         raise ValueError("of another version or image")
     if header["crc32"] != zlib.crc32(body):
         raise ValueError("corrupt")
@@ -258,7 +271,7 @@ def _parse(data: bytes, build_id: str, file_size: int) -> Parts:
     return parts
 
 
-def _store(build_id: str, kind: str, file_size: int, parts: Parts) -> None:
+def _store(key: str, kind: str, parts: Parts) -> None:
     """Writes a cache file, or leaves it: without one the next start is slower, nothing else."""
     folder = directory()
     if folder is None:
@@ -266,14 +279,15 @@ def _store(build_id: str, kind: str, file_size: int, parts: Parts) -> None:
     body = b"".join(parts.values())
     header = {
         "format": FORMAT,
-        "build_id": build_id,
-        "file_size": file_size,
+        "sha256": key,
         "crc32": zlib.crc32(body),
         "parts": [[name, len(part)] for name, part in parts.items()],
     }
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_file(folder / f"{build_id}.{kind}", _MAGIC + _json(header) + b"\n" + body)
+        if not _is_ours(folder.stat()):
+            return
+        replace_file(folder / f"{key}.{kind}", _MAGIC + _json(header) + b"\n" + body)
         _prune(folder)
 
 

@@ -3,6 +3,7 @@
 Source of the format: System V ABI, chapters 4 and 5; RISC-V ELF psABI.
 """
 
+import contextlib
 import hashlib
 import io
 import struct
@@ -24,15 +25,18 @@ from rcdbg.errors import ImageError
 from rcdbg.image import cache
 from rcdbg.image.dwarf.cfi import CallFrames
 from rcdbg.image.dwarf.forms import DebugSections, DwarfError
+from rcdbg.image.dwarf.split import is_split
 from rcdbg.image.elf_checks import check_header, check_tables, read_file
 from rcdbg.image.lines import LineTable
 from rcdbg.image.rows import Rows, Tables
+from rcdbg.image.sections import Sections
+from rcdbg.image.separate import find_separate
 from rcdbg.image.symbols import Symbols, read_symbols
 from rcdbg.image.tables import DebugTypes, Functions
 
 _PAGE_OFFSET = 0xFFFF_FFFF_0000_0000
 _PHYSICAL_BITS = 56
-_MAX_SECTION = 1 << 30
+_INFO = ".debug_info"
 
 # What pyelftools and the readers of this package raise on damaged bytes. pyelftools promises only
 # the first two, but lets through whatever its look-ups, assertions and arithmetic run into.
@@ -90,8 +94,14 @@ class Image:
     entry: int
     segments: tuple[LoadSegment, ...]
     sections: tuple[Section, ...]
-    has_debug_info: bool
+    no_debug_info: str
+    """Why it has no debug info; empty if it has."""
     _lazy: "_Lazy" = field(repr=False, compare=False)
+
+    @property
+    def has_debug_info(self) -> bool:
+        """Whether types, functions and lines are known."""
+        return not self.no_debug_info
 
     @property
     def file_size(self) -> int:
@@ -238,10 +248,28 @@ def _parse(path: Path, data: bytes) -> Image:
         for section in raw
         if not section.is_null()
     )
-    has_debug_info = any(s.name == ".debug_info" and s.size for s in sections)
+    own = Sections(data, raw)
+    debug, no_debug_info = _debug(path, own, _build_id(raw))
     build_id = _build_id(raw) or f"sha256-{hashlib.sha256(data).hexdigest()}"
-    lazy = _Lazy(path, data, build_id, raw, sections, has_debug_info)
-    return Image(path, build_id, elf["e_entry"], tuple(segments), sections, has_debug_info, lazy)
+    lazy = _Lazy(path, data, own, debug, sections)
+    return Image(path, build_id, elf["e_entry"], tuple(segments), sections, no_debug_info, lazy)
+
+
+def _debug(path: Path, own: Sections, build_id: str | None) -> tuple[Sections | None, str]:
+    """The sections with the debug info, or why there are none."""
+    if not own.has(_INFO):
+        separate = find_separate(path, own.content(".gnu_debuglink"), build_id)
+        if separate.data is None:
+            return None, separate.why or "it was built without, or stripped"
+        elf = ELFFile(io.BytesIO(separate.data))
+        check_tables(path, elf, len(separate.data))
+        own = Sections(separate.data, elf.iter_sections())
+        if not own.has(_INFO):
+            return None, f"{separate.path} has none either"
+    with contextlib.suppress(*_DAMAGE):  # which is told when somebody asks for a type
+        if is_split(own.content(_INFO), own.content(".debug_abbrev")):
+            return None, "it is in .dwo files: build with split-debuginfo off"
+    return own, ""
 
 
 def _letters(flags: int, names: str) -> str:
@@ -264,31 +292,34 @@ class _Lazy:
         self,
         path: Path,
         data: bytes,
-        build_id: str,
-        raw: list[ElfSection],
+        own: Sections,
+        debug: Sections | None,
         sections: tuple[Section, ...],
-        has_debug_info: bool,
     ) -> None:
         self.data = data
-        self._path = path
-        self._build_id = build_id
-        self._raw = {section.name: section for section in reversed(raw)}
-        self._sections = sections
-        self._has_debug_info = has_debug_info
+        self._path, self._own, self._debug, self._sections = path, own, debug, sections
+
+    @cached_property
+    def _key(self) -> str:
+        """What the debug info is kept under: a build id is its author's choice, this is not."""
+        held = self._debug.data if self._debug is not None else self.data
+        return hashlib.sha256(held).hexdigest()
 
     @cached_property
     def symbols(self) -> Symbols:
         regions = [(s.address, s.address + s.size) for s in self._sections if "a" in s.flags]
         with _damage(self._path, "symbols"):
-            table, strings = self._content(".symtab"), self._content(".strtab")
-            return read_symbols(table, strings, regions)
+            held = self._own
+            if not held.has(".symtab") and self._debug is not None:
+                held = self._debug
+            return read_symbols(held.content(".symtab"), held.content(".strtab"), regions)
 
     @cached_property
     def rows(self) -> Rows:
-        if not self._has_debug_info:
+        if self._debug is None:
             return Tables()
         with _damage(self._path, "debug info"):
-            return cache.tables(self._build_id, len(self.data), self._debug_sections)
+            return cache.tables(self._key, self._debug_sections)
 
     @cached_property
     def types(self) -> DebugTypes:
@@ -300,30 +331,20 @@ class _Lazy:
 
     @cached_property
     def lines(self) -> LineTable:
-        if not self._has_debug_info:
+        if self._debug is None:
             return LineTable()
         with _damage(self._path, "line tables"):
-            return cache.lines(self._build_id, len(self.data), self._debug_sections)
+            return cache.lines(self._key, self._debug_sections)
 
     @cached_property
     def call_frames(self) -> CallFrames:
         with _damage(self._path, "call frame information"):
-            placed = self._raw.get(".eh_frame")
-            address = 0 if placed is None else placed["sh_addr"]
-            return CallFrames(self._content(".debug_frame"), self._content(".eh_frame"), address)
+            frames = b"" if self._debug is None else self._debug.content(".debug_frame")
+            return CallFrames(
+                frames, self._own.content(".eh_frame"), self._own.address(".eh_frame")
+            )
 
     def _debug_sections(self) -> DebugSections:
+        assert self._debug is not None
         fields = DebugSections.__dataclass_fields__
-        return DebugSections(**{name: self._content(f".debug_{name}") for name in fields})
-
-    def _content(self, name: str) -> bytes:
-        """The bytes of a section, uncompressed; empty when there is no such section."""
-        section = self._raw.get(name)
-        if section is None or section["sh_type"] == "SHT_NOBITS":
-            return b""
-        if section.compressed:
-            if section.data_size > _MAX_SECTION:
-                raise ELFError(f"{name} claims {section.data_size} bytes")
-            return bytes(section.data())
-        start = section["sh_offset"]
-        return self.data[start : start + section["sh_size"]]
+        return DebugSections(**{name: self._debug.content(f".debug_{name}") for name in fields})

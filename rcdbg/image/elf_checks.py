@@ -3,6 +3,7 @@
 Source of the format: System V ABI, chapters 4 and 5.
 """
 
+import os
 import struct
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from rcdbg.errors import ImageError
+
+MAX_FILE = 1 << 28
+"""Bytes of a file that is read: the largest kernels of the kind have 34 MB, debug info included."""
 
 _MAGIC = b"\x7fELF"
 _HEADER_SIZE = 64
@@ -36,7 +40,12 @@ def read_file(path: Path) -> bytes:
             raise ImageError(f"{path} is a directory: give the kernel's ELF file in it")
         if path.exists() and not path.is_file():
             raise ImageError(f"{path} is not a regular file: give the kernel's ELF file")
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            # Looked at before it is read: a sparse file may claim any size.
+            if os.fstat(file.fileno()).st_size > MAX_FILE:
+                limit = f"{MAX_FILE >> 20} MiB"
+                raise ImageError(f"{path} is larger than {limit}: no kernel that rcdbg can read")
+            data = file.read(MAX_FILE)
     except FileNotFoundError:
         raise ImageError(
             f"{path} does not exist: build the kernel first, or give its ELF"

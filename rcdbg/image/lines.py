@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from rcdbg.image.dwarf.forms import DebugSections
+from rcdbg.image.dwarf.forms import DebugSections, DwarfError
 from rcdbg.image.dwarf.line_program import (
     END_SEQUENCE,
     IS_STMT,
@@ -14,6 +14,9 @@ from rcdbg.image.dwarf.line_program import (
     read_header,
     read_sequences,
 )
+
+MAX_ROWS = 2_000_000
+"""Rows that are read: a debug kernel has a tenth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +131,17 @@ def read_lines(sections: DebugSections, tables: Iterable[tuple[int, str]]) -> Li
     """
     numbers: dict[str, int] = {}
     sequences: list[list[LineRow]] = []
+    count = 0
     for offset, directory in tables:
         if not 0 <= offset < len(sections.line):
             continue
         header = read_header(sections, offset, directory)
         local = [numbers.setdefault(file, len(numbers)) for file in header.files]
-        sequences += read_sequences(sections.line, header, local)
+        found = read_sequences(sections.line, header, local)
+        count += sum(len(sequence) for sequence in found)
+        if count > MAX_ROWS:
+            raise DwarfError(f"more than {MAX_ROWS:,} rows of source lines")
+        sequences += found
     sequences.sort(key=lambda rows: rows[0][0])
     table = LineTable(list(numbers))
     for rows in sequences:

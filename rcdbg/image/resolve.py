@@ -15,8 +15,8 @@ def with_types(image: Image) -> Image:
     """The same image; raises ImageError if it has no debug info."""
     if not image.has_debug_info:
         raise ImageError(
-            f"{image.path} has no debug info: build the kernel with `debug = true` and do not"
-            " strip it (csr, pagetable and walk work without)"
+            f"{image.path} has no debug info ({image.no_debug_info}): build the kernel with"
+            " `debug = true` and do not strip it (csr, pagetable and walk work without)"
         )
     return image
 

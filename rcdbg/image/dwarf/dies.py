@@ -18,6 +18,9 @@ from rcdbg.image.dwarf.forms import DebugSections, DwarfError, uleb128
 MAX_DEPTH = 500
 """Deeper nesting than this is damage: rustc's own stays below 40."""
 
+MAX_INFO = 1 << 26
+"""Bytes of .debug_info that are looked at: the largest kernels of the kind have 2 MB."""
+
 _UNIT_TYPES = frozenset({1, 3})  # compile and partial; not types, skeletons, split units
 _ROOT_TAGS = frozenset({dw.TAG_COMPILE_UNIT, dw.TAG_PARTIAL_UNIT})
 _BASES = frozenset({dw.AT_STR_OFFSETS_BASE, dw.AT_ADDR_BASE, dw.AT_RNGLISTS_BASE})
@@ -102,12 +105,18 @@ class Scanner:
     def units(self) -> Iterator[Unit]:
         """Every unit that describes code or types; skeletons and type units are passed over."""
         info = self._sections.info
+        if len(info) > MAX_INFO:
+            raise DwarfError(f".debug_info of {len(info):,} bytes")
         offset = 0
         while offset + 4 <= len(info):
             length, start, offset_size = forms.little(info, offset, 4), offset + 4, 4
             if length == 0xFFFFFFFF:
                 length, start, offset_size = forms.little(info, start, 8), start + 8, 8
             end = start + length
+            if not length and not info[offset:].strip(b"\0"):
+                return  # padding
+            if not length:
+                raise DwarfError(f"the unit at {offset:#x} is empty")
             if end > len(info):
                 raise DwarfError(f"the unit at {offset:#x} reaches past the end of .debug_info")
             unit = self._unit(offset, start, end, offset_size)

@@ -16,6 +16,8 @@ END_SEQUENCE = 2
 """Bits of a row's flags."""
 
 _TOMBSTONE = (1 << 64) - 2
+_MAX_PROGRAM = 1 << 22
+"""Bytes, each of which may be a row: those of the largest kernels of the kind have a tenth."""
 
 LineRow = tuple[int, int, int, int, int]
 """Address, number of the file, line, column, flags."""
@@ -148,6 +150,8 @@ def read_sequences(data: bytes, header: LineHeader, local: list[int]) -> list[li
 
     `local` are the caller's numbers of the header's files. Discarded code is left out.
     """
+    if header.end - header.program > _MAX_PROGRAM:
+        raise DwarfError(f"a line program of {header.end - header.program:,} bytes")
     sequences = []
     specials = _special_advances(header)
     position = header.program

@@ -69,6 +69,8 @@ _QUALIFIERS = (
     dw.TAG_ATOMIC_TYPE,
 )
 _MAX_SIZE = 1 << 48
+MAX_DIES = 1_200_000
+"""Entries that are read: ten seconds' worth, and eight times what a debug kernel has."""
 
 
 @dataclass(slots=True)
@@ -99,6 +101,7 @@ def extract(sections: DebugSections) -> Tables:
     types = _Types(tables, named)
     handlers = types.handlers() | _Functions(named).handlers()
     scanner = Scanner(sections, _WANTED)
+    seen = 0
     for unit in scanner.units():
         types.unit = unit
         scopes = [_Scope("")]
@@ -106,6 +109,9 @@ def extract(sections: DebugSections) -> Tables:
             if depth == 0:
                 named.enter_unit(unit, attributes)
                 continue
+            seen += 1
+            if seen > MAX_DIES:
+                raise DwarfError(f"more than {MAX_DIES:,} entries")
             del scopes[depth:]
             scope = scopes[-1]
             handler = handlers.get(tag)

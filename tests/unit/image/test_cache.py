@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import time
@@ -84,6 +85,32 @@ def test_another_build_has_its_own_entry(path: Path, reads: list[str]) -> None:
     assert reads == ["types", "types"]
 
 
+def test_one_with_the_same_build_id_and_size_does_not_change_what_another_says(
+    path: Path, reads: list[str]
+) -> None:
+    """Both are their author's choice: a student could have written them into his ELF."""
+    right = everything(load_image(path))
+    plain = path.read_bytes()
+    path.write_bytes(plain.replace(b"THREAD", b"FORGED"))
+    forged = load_image(path)
+    assert forged.file_size == len(plain)
+    assert forged.build_id == "00112233445566778899"
+    assert everything(forged) != right
+    path.write_bytes(plain)
+    assert everything(load_image(path)) == right
+
+
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_what_others_can_write_is_not_trusted(
+    path: Path, reads: list[str], own_cache: Path, what: str
+) -> None:
+    cold = everything(load_image(path))
+    for file in own_cache.iterdir() if what == "file" else [own_cache]:
+        file.chmod(file.stat().st_mode | 0o022)
+    assert everything(load_image(path)) == cold
+    assert reads == ["types", "lines"] * 2
+
+
 def test_a_file_of_another_size_with_the_same_build_id(path: Path, reads: list[str]) -> None:
     _ = load_image(path).types
     path.write_bytes(path.read_bytes() + b"\0")
@@ -115,7 +142,7 @@ def _with_header(data: bytes, **changes: object) -> bytes:
         lambda data: b"rcdbg image cache\n" + b"[" * 3000 + b"\n",
         lambda data: b"rcdbg image cache\nnot JSON\n",
         lambda data: _with_header(data, format=cache.FORMAT + 1),
-        lambda data: _with_header(data, build_id="ffff"),
+        lambda data: _with_header(data, sha256="ffff"),
         lambda data: _with_header(data, crc32="?"),
         lambda data: _with_header(data, parts=[["ids", 8]]),
         lambda data: _with_header(data, parts=[[["ids"], 8]]),
@@ -140,7 +167,8 @@ def test_a_cache_whose_parts_do_not_fit_is_ignored(
     image = load_image(path)
     cold = everything(image)
     for kind in ("types", "lines"):
-        cache._store(image.build_id, kind, image.file_size, {"ids": b"123", "ends": b""})
+        key = hashlib.sha256(image.data).hexdigest()
+        cache._store(key, kind, {"ids": b"123", "ends": b""})
     assert everything(load_image(path)) == cold
     assert reads == ["types", "lines"] * 2
 
@@ -154,7 +182,8 @@ def test_a_cache_that_cannot_be_written_does_no_harm(
     elif obstacle == "/dev/null/x":
         monkeypatch.setenv("XDG_CACHE_HOME", obstacle)
     else:
-        (own_cache / f"{load_image(path).build_id}.types").mkdir(parents=True)
+        key = hashlib.sha256(path.read_bytes()).hexdigest()
+        (own_cache / f"{key}.types").mkdir(parents=True)
     for _ in range(2):
         assert len(list(load_image(path).types.statics())) == 1
     if obstacle == "a directory for the entry":
