@@ -3,6 +3,7 @@
 Source of the format: System V ABI, chapters 4 and 5.
 """
 
+import contextlib
 import os
 import struct
 from pathlib import Path
@@ -92,13 +93,15 @@ def check_header(path: Path, data: bytes) -> None:
 def _elf_beside(path: Path) -> Path | None:
     """An ELF in the same directory that may be the source of a raw image."""
     try:
-        for candidate in sorted(path.parent.iterdir()):
+        candidates = sorted(path.parent.iterdir())
+    except OSError:
+        return None  # It would only have been a hint.
+    for candidate in candidates:
+        with contextlib.suppress(OSError):  # another's, say: the next one may do
             if candidate.suffix in ("", ".elf") and candidate.is_file():
                 with candidate.open("rb") as file:
                     if file.read(4) == _MAGIC:
                         return candidate
-    except OSError:
-        return None  # It would only have been a hint.
     return None
 
 

@@ -82,5 +82,13 @@ def _neighbours(image: Path) -> list[Path]:
         files = sorted(image.absolute().parent.iterdir())[: _MAX_NEIGHBOURS * 4]
     except OSError:
         return []
-    elves = [f for f in files if f.is_file() and _start_of(f)[:4] == _ELF][:_MAX_NEIGHBOURS]
+    elves = [f for f in files if _is_elf(f)][:_MAX_NEIGHBOURS]
     return sorted(elves, key=lambda f: f.name != own.name)
+
+
+def _is_elf(path: Path) -> bool:
+    """Whether it is one that this user can read."""
+    try:
+        return path.is_file() and _start_of(path)[:4] == _ELF
+    except (OSError, ImageError):
+        return False

@@ -115,7 +115,11 @@ def _paths(typed: str, sources: Sources) -> list[str]:
 
 def _files(typed: str, _sources: Sources) -> list[str]:
     folder, name = typed[: typed.rfind("/") + 1], typed[typed.rfind("/") + 1 :]
-    found = sorted(p for p in Path(folder or ".").expanduser().iterdir() if p.name.startswith(name))
+    place = Path(folder or ".").expanduser()
+    try:
+        found = sorted(path for path in place.iterdir() if path.name.startswith(name))
+    except OSError:
+        return []
     return [f"{folder}{p.name}" + "/" * p.is_dir() for p in found[:_MOST]]
 
 

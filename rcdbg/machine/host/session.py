@@ -97,13 +97,21 @@ def sweep() -> list[Path]:
         except OSError:
             continue
         for path in candidates:
-            if not (path / MARKER).is_file():
+            if not _is_ours(path):
                 continue
             session = _hold(path)
             if session is not None:
                 session.close()
                 removed.append(path)
     return removed
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether this user made the directory; another's is none of our business, nor readable."""
+    try:
+        return path.lstat().st_uid == os.getuid() and (path / MARKER).is_file()
+    except OSError:
+        return False
 
 
 def _hold(path: Path) -> Session | None:

@@ -102,6 +102,29 @@ def test_a_directory_of_another_user_is_left_alone(
     assert sweep() == []
 
 
+def test_a_directory_that_may_not_be_looked_into_is_left_alone() -> None:
+    """As another user's session: before, each start of whoever came second ended there."""
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own is not open to others
+        place = Path(folder)
+        place.chmod(0o777)
+        theirs = place / f"{PREFIX}theirs"
+        theirs.mkdir()
+        (theirs / MARKER).touch()
+        theirs.chmod(0)
+        code = (
+            "import os, pathlib, tempfile\n"
+            "from rcdbg.machine.host import session\n"
+            "os.setgid(65534) or os.setuid(65534) if os.getuid() == 0 else None\n"
+            f"tempfile.tempdir = {folder!r}\n"
+            f"session._bases = lambda: [pathlib.Path({folder!r})]\n"
+            f"print(len(os.listdir({folder!r})), session.sweep())"
+        )
+        run = [sys.executable, "-c", code]
+        done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
+        theirs.chmod(0o700)
+    assert (done.stdout, done.stderr) == ("1 []\n", "")
+
+
 def test_the_runtime_directory_is_preferred(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
