@@ -4,9 +4,17 @@ Each carries one line that a user can act on; the front door prints it and exits
 Nonsense in guest memory is not among them: decoders return it as a `Problem`.
 """
 
+from rcdbg.escape import safe_lines
+
 
 class RcdbgError(Exception):
-    """Base of all of them: `str(error)` is the line to show."""
+    """Base of all of them: `str(error)` is the line to show, on any terminal.
+
+    Whatever a guest or a file's name had in it is escaped here, whoever raises it.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(safe_lines(str(message)))
 
 
 class ImageError(RcdbgError):

@@ -21,6 +21,7 @@ from gdbscripts.machine.interrupts import Interrupts, resume
 from gdbscripts.machine.kernel import fresh_kernel
 from gdbscripts.machine.step_mode import set_step_mode, step_mode
 from rcdbg.errors import RcdbgError, TargetError, UsageError
+from rcdbg.escape import safe_lines
 from rcdbg.machine.stub.dialect import STEP_ALONE, STEP_MASKS_INTERRUPTS, STEP_WITH_INTERRUPTS
 
 if TYPE_CHECKING:
@@ -301,7 +302,7 @@ def demand_hardware_steps() -> None:
 
 @functools.cache
 def _warn_once(text: str) -> None:
-    gdb.write(f"rcdbg: {text}\n", gdb.STDERR)
+    gdb.write(f"rcdbg: {safe_lines(text)}\n", gdb.STDERR)
 
 
 def mend_osabi(*_: object) -> None:

@@ -15,6 +15,7 @@ import gdb
 
 from gdbscripts.machine.connection import demand_machine
 from rcdbg.errors import ImageError
+from rcdbg.escape import safe_lines
 
 if TYPE_CHECKING:
     # Imported by the first command that needs them: `source` stays quick.
@@ -104,7 +105,7 @@ def _warn(doubt: str | None) -> None:
     """Say it once, and not at each stop."""
     global _doubt  # noqa: PLW0603
     if doubt is not None and doubt != _doubt:
-        gdb.write(f"rcdbg: warning: {doubt}\n", gdb.STDERR)
+        gdb.write(f"rcdbg: warning: {safe_lines(doubt)}\n", gdb.STDERR)
     _doubt = doubt
 
 

@@ -1,11 +1,11 @@
 """`rcdbg describe`: what a kernel is taken for and what was found of it, from its ELF alone."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from rcdbg import words
+from rcdbg.cli.door import tell, tell_json
 from rcdbg.cli.options import add_common
 from rcdbg.errors import UsageError
 from rcdbg.words import JSON
@@ -56,7 +56,7 @@ def _run(arguments: argparse.Namespace) -> int:
         from rcdbg.model.serial.described import described as serialised
         from rcdbg.model.serial.state import document
 
-        print(json.dumps(document("described", serialised(described)), indent=2))
+        tell_json(document("described", serialised(described)))
         return 0
     from rcdbg.views.described import view
     from rcdbg.views.render import show
@@ -65,7 +65,7 @@ def _run(arguments: argparse.Namespace) -> int:
         show(view(described))
     else:
         missing = sum(e.is_missing for c in described.concepts for e in c.entries)
-        print(f"{arguments.skeleton}: {missing} keys that were not found")
+        tell(f"{arguments.skeleton}: {missing} keys that were not found")
     return 0
 
 

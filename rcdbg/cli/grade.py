@@ -2,10 +2,10 @@
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rcdbg.cli.door import progress
 from rcdbg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _grade_all(arguments: argparse.Namespace) -> tuple[dict[int, "Grade"], bool]
         nonlocal done
         done += 1
         said = f"[{done}/{len(kernels)}] {grade.kernel}: {grade.outcome}, {grade.seconds:.1f} s"
-        print(said, file=sys.stderr, flush=True)
+        progress(said)
 
     grades = Grades(kernels, tell)
     sweep()

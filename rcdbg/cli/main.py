@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from rcdbg import __version__
 from rcdbg.cli import attach, debug, describe, gdb, grade, printing, show, snapshot
+from rcdbg.cli.door import remark
 from rcdbg.cli.options import add_at, add_common, split
 from rcdbg.cli.trace import command as trace
 from rcdbg.errors import RcdbgError
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except RcdbgError as error:
-        print(f"rcdbg: {error}", file=sys.stderr)
+        remark(str(error))
         return USAGE_STATUS
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

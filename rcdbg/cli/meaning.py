@@ -3,10 +3,10 @@
 import argparse
 import os
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from rcdbg.cli.door import remark
 from rcdbg.cli.project import how_it_starts
 from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image
@@ -54,7 +54,7 @@ def common(arguments: argparse.Namespace) -> Options:
         kernel = arguments.kernel or default_kernel()
         return Options(kernel, "128M" if memory is None else memory, append, gdb, qemu, overlay)
     for change in own.changes:
-        print(f"rcdbg: QEMU's {change}", file=sys.stderr)
+        remark(f"QEMU's {change}")
     kernel = arguments.kernel or elf_booted(own)
     own = with_symbols_of(own, kernel)
     qemu = qemu or own.program
@@ -71,14 +71,14 @@ def _own_line(arguments: argparse.Namespace) -> OwnLine | None:
     start = how_it_starts(Path.cwd())
     if start is None:
         return None
-    print(f"rcdbg: by {start.source}: {shlex.join(start.words)}", file=sys.stderr)
+    remark(f"by {start.source}: {shlex.join(start.words)}")
     return parse(start.words)
 
 
 def warn(what: str | None) -> None:
     """Tell of something that keeps nobody from going on."""
     if what is not None:
-        print(f"rcdbg: warning: {what}", file=sys.stderr)
+        remark(f"warning: {what}")
 
 
 def names(arguments: argparse.Namespace) -> Overlay:
@@ -98,7 +98,7 @@ def where_to_stop(arguments: argparse.Namespace, options: Options, image: Image)
     if trap.handler or trap.resumes:
         return demand_handler(image, trap)[0]
     where = f"does not recognise {image.path.name}, and stops at its entry"
-    print(f"rcdbg: {where}: --at says where else", file=sys.stderr)
+    remark(f"{where}: --at says where else")
     return f"{image.entry:#x}"
 
 

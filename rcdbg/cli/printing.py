@@ -1,10 +1,10 @@
 """`rcdbg print PATH`: boot, run to a place, print a static of the kernel or a part of one, end."""
 
 import argparse
-import json
 from typing import TYPE_CHECKING, Any
 
 from rcdbg.cli import show
+from rcdbg.cli.door import tell, tell_json
 from rcdbg.subjects import table
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _run(arguments: argparse.Namespace) -> int:
     path = asked.argument
     if arguments.complete:
         for text in _completions(arguments, path):
-            print(text)
+            tell(text)
         return 0
     image = image_of_source(arguments)
     if path:
@@ -66,7 +66,7 @@ def _list(image: "Image", *, as_json: bool) -> int:
     assert reading is not None
     answer = Answer(reading, read_statics(image))
     if as_json:
-        print(json.dumps(answer.document, indent=2))
+        tell_json(answer.document)
         return 0
     from rcdbg.views.render import show as show_view
 

@@ -1,11 +1,11 @@
 """`rcdbg show SUBJECT`, and the questions: boot, run to a place, print what is there, end."""
 
 import argparse
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rcdbg import words
+from rcdbg.cli.door import tell, tell_json
 from rcdbg.cli.options import add_at, add_common
 from rcdbg.errors import UsageError
 from rcdbg.subjects import table
@@ -124,11 +124,11 @@ def answer(
 
     found, sample = look(arguments, ask, needs_types=needs_types)
     if arguments.json:
-        print(json.dumps(found.document | note(sample), indent=2))
+        tell_json(found.document | note(sample))
     else:
         from rcdbg.views.render import show
 
         if sample is not None:
-            print(sample.text)
+            tell(sample.text)
         show(found.view)
     return 0

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from rcdbg.cli.door import tell
 from rcdbg.cli.options import add_at, add_common
 from rcdbg.errors import UsageError
 
@@ -31,5 +32,5 @@ def _run(arguments: argparse.Namespace) -> int:
     source = attached_machine if getattr(arguments, "attach", None) else booted_machine
     with source(arguments) as (machine, read_phys):
         size = write_snapshot(arguments.file, machine, read_phys, small=arguments.small)
-    print(f"{arguments.file}: {size / 1e6:.1f} MB; rcdbg show --snapshot {arguments.file}")
+    tell(f"{arguments.file}: {size / 1e6:.1f} MB; rcdbg show --snapshot {arguments.file}")
     return 0

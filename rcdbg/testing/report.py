@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rcdbg.errors import RcdbgError
+from rcdbg.escape import safe_lines
 from rcdbg.image.lines import source_path
 from rcdbg.model.state import Place, StackFrame
 from rcdbg.trace.run import describe
@@ -51,7 +52,7 @@ def report(story: Story, saved: list[Saved]) -> str:
             body = [f"not to be had: {error}"]
         if body:
             blocks.append("\n".join([title, *(f"  {line}".rstrip() for line in body)]))
-    return "\n".join(blocks)
+    return safe_lines("\n".join(blocks))
 
 
 def save(story: Story, folder: Path, name: str) -> list[Saved]:

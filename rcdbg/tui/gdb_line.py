@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
+from rcdbg.escape import safe
 from rcdbg.tui.deeds import Deeds
 from rcdbg.tui.keys import TYPED_MOVES
 from rcdbg.tui.link import Link
 from rcdbg.views import palette
-from rcdbg.views.common import guest, safe, styled
+from rcdbg.views.common import guest, styled
 
 _OFFERED: Final = 20
 _NARROWEST: Final = 40

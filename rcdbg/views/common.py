@@ -1,11 +1,11 @@
 """The pieces that views are made of: safe text, addresses, places, sizes, marks."""
 
-import unicodedata
 from pathlib import PurePosixPath
 
 from rich.style import Style
 from rich.text import Text
 
+from rcdbg.escape import safe
 from rcdbg.model.state import Place, Problem
 from rcdbg.views import palette
 
@@ -13,28 +13,6 @@ MARK = "*"
 """Stands beside what is different from the last stop."""
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-
-
-def safe(text: str) -> str:
-    """`text` with everything that could move the cursor or hide itself written as an escape.
-
-    For whatever comes from a guest or an ELF: control, format (bidirectional, zero width),
-    unassigned and surrogate characters, line and paragraph separators; newlines too.
-
-    >>> safe("a\\x1b[2Jb")
-    'a\\\\x1b[2Jb'
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_escape(c) if unicodedata.category(c) in _HIDDEN else c for c in text)
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def styled(text: str, style: Style | str) -> Text:

@@ -6,8 +6,8 @@ from typing import Final
 from rich.style import Style
 from rich.text import Text
 
+from rcdbg.escape import safe
 from rcdbg.views import palette
-from rcdbg.views.common import safe
 
 _KEYWORDS = (
     "as|async|await|break|const|continue|crate|dyn|else|enum|extern|false|fn|for|if|impl|in|let|"

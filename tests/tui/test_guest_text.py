@@ -5,8 +5,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rcdbg.escape import safe
 from rcdbg.tui.widgets.guest_text import GuestText
-from rcdbg.views.common import safe
 
 
 def lines_of(pieces: list[str]) -> list[str]:

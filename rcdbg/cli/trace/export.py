@@ -1,11 +1,11 @@
 """`rcdbg trace export`: what was recorded before, in the format of another tool."""
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rcdbg.cli.door import remark, tell
 from rcdbg.cli.trace.choosing import add_selection, chosen
 from rcdbg.errors import RcdbgError, UsageError
 from rcdbg.trace.sinks.formats import EXPORTED, Output, TraceFormat, output_of
@@ -54,9 +54,9 @@ def _export(arguments: argparse.Namespace) -> int:
         end = replace(end, events=count)
         sink.end(end)
     if output.path is not None:
-        print(kept(end, output))
+        tell(kept(end, output))
     if reader.cut_off:
-        print(f"rcdbg: {reader.cut_off}", file=sys.stderr)
+        remark(reader.cut_off)
     return 0
 
 

@@ -1,10 +1,10 @@
 """`rcdbg trace show`, `draw`, `stats` and `diff`: what is in recordings."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
+from rcdbg.cli.door import tell, tell_json
 from rcdbg.cli.trace.choosing import add_selection, chosen
 from rcdbg.errors import UsageError
 
@@ -55,7 +55,7 @@ def _show(arguments: argparse.Namespace) -> int:
         if arguments.json:
             listed = tuple(events)  # the end is known when all of them have been read
             found = trace_document(Trace(reader.header, listed, reader.end), reader.cut_off)
-            print(json.dumps(found, indent=2))
+            tell_json(found)
             return 0
         printer = Printer()
         printer.show(trace_listing.heading(reader.header))
@@ -93,9 +93,9 @@ def _draw(arguments: argparse.Namespace) -> int:
             arguments.svg.write_text(svg(drawn), encoding="utf-8")
         except OSError as error:
             raise TraceFileError(f"cannot write {arguments.svg}: {error.strerror}") from error
-        print(f"{arguments.svg}: {len(drawn.rows)} threads, {drawn.events:,} events")
+        tell(f"{arguments.svg}: {len(drawn.rows)} threads, {drawn.events:,} events")
     if cut_off:
-        print(cut_off)
+        tell(cut_off)
     return 0
 
 
@@ -110,14 +110,14 @@ def _stats(arguments: argparse.Namespace) -> int:
         if arguments.json:
             from rcdbg.model.serial.state import document
 
-            print(json.dumps(document("trace_stats", asdict(found)), indent=2))
+            tell_json(document("trace_stats", asdict(found)))
             return 0
         from rcdbg.views.render import show
         from rcdbg.views.trace.report import stats_view
 
         show(stats_view(reader.header, found))
         if reader.cut_off:
-            print(reader.cut_off)
+            tell(reader.cut_off)
     return 0
 
 
@@ -132,7 +132,7 @@ def _diff(arguments: argparse.Namespace) -> int:
                         times=arguments.times, context=arguments.context)  # fmt: skip
         at_end = ends(a.end, b.end) if found.equal else ()
         if arguments.json:
-            print(json.dumps(_difference(found, at_end), indent=2))
+            tell_json(_difference(found, at_end))
         else:
             from rcdbg.views.render import show
             from rcdbg.views.trace.report import diff_view

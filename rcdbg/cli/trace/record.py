@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from rcdbg.cli.door import remark, tell
 from rcdbg.errors import RcdbgError
 from rcdbg.trace.record import BY_USER, TraceEnd, TraceEvent, TraceHeader
 from rcdbg.trace.sinks.formats import Output, kept, opened
@@ -123,7 +124,7 @@ def record_to(boot: "Boot", wanted: Wanted, output: Output) -> int:
     if interrupts.asked:
         return 0 if meant else _INTERRUPTED
     if recording.missed and wanted.until is not None:
-        print(f"rcdbg: {wanted.until.text} did not come", file=sys.stderr)
+        remark(f"{wanted.until.text} did not come")
         return MISSED
     return 0
 
@@ -165,6 +166,6 @@ def say_kept(end: TraceEnd, output: Output) -> None:
         return
     said = kept(end, output)
     if output.path is None:
-        print(f"rcdbg: {said}", file=sys.stderr)
+        remark(said)
     else:
-        print(said)
+        tell(said)

@@ -5,7 +5,7 @@ import re
 from rich.ansi import AnsiDecoder
 from rich.text import Text
 
-from rcdbg.views.common import safe
+from rcdbg.escape import safe
 
 _ESCAPE = re.compile(
     r"\x1b\[[0-9;:?]*[ -/]*(?P<final>[@-~])"  # control sequences: only `m`, colours, is kept

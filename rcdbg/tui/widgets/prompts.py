@@ -12,10 +12,11 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from rcdbg.escape import safe
 from rcdbg.tui.keys import KEYS, bindings
 from rcdbg.tui.widgets.strips import RenderableView
 from rcdbg.views import palette
-from rcdbg.views.common import safe, styled
+from rcdbg.views.common import styled
 
 _SHOWN: Final = 10
 

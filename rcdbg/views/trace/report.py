@@ -5,11 +5,12 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from rcdbg.escape import safe
 from rcdbg.trace.analysis.diff import EventChange, TraceDifference
 from rcdbg.trace.analysis.stats import Spread, Stats
 from rcdbg.trace.record import TraceEvent, TraceHeader
 from rcdbg.views import palette
-from rcdbg.views.common import count, guest, note_line, safe, styled
+from rcdbg.views.common import count, guest, note_line, styled
 from rcdbg.views.layout import Column, Fitted, Row, hanging, listing
 from rcdbg.views.trace.axis import duration
 from rcdbg.views.trace.listing import event_line, heading

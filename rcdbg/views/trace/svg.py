@@ -7,8 +7,8 @@ each has a title that a browser shows. The picture stays bounded however long th
 from collections.abc import Iterator
 from xml.sax.saxutils import escape
 
+from rcdbg.escape import safe
 from rcdbg.trace.analysis.timeline import Doing, Mark, ThreadRow, Timeline
-from rcdbg.views.common import safe
 from rcdbg.views.trace.axis import axis_marks, duration, instant
 from rcdbg.views.trace.drawings import Sort, sort_of
 from rcdbg.views.trace.marks import in_cells, shares, used

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
+from rcdbg.escape import safe
 from rcdbg.model.state import KernelState, Place
 from rcdbg.subjects import report
 from rcdbg.views import common, palette
-from rcdbg.views.common import guest, safe, size, styled
+from rcdbg.views.common import guest, size, styled
 from rcdbg.views.layout import Fitted, GuardedView, hanging
 from rcdbg.views.render import render_text, show
 from tests.unit.views import samples
