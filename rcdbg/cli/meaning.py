@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rcdbg.cli.door import remark
-from rcdbg.cli.project import how_it_starts
+from rcdbg.cli.project import how_it_starts, programs_of_project
 from rcdbg.errors import UsageError
 from rcdbg.image.elf import Image
 from rcdbg.image.locate import KERNEL_VARIABLE, default_kernel
@@ -31,12 +31,20 @@ class Options:
     overlay: Overlay = NOTHING
     own: OwnLine | None = None
     """The user's QEMU command line."""
+    programs: tuple[Path, ...] = ()
+    """Where the programs in U-mode are, as the user says."""
 
     @property
     def boot(self) -> Boot:
         """The machine to start."""
         return Boot(
-            self.kernel, self.append, self.memory, self.qemu, own=self.own, overlay=self.overlay
+            self.kernel,
+            self.append,
+            self.memory,
+            self.qemu,
+            own=self.own,
+            overlay=self.overlay,
+            programs=self.programs,
         )
 
 
@@ -49,17 +57,17 @@ def common(arguments: argparse.Namespace) -> Options:
             raise UsageError(f"--scenario {arguments.scenario!r}: a scenario's name is one word")
         append = f"scenario={arguments.scenario} {append}".strip()
     memory, qemu, gdb = arguments.memory, arguments.qemu, arguments.gdb
-    overlay = names(arguments)
+    overlay, user = names(arguments), programs(arguments)
     if own is None:
-        kernel = arguments.kernel or default_kernel()
-        return Options(kernel, "128M" if memory is None else memory, append, gdb, qemu, overlay)
+        kernel, memory = arguments.kernel or default_kernel(), memory or "128M"
+        return Options(kernel, memory, append, gdb, qemu, overlay, programs=user)
     for change in own.changes:
         remark(f"QEMU's {change}")
     kernel = arguments.kernel or elf_booted(own)
     own = with_symbols_of(own, kernel)
     qemu = qemu or own.program
     memory = own.memory if memory is None else memory
-    return Options(kernel, memory, append or own.append, gdb, qemu, overlay, own)
+    return Options(kernel, memory, append or own.append, gdb, qemu, overlay, own, user)
 
 
 def _own_line(arguments: argparse.Namespace) -> OwnLine | None:
@@ -84,6 +92,15 @@ def warn(what: str | None) -> None:
 def names(arguments: argparse.Namespace) -> Overlay:
     """The names that --profile gives; raises UsageError for a file that is none."""
     return load_overlay(arguments.profile) if arguments.profile else NOTHING
+
+
+def programs(arguments: argparse.Namespace) -> tuple[Path, ...]:
+    """Where --programs, or else rcdbg.toml, says that programs are; raises UsageError."""
+    named = tuple(getattr(arguments, "programs", None) or ()) or programs_of_project(Path.cwd())
+    for place in named:
+        if not place.exists():
+            raise UsageError(f"--programs {place}: no such folder or file")
+    return named
 
 
 def where_to_stop(arguments: argparse.Namespace, options: Options, image: Image) -> str:

@@ -49,6 +49,14 @@ def add_common(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
     group.add_argument("--gdb", metavar="PATH", help="the gdb to use")
     group.add_argument("--qemu", metavar="PATH", help="the qemu-system-riscv64 to use")
     group.add_argument(
+        "--programs",
+        metavar="PLACE",
+        type=Path,
+        action="append",
+        help="where the programs are that it runs in U-mode: a folder, a disk image or an ELF"
+        " (those in the kernel's own ELF and on its disks are found); may be given more than once",
+    )
+    group.add_argument(
         "--profile", metavar="FILE", type=Path, help="TOML with the names that this kernel uses"
     )
 

@@ -42,6 +42,19 @@ def how_it_starts(folder: Path) -> Start | None:
     return _own(folder) or _by_cargo(folder) or _by_make(folder)
 
 
+def programs_of_project(folder: Path) -> tuple[Path, ...]:
+    """Where rcdbg.toml says that the user's programs are: `programs`, a path or a list of them.
+
+    Raises UsageError for anything else.
+    """
+    said = _toml(folder / OWN_FILE) if (folder / OWN_FILE).is_file() else None
+    named = (said or {}).get("programs", [])
+    named = [named] if isinstance(named, str) else named
+    if not isinstance(named, list) or not all(isinstance(one, str) for one in named):
+        raise UsageError(f'{OWN_FILE}: programs has to be a folder: programs = "../user"')
+    return tuple(folder / one for one in named)
+
+
 def _own(folder: Path) -> Start | None:
     path = folder / OWN_FILE
     if not path.is_file():

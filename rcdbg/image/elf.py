@@ -9,11 +9,12 @@ import io
 import struct
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar, cast
 
 from elftools.common.exceptions import DWARFError, ELFError
 from elftools.construct import ConstructError
@@ -31,8 +32,10 @@ from rcdbg.image.lines import LineTable
 from rcdbg.image.rows import Rows, Tables
 from rcdbg.image.sections import Sections
 from rcdbg.image.separate import find_separate
-from rcdbg.image.symbols import Symbols, read_symbols
+from rcdbg.image.symbols import Symbols, read_files, read_symbols
 from rcdbg.image.tables import DebugTypes, Functions
+
+T = TypeVar("T")
 
 _PAGE_OFFSET = 0xFFFF_FFFF_0000_0000
 _PHYSICAL_BITS = 56
@@ -107,6 +110,17 @@ class Image:
     def file_size(self) -> int:
         """The size of the file in bytes."""
         return len(self._lazy.data)
+
+    def kept(self, question: Hashable, find: Callable[[], T]) -> T:
+        """What `find` returns, called once for each question, and kept with the image."""
+        if question not in self._lazy.kept:
+            self._lazy.kept[question] = find()
+        return cast(T, self._lazy.kept[question])
+
+    @property
+    def source_names(self) -> list[str]:
+        """What its symbol table calls the files that it was made of: `hello.5f3e1c-cgu.0`."""
+        return self._lazy.source_names
 
     @property
     def data(self) -> bytes:
@@ -297,6 +311,7 @@ class _Lazy:
         sections: tuple[Section, ...],
     ) -> None:
         self.data = data
+        self.kept: dict[Hashable, object] = {}
         self._path, self._own, self._debug, self._sections = path, own, debug, sections
 
     @cached_property
@@ -313,6 +328,11 @@ class _Lazy:
             if not held.has(".symtab") and self._debug is not None:
                 held = self._debug
             return read_symbols(held.content(".symtab"), held.content(".strtab"), regions)
+
+    @cached_property
+    def source_names(self) -> list[str]:
+        with _damage(self._path, "symbols"):
+            return read_files(self._own.content(".symtab"), self._own.content(".strtab"))
 
     @cached_property
     def rows(self) -> Rows:

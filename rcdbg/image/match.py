@@ -73,7 +73,7 @@ def _compare_samples(image: Image, read: Read) -> str | None:
     if not any(any(found) for _, _, found in pairs):
         why = "its code is not loaded yet, or lies elsewhere" if pairs else "it has no code"
         return f"it is not known whether {image.path} is the kernel that runs: {why}"
-    different = [address for address, expected, found in pairs if not _same(expected, found)]
+    different = [address for address, expected, found in pairs if not same_code(expected, found)]
     if not different:
         return None
     says = f"{len(different)} of {len(pairs)} samples differ, the first at {different[0]:#x}"
@@ -108,7 +108,7 @@ def _samples(image: Image) -> Iterator[tuple[int, int]]:
             return
 
 
-def _same(expected: bytes, found: bytes) -> bool:
+def same_code(expected: bytes, found: bytes) -> bool:
     """Whether the bytes are equal, but for breakpoint instructions."""
     if expected == found:
         return True

@@ -16,7 +16,7 @@ from rcdbg.image.demangle import demangle
 
 _ENTRY = struct.Struct("<IBBHQQ")
 _SHN_UNDEF, _SHN_ABS = 0, 0xFFF1
-_STT_NOTYPE, _STT_OBJECT, _STT_FUNC = 0, 1, 2
+_STT_NOTYPE, _STT_OBJECT, _STT_FUNC, _STT_FILE = 0, 1, 2, 4
 _KINDS = {_STT_NOTYPE: "label", _STT_OBJECT: "data", _STT_FUNC: "code"}
 
 _LLVM_SUFFIX = re.compile(r"(\.llvm\.\d+|\.\d+)+$")
@@ -190,6 +190,16 @@ def read_symbols(table: bytes, strings: bytes, regions: Sequence[Region]) -> Sym
         if name:
             symbols.append(Symbol(name, value, size, kind, info >> 4 == 0, section))
     return Symbols(symbols, regions)
+
+
+def read_files(table: bytes, strings: bytes) -> list[str]:
+    """The names of the STT_FILE symbols of such a table, in its order."""
+    found = []
+    for name_offset, info, *_ in _ENTRY.iter_unpack(table):
+        if info & 0xF == _STT_FILE and name_offset:
+            end = strings.find(b"\0", name_offset)
+            found.append(strings[name_offset:end].decode("utf-8", "replace"))
+    return found
 
 
 def simplified(path: str) -> str:

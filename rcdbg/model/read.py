@@ -3,6 +3,7 @@
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import read_frames
 from rcdbg.model.memory.page_table import read_page_table
+from rcdbg.model.programs.explained import with_programs
 from rcdbg.model.state import KernelState
 from rcdbg.model.threads.processor import read_processor
 from rcdbg.model.threads.trap import read_hart, read_trap
@@ -15,5 +16,5 @@ def read_state(kernel: Kernel) -> KernelState:
         read_trap(kernel),
         read_page_table(kernel),
         read_frames(kernel),
-        read_processor(kernel),
+        with_programs(kernel, read_processor(kernel)),
     )

@@ -32,6 +32,8 @@ class Place:
     offset: int = 0
     file: str | None = None
     line: int | None = None
+    program: str | None = None
+    """The program in U-mode whose code this is; None for the kernel's, and if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from rcdbg.guest.snapshot_writer import Machine
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.flat import flat_image, is_loadable
 from rcdbg.image.match import doubt_of
+from rcdbg.image.programs.shelf import programs_of
 from rcdbg.kernels.description import Description
 from rcdbg.kernels.reading import NOTHING, Overlay
 from rcdbg.kernels.recognise import describe as description_of
@@ -62,6 +63,12 @@ class Boot:
     """The user's own QEMU command line, for what the above does not say."""
     overlay: Overlay = NOTHING
     """What the user says of the kernel's names."""
+    programs: tuple[Path, ...] = ()
+    """Folders, disk images and ELFs with the programs that it runs in U-mode."""
+
+    def tell_of_programs(self, image: Image) -> None:
+        """Let the programs of the kernel be looked for where the user says, and on its disks."""
+        programs_of(image).look_in((*self.programs, *(self.own.disks if self.own else ())))
 
     def config(self, image: Image | None = None) -> QemuConfig:
         """The same for QEMU; `image` is the kernel, if it is loaded already.
@@ -143,6 +150,7 @@ class Run:
         self.image = image or load_image(boot.kernel)
         self.overlay = boot.overlay
         self.deterministic = boot.deterministic
+        boot.tell_of_programs(self.image)
         self.qemu = Qemu(config or boot.config(self.image))
         try:
             self.stub = StubClient(self.qemu.gdb_socket)

@@ -1,5 +1,6 @@
 """The pieces that views are made of: safe text, addresses, places, sizes, marks."""
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from rich.style import Style
@@ -83,10 +84,14 @@ def short_path(path: str) -> str:
 
 
 def symbol(place: Place, room: int | None = None) -> Text:
-    """`symbol+0x1c`, or only the address where no symbol is known.
+    """`symbol+0x1c`, or only the address where no symbol is known; `hello:main` of a program.
 
     With `room`, leading path components go until it fits in so many columns: `…::idle+0x14`.
     """
+    if place.program is not None:
+        program = guest(f"{place.program}:", palette.PROGRAM)
+        rest = None if room is None else max(8, room - program.cell_len)
+        return program.append_text(symbol(replace(place, program=None), rest))
     if place.symbol is None:
         return address(place.address)
     offset = f"+{place.offset:#x}" if place.offset else ""

@@ -166,7 +166,7 @@ def test_call_stacks_are_read_in_each_threads_own_memory(stopped: Run, current: 
         assert backtrace.problems == (), thread
         symbols = [frame.pc.symbol or "" for frame in backtrace.frames]
         if thread == USER:
-            assert "U-mode" in backtrace.note
+            assert backtrace.frames[-1].pc.program == "user_program"
         else:
             assert any("kernel_part" in symbol for symbol in symbols)
             assert symbols[-1] == "kernel_thread_exit"

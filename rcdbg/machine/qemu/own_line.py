@@ -99,6 +99,18 @@ class OwnLine:
         return (self.machine or "").removeprefix("type=").split(",")[0] == "virt"
 
     @property
+    def disks(self) -> tuple[Path, ...]:
+        """The files of its drives."""
+        found: list[str | None] = []
+        for option, value in zip(self.words, self.words[1:], strict=False):
+            if option in _DISKS and option not in ("-drive", "-snapshot"):
+                found.append(value)
+            elif option in ("-drive", "-blockdev"):
+                said = dict(part.partition("=")[::2] for part in value.split(","))
+                found.append(said.get("file") or said.get("filename") or said.get("file.filename"))
+        return tuple(dict.fromkeys(_inside(self.folder, name) for name in found if name))
+
+    @property
     def is_firmware(self) -> bool:
         """Whether what `-bios` names is all that is booted: a kernel without a firmware."""
         return self.kernel is not None and self.kernel == _file_of(self.bios, self.folder)

@@ -55,6 +55,7 @@ def _place(place: Place) -> Json:
         "offset": place.offset,
         "file": place.file,
         "line": place.line,
+        "program": place.program,
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from rcdbg.errors import MemoryReadError, UsageError
 from rcdbg.model.kernel import Kernel
+from rcdbg.model.programs.explained import UserSide, space_of_thread, with_programs
 from rcdbg.model.state import Backtrace, Processor, Stack, Thread, Trap
 from rcdbg.model.threads.inlined import with_inlined
 from rcdbg.model.threads.listed import is_listed, running
@@ -15,6 +16,7 @@ from rcdbg.model.threads.trap import read_trap
 from rcdbg.model.threads.unwind import backtrace_now, backtrace_of, backtrace_of_switch
 from rcdbg.model.values.value import MAX_ELEMENTS
 from rcdbg.riscv.pages import PAGE_SIZE
+from rcdbg.riscv.paging import Satp
 
 MAX_SCANNED = 1 << 24
 """Bytes of stacks that are looked through for their deepest use: 32 stacks of 512 KiB."""
@@ -55,23 +57,25 @@ def read_hart_stack(kernel: Kernel) -> HartStack:
 
 def read_threads(kernel: Kernel) -> Processor:
     """The threads, with the deepest use of each one's stack; never fails."""
-    return with_deepest_use(kernel, read_processor(kernel))
+    return with_deepest_use(kernel, with_programs(kernel, read_processor(kernel)))
 
 
 def read_call_stacks(kernel: Kernel) -> CallStacks:
     """All threads with their call stacks; never fails."""
     processor = read_threads(kernel)
     spaces = ThreadMemory(kernel)
-    if is_listed(kernel):  # their kernel stacks are in no process's table
-        return CallStacks(processor, tuple(_call_stack(kernel, t) for t in processor.threads))
-    return CallStacks(processor, tuple(_call_stack(spaces.of(t), t) for t in processor.threads))
+    # In kernels that list them, their kernel stacks are in no process's table.
+    own = (lambda _: kernel) if is_listed(kernel) else spaces.of
+    stacks = tuple(_call_stack(own(t), t, space_of_thread(kernel, t)) for t in processor.threads)
+    return CallStacks(processor, stacks)
 
 
 def read_thread(kernel: Kernel, number: int) -> CallStack:
     """The thread with that id in depth; raises UsageError without one."""
     thread = find_thread(kernel, number)
     own = kernel if is_listed(kernel) else ThreadMemory(kernel).of(thread)
-    return _call_stack(own, _with_deepest(own, thread))
+    (named,) = with_programs(kernel, Processor("", thread, (), (), None)).threads
+    return _call_stack(own, _with_deepest(own, named), space_of_thread(kernel, thread))
 
 
 def find_thread(kernel: Kernel, number: int) -> Thread:
@@ -96,12 +100,13 @@ def find_thread(kernel: Kernel, number: int) -> Thread:
     raise UsageError(f"no thread {number}: {why}")
 
 
-def _call_stack(kernel: Kernel, thread: Thread) -> CallStack:
+def _call_stack(kernel: Kernel, thread: Thread, satp: Satp) -> CallStack:
     if thread.switch is not None:
-        found = backtrace_of_switch(kernel, thread.switch, thread.context)
+        user = None if thread.context is None else UserSide(thread.context, satp)
+        found = backtrace_of_switch(kernel, thread.switch, user)
         return CallStack(thread, with_inlined(kernel, found))
     if thread.context is not None:
-        return CallStack(thread, with_inlined(kernel, backtrace_of(kernel, thread.context)))
+        return CallStack(thread, with_inlined(kernel, backtrace_of(kernel, thread.context, satp)))
     if thread.status in ("running", "dead") and not is_listed(kernel):
         return CallStack(thread, with_inlined(kernel, backtrace_now(kernel)))
     if is_listed(kernel) and thread.address == running(kernel).own:

@@ -28,7 +28,7 @@ def _frames(kernel: Kernel, frame: StackFrame, is_exact: bool) -> Iterator[Stack
     """A function's stack frame, behind those of what is inlined in it at that place."""
     pc = frame.pc
     # Behind a call the pc may be in the next function; what lies at a function's start is no call.
-    if is_exact or pc.offset:
+    if pc.program is None and (is_exact or pc.offset):
         try:
             calls = kernel.image.functions.inlined_at(pc.address if is_exact else pc.address - 1)
         except ImageError:

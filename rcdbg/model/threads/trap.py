@@ -6,18 +6,18 @@ from rcdbg.kernels.description import Names
 from rcdbg.model.concepts import held
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import NOT_YET
+from rcdbg.model.programs.explained import explained, is_user_code, place_now, user_side
 from rcdbg.model.state import Backtrace, Context, Hart, Problem, Stack, Trap
 from rcdbg.model.syscalls.read import syscall_of
 from rcdbg.model.threads.context import context_at, context_type
 from rcdbg.model.threads.context import decode_context as decode_context
-from rcdbg.model.threads.unwind import FIRST_FRAMES, backtrace_now, user_context
+from rcdbg.model.threads.unwind import EBREAK_LENGTHS, FIRST_FRAMES, backtrace_now
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv import causes, csr
 from rcdbg.riscv.csr import SUPERVISOR_CSRS
 from rcdbg.riscv.registers import PRIVILEGES, unsigned
 
 _USER_MODE, _MACHINE_MODE = 0, 3
-_EBREAK_LENGTHS = (0, 2, 4)
 
 
 def read_hart(kernel: Kernel) -> Hart:
@@ -33,7 +33,7 @@ def read_hart(kernel: Kernel) -> Hart:
     elif registers.privilege not in PRIVILEGES and registers.privilege is not None:
         note = f"privilege {registers.privilege} is reserved"
     x = tuple(unsigned(v) for v in registers.x)
-    return Hart(x, kernel.place(unsigned(registers.pc)), registers.privilege, csrs, note)
+    return Hart(x, place_now(kernel), registers.privilege, csrs, note)
 
 
 def kernel_stack(kernel: Kernel) -> Stack:
@@ -100,12 +100,12 @@ def _read_trap(kernel: Kernel, stack: Backtrace) -> Trap:
     context, outer = contexts[0], contexts[1:]
     problems += context.problems
     sepc = kernel.csr("sepc")
-    user = user_context(kernel)
+    user = _user_context(kernel)
     if user is not None and user.address == context.address:
         # The kernel may have trapped itself meanwhile: then cause and sepc are of that.
-        is_its = sepc is None or user.sepc.address - sepc in _EBREAK_LENGTHS
+        is_its = sepc is None or user.sepc.address - sepc in EBREAK_LENGTHS
         return Trap(user, cause if is_its else None, "handling a trap", problems, outer)
-    if sepc is None or context.sepc.address - sepc in _EBREAK_LENGTHS:
+    if sepc is None or context.sepc.address - sepc in EBREAK_LENGTHS:
         note = "handling a trap"
         if outer:
             note += f" that came while handling another: {1 + len(outer)} deep"
@@ -119,14 +119,20 @@ def _in_the_loop(kernel: Kernel, cause: str | None) -> Trap:
 
     Whether the one that runs has trapped or is about to go on, sepc tells.
     """
-    user, sepc = user_context(kernel), kernel.csr("sepc")
+    user, sepc = _user_context(kernel), kernel.csr("sepc")
     if kernel.registers.privilege == _USER_MODE:
         return Trap(None, None, "no trap is being handled")
     if user is None:
         return Trap(None, None, "not known whether a trap is being handled")
-    if sepc is None or user.sepc.address - sepc not in _EBREAK_LENGTHS:
+    if sepc is None or user.sepc.address - sepc not in EBREAK_LENGTHS:
         return Trap(None, None, "no trap of the thread that runs is being handled")
     return Trap(user, cause, "handling a trap", user.problems)
+
+
+def _user_context(kernel: Kernel) -> Context | None:
+    """The registers of the user code of the thread that runs, where they are not on its stack."""
+    side = user_side(kernel)
+    return None if side is None else side.context
 
 
 def _contexts(kernel: Kernel, stack: Backtrace) -> tuple[tuple[Context, ...], tuple[Problem, ...]]:
@@ -137,10 +143,17 @@ def _contexts(kernel: Kernel, stack: Backtrace) -> tuple[tuple[Context, ...], tu
         if frame.context is None:
             continue
         try:
-            found.append(context_at(kernel, frame.context, "trap Context"))
+            found.append(_in_its_program(kernel, context_at(kernel, frame.context, "trap Context")))
         except DecodeError as error:
             problems.append(error.problem)
     return tuple(found), tuple(problems)
+
+
+def _in_its_program(kernel: Kernel, context: Context) -> Context:
+    """A Context on the kernel's stack, of user code with its program's symbols."""
+    if is_user_code(kernel, context, kernel.memory.satp):
+        return explained(kernel, kernel.memory.satp, context)
+    return context
 
 
 def _at_the_top(kernel: Kernel) -> Context | None:
@@ -155,7 +168,7 @@ def _at_the_top(kernel: Kernel) -> Context | None:
     address = stack.end - kernel.image.types.type(context_type(kernel)).size
     if not stack.start <= unsigned(kernel.registers.sp) <= address:
         return None
-    return context_at(kernel, address, "trap Context")
+    return _in_its_program(kernel, context_at(kernel, address, "trap Context"))
 
 
 def _is_in(kernel: Kernel, names: Names) -> bool:

@@ -4,22 +4,25 @@ Nothing here writes a register or needs gdb, so a snapshot unwinds like a live m
 stack holds, the result is what could be followed, and a note or a Problem that says how it ended.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from rcdbg.errors import ImageError, MemoryReadError
+from rcdbg.errors import ImageError
 from rcdbg.image.dwarf.cfi import CSR_COLUMN, CallFrame
 from rcdbg.image.dwarf.cfi_program import How, RegisterRule
 from rcdbg.image.dwarf.forms import DwarfError
 from rcdbg.kernels.recognise import first_symbol
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.space import kernel_memory
+from rcdbg.model.programs.code import is_users
+from rcdbg.model.programs.explained import SPP, USER, UserSide, user_side
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Backtrace, Context, Place, Problem, StackFrame, SwitchFrame
-from rcdbg.model.threads.context import as_trapped, context_at, decode_context, offset_of_sepc
-from rcdbg.model.threads.listed import running_task
-from rcdbg.model.threads.task import context_value
+from rcdbg.model.threads.context import context_at, offset_of_sepc
+from rcdbg.model.unwinding.cursor import RA, SP, Cursor, EndError, by_rules, callers
+from rcdbg.model.unwinding.user_stack import stack_of_context, user_stack
 from rcdbg.model.values.value import DecodeError
-from rcdbg.riscv import paging, prologue, pte
+from rcdbg.riscv import prologue
+from rcdbg.riscv.paging import Satp
 from rcdbg.riscv.registers import MASK64, unsigned
 
 MAX_FRAMES = 4096
@@ -27,40 +30,12 @@ MAX_FRAMES = 4096
 FIRST_FRAMES = 256
 """Stack frames that are followed for a look at every stop: whoever wants more begins anew."""
 
-_RA, _SP = 1, 2
 _S0, _S1, _S2_ON = 8, 9, range(18, 28)
-_USERS = "the code of U-mode is not the kernel's: not followed"
 _MACHINE_MODE = 3
 _MAX_CODE = 1 << 16
+EBREAK_LENGTHS = (0, 2, 4)
+"""What a handler may have added to sepc: nothing, or the length of the instruction that trapped."""
 _CSRS = {"sscratch": 0x140, "sepc": 0x141, "sstatus": 0x100, "stval": 0x143, "scause": 0x142}
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """Registers at one place of a call stack, by DWARF number; what is not known is missing."""
-
-    pc: int
-    registers: dict[int, int]
-    is_exact: bool
-    """Whether `pc` is an instruction still to be executed, not one behind a call."""
-
-    @property
-    def lookup(self) -> int:
-        """The address to look things up by: a call may be the last instruction of its function."""
-        return self.pc if self.is_exact else (self.pc - 1) & MASK64
-
-    @property
-    def sp(self) -> int | None:
-        """The stack pointer, if it is known."""
-        return self.registers.get(_SP)
-
-
-class _EndError(Exception):
-    """The stack cannot be followed any further; `problem` unless that is as it should be."""
-
-    def __init__(self, note: str, problem: str = "") -> None:
-        super().__init__(note)
-        self.note, self.problem = note, problem
 
 
 def backtrace_now(kernel: Kernel, most: int = MAX_FRAMES) -> Backtrace:
@@ -85,24 +60,14 @@ def _backtrace_now(kernel: Kernel, most: int) -> Backtrace:
         if value is not None:
             registers[CSR_COLUMN + number] = value
     cursor = Cursor(unsigned(kernel.registers.pc), registers, True)
-    return _unwind(kernel, cursor, most, user_context(kernel))
+    return _unwind(kernel, cursor, most, user_side(kernel))
 
 
-def user_context(kernel: Kernel) -> Context | None:
-    """The registers of the user code of the thread that runs, where they are not on its stack."""
-    try:
-        task = running_task(kernel)
-        value = None if task is None else context_value(kernel, task)
-        return None if value is None else as_trapped(kernel, decode_context(kernel, value))
-    except DecodeError:
-        return None
-
-
-def backtrace_of_switch(kernel: Kernel, switch: SwitchFrame, user: Context | None) -> Backtrace:
+def backtrace_of_switch(kernel: Kernel, switch: SwitchFrame, user: UserSide | None) -> Backtrace:
     """The call stack of kernel code that gave the hart away in a call; never fails.
 
-    `user` are the registers of the user code below it, where they are not on its stack. A thread
-    that has not run yet starts at a function's first instruction.
+    `user` is the user code below it, where its registers are not on its stack. A thread that has
+    not run yet starts at a function's first instruction.
     """
     kernel = replace(kernel, memory=kernel_memory(kernel))
     start = switch.ra
@@ -111,31 +76,44 @@ def backtrace_of_switch(kernel: Kernel, switch: SwitchFrame, user: Context | Non
         frames = [StackFrame(start, None, switch.sp)]
         if user is None:
             return Backtrace(tuple(frames), "it has not run yet: it starts here")
-        frames += _into_user_code(kernel, user, None)
-        return Backtrace(tuple(frames), f"it has not run yet; {_USERS}")
-    registers = {_RA: start.address, _SP: switch.sp, **saved}
+        whole = _with_user_code(kernel, frames, user, None, MAX_FRAMES)
+        return replace(whole, note=f"it has not run yet; {whole.note}")
+    registers = {RA: start.address, SP: switch.sp, **saved}
     return _unwind(kernel, Cursor(start.address, registers, False), MAX_FRAMES, user)
 
 
-def _into_user_code(kernel: Kernel, user: Context, sp: int | None) -> list[StackFrame]:
-    """The trap's entry, and the user code that trapped, below the handler."""
+def _with_user_code(
+    kernel: Kernel, frames: list[StackFrame], user: UserSide, sp: int | None, most: int
+) -> Backtrace:
+    """Kernel's stack frames, the trap's entry below them, and the user code that trapped."""
     found = first_symbol(kernel.image, kernel.description.trap.entry)
     place = (
         Place(0, "a trap") if found is None else replace(kernel.place(found[1]), symbol=found[0])
     )
-    trap = StackFrame(place, None, sp, True, user.address)
-    return [trap, StackFrame(user.sepc, None, user.x[_SP])]
+    frames.append(StackFrame(place, None, sp, True, user.context.address))
+    below = stack_of_context(kernel, user.satp, user.context, max(1, most - len(frames)))
+    return _joined(frames, below)
 
 
-def backtrace_of(kernel: Kernel, context: Context) -> Backtrace:
-    """The call stack of code that was interrupted with that Context; never fails."""
+def _joined(frames: list[StackFrame], below: Backtrace) -> Backtrace:
+    """Stack frames, and a call stack that goes on below them."""
+    where = f"stack frame {len(frames) + len(below.frames) - 1}"
+    problems = tuple(replace(p, where=where) for p in below.problems)
+    return Backtrace((*frames, *below.frames), below.note, problems)
+
+
+def backtrace_of(kernel: Kernel, context: Context, satp: Satp) -> Backtrace:
+    """The call stack of code that was interrupted with that Context; never fails.
+
+    `satp` is the address space of its thread.
+    """
     if kernel.description.process.all_user:
-        return Backtrace((StackFrame(context.sepc, None, context.x[_SP]),), _USERS)
+        return stack_of_context(kernel, satp, context, MAX_FRAMES)
     cursor = Cursor(context.sepc.address, dict(enumerate(context.x)), True)
     return _unwind(kernel, cursor, MAX_FRAMES)
 
 
-def _unwind(kernel: Kernel, cursor: Cursor, most: int, user: Context | None = None) -> Backtrace:
+def _unwind(kernel: Kernel, cursor: Cursor, most: int, user: UserSide | None = None) -> Backtrace:
     """The call stack from there on; `user` is what the outermost trap interrupted, if known."""
     frames: list[StackFrame] = []
     problems: tuple[Problem, ...] = ()
@@ -149,13 +127,15 @@ def _unwind(kernel: Kernel, cursor: Cursor, most: int, user: Context | None = No
             break
         if user is not None and _is_handler(kernel, cursor):
             frames.append(StackFrame(_place(kernel, cursor), None, cursor.sp))
-            frames += _into_user_code(kernel, user, cursor.sp)
-            note = _USERS
-            break
+            return _with_user_code(kernel, frames, user, cursor.sp, most)
+        if _in_user_code(kernel, cursor, frames):
+            return _joined(frames, user_stack(kernel, kernel.memory.satp, cursor, most - number))
         try:
             frame, cursor = _step(kernel, cursor)
-        except _EndError as end:
+        except EndError as end:
             frames.append(StackFrame(_place(kernel, cursor), None, cursor.sp))
+            if user is not None and _called_by_the_loop(kernel, user):
+                return _with_user_code(kernel, frames, user, None, most)
             note = end.note
             if end.problem:
                 problems = (Problem(f"stack frame {number}", end.problem),)
@@ -167,6 +147,38 @@ def _unwind(kernel: Kernel, cursor: Cursor, most: int, user: Context | None = No
             problems = (Problem(f"stack frame {number}", why),)
             break
     return Backtrace(tuple(frames), note, problems)
+
+
+def _in_user_code(kernel: Kernel, cursor: Cursor, frames: list[StackFrame]) -> bool:
+    """Whether the cursor is in a program: the hart is, or the last trap came from it."""
+    if not cursor.is_exact:
+        return False
+    if not frames:
+        return kernel.registers.privilege == USER and cursor.pc == unsigned(kernel.registers.pc)
+    if not frames[-1].is_trap or _is_code(kernel, cursor.pc):
+        return False
+    if kernel.memory.satp.translates:
+        return is_users(kernel, kernel.memory.satp, cursor.pc)
+    return _came_from_user(kernel, frames[-1].context)
+
+
+def _came_from_user(kernel: Kernel, context: int | None) -> bool:
+    """Whether the Context at that address says that a trap came from U-mode."""
+    if context is None:
+        return False
+    try:
+        found = context_at(kernel, context)
+    except DecodeError:
+        return False
+    return found.sstatus is not None and not found.sstatus.value & SPP
+
+
+def _called_by_the_loop(kernel: Kernel, user: UserSide) -> bool:
+    """Whether a kernel that runs tasks in a loop handles a trap of the one that runs."""
+    sepc = kernel.csr("sepc")
+    if not kernel.description.trap.resumes or kernel.registers.privilege == USER or sepc is None:
+        return False
+    return user.context.sepc.address - sepc in EBREAK_LENGTHS
 
 
 def _is_handler(kernel: Kernel, cursor: Cursor) -> bool:
@@ -197,62 +209,21 @@ def _place(kernel: Kernel, cursor: Cursor) -> Place:
 
 
 def _step(kernel: Kernel, cursor: Cursor) -> tuple[StackFrame, Cursor]:
-    """The stack frame at the cursor, and the caller's place; raises _EndError."""
+    """The stack frame at the cursor, and the caller's place; raises EndError."""
     rules = _rules(kernel, cursor)
     if rules is None:
         return _step_without(kernel, cursor)
-    if rules.cfa_register is None:
-        raise _EndError("not followed", "its CFA is a DWARF expression, which rcdbg does not run")
-    base = cursor.registers.get(rules.cfa_register)
-    if base is None:
-        raise _EndError("not followed", f"x{rules.cfa_register} is not known there")
-    cfa = (base + rules.cfa_offset) & MASK64
-    registers = dict(cursor.registers)
-    registers[_SP] = cfa
-    for register, rule in rules.rules.items():
-        value = _value(kernel, cursor, rule, cfa, register)
-        if value is None:
-            registers.pop(register, None)
-        else:
-            registers[register] = value
-    pc = registers.pop(rules.return_column, None)
-    if rules.return_column == _RA and pc is not None:
-        registers[_RA] = pc
-    if pc is None:
-        raise _EndError("the outermost stack frame: it has no caller")
-    if pc == 0:
-        raise _EndError("the outermost stack frame: its return address is 0")
+    cfa, caller = by_rules(kernel.memory.read, cursor, rules)
     context = _trap_context(kernel, rules, cfa) if rules.is_signal else None
     frame = StackFrame(_place(kernel, cursor), cfa, cursor.sp, rules.is_signal, context)
-    return frame, Cursor(pc, registers, rules.is_signal)
+    return frame, caller
 
 
 def _rules(kernel: Kernel, cursor: Cursor) -> CallFrame | None:
     try:
         return kernel.image.call_frames.at(kernel.linked(cursor.lookup))
     except (DwarfError, ImageError) as error:
-        raise _EndError("not followed", str(error)) from error
-
-
-def _value(
-    kernel: Kernel, cursor: Cursor, rule: RegisterRule, cfa: int, register: int
-) -> int | None:
-    """A register of the caller; None if it is lost."""
-    match rule.how:
-        case How.SAME:
-            return cursor.registers.get(register)
-        case How.REGISTER:
-            return cursor.registers.get(rule.number)
-        case How.CFA_PLUS:
-            return (cfa + rule.number) & MASK64
-        case How.AT_CFA:
-            address = (cfa + rule.number) & MASK64
-            try:
-                return int.from_bytes(kernel.memory.read(address, 8), "little")
-            except MemoryReadError as error:
-                raise _EndError("the stack cannot be read", str(error)) from error
-        case _:
-            return None
+        raise EndError("not followed", str(error)) from error
 
 
 def _trap_context(kernel: Kernel, rules: CallFrame, cfa: int) -> int | None:
@@ -278,26 +249,24 @@ def _step_without(kernel: Kernel, cursor: Cursor) -> tuple[StackFrame, Cursor]:
     symbol = kernel.image.symbols.covering(kernel.linked(cursor.lookup))
     if symbol is not None and symbol.name in kernel.description.trap.entry and sp is not None:
         if cursor.is_exact:
-            raise _EndError(f"no call frame information for {symbol.name}")
+            raise EndError(f"no call frame information for {symbol.name}")
         try:
             context = context_at(kernel, sp)
         except DecodeError as error:
-            raise _EndError("the trap's Context cannot be read", error.problem.why) from error
+            raise EndError("the trap's Context cannot be read", error.problem.why) from error
         frame = StackFrame(place, None, sp, True, sp)
         return frame, Cursor(context.sepc.address, dict(enumerate(context.x)), True)
     if symbol is not None and symbol.size and sp is not None:
         found = _by_instructions(kernel, cursor, symbol.address, symbol.size, sp)
         if found is not None:
             return found
-    ra = cursor.registers.get(_RA)
+    ra = cursor.registers.get(RA)
     if cursor.is_exact and ra and ra != cursor.pc and _is_code(kernel, ra - 1):
         frame = StackFrame(place, sp, sp, is_guess=True)
         return frame, Cursor(ra, dict(cursor.registers), False)
     if _is_code(kernel, cursor.lookup):
-        raise _EndError("no call frame information for the code here")
-    if cursor.is_exact and _is_users(kernel, cursor.pc):
-        raise _EndError(_USERS)
-    raise _EndError("the stack is broken", f"{cursor.pc:#x} is in no code of the kernel")
+        raise EndError("no call frame information for the code here")
+    raise EndError("the stack is broken", f"{cursor.pc:#x} is in no code of the kernel")
 
 
 def _by_instructions(
@@ -309,23 +278,18 @@ def _by_instructions(
     if opened is None:
         return None
     cfa = (sp + opened.size) & MASK64
-    registers = {**cursor.registers, _SP: cfa}
+    registers = {**cursor.registers, SP: cfa}
     for register, offset in opened.saved.items():
-        value = _value(kernel, cursor, RegisterRule(How.AT_CFA, offset), cfa, register)
+        rule = RegisterRule(How.AT_CFA, offset)
+        value = callers(kernel.memory.read, cursor, rule, cfa, register)
         if value is not None:
             registers[register] = value
-    pc = registers.get(_RA, 0)
+    pc = registers.get(RA, 0)
     # Behind a call ra is the call's own: a function that has not saved it is not understood.
-    if not _is_code(kernel, pc - 1) or not (cursor.is_exact or _RA in opened.saved):
+    if not _is_code(kernel, pc - 1) or not (cursor.is_exact or RA in opened.saved):
         return None
     frame = StackFrame(_place(kernel, cursor), cfa, sp, is_guess=True)
     return frame, Cursor(pc, registers, False)
-
-
-def _is_users(kernel: Kernel, address: int) -> bool:
-    """Whether U-mode may execute what is there, by the page table."""
-    leaf = paging.walk(kernel.target.read_phys, kernel.memory.satp, address).leaf
-    return leaf is not None and leaf.pte.bits & (pte.U | pte.X) == pte.U | pte.X
 
 
 def _is_code(kernel: Kernel, address: int) -> bool:

@@ -121,6 +121,7 @@ class LiveSession:
     def _begin(self) -> None:
         boot = self._options.boot
         image = load_image(boot.kernel)
+        boot.tell_of_programs(image)
         first = place(self._options.at, image)
         address = first.places(image, describe(image, boot.overlay))[0]
         relay = Relay()

@@ -166,7 +166,8 @@ def _place(thread: Thread, pc: Place | None, room: int | None) -> Text:
         text = symbol(thread.switch.ra, room)
         if thread.context is None:
             return text
-        return text.append(f", user code {thread.context.sepc.address:#x}", palette.QUIET)
+        text.append(", user code ", palette.QUIET)
+        return text.append_text(symbol(thread.context.sepc, room))
     if thread.context is None:
         if thread.status == "dead" and thread.state:
             return Text("")

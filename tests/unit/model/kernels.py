@@ -1,8 +1,9 @@
 """A made-up kernel around a World: statics, an image that knows them, and memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 from rcdbg.guest.memory import RamTarget
 from rcdbg.guest.protocol import Registers
@@ -112,6 +113,12 @@ class FakeImage:
         self.has_debug_info = True
         self.symbols = SimpleNamespace(at=lambda _: None, address_of=lambda _: None)
         self.sections = tuple(sections)
+        self.segments = ()
+        self.path, self.data = Path("os"), b""
+        self._kept: dict[str, Any] = {}
+
+    def kept(self, question: str, find: Callable[[], Any]) -> Any:
+        return self._kept.setdefault(question, find())
 
     def physical(self, va: int) -> int | None:
         return va

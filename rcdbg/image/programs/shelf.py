@@ -1,0 +1,113 @@
+"""All programs of one kernel, wherever they are: looked for when somebody asks, and once."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from rcdbg.errors import ImageError
+from rcdbg.image.elf import Image
+from rcdbg.image.programs.disk_image import programs_on_disk
+from rcdbg.image.programs.embedded import embedded
+from rcdbg.image.programs.folder import program_file, programs_in, users_beside
+from rcdbg.image.programs.program import Program
+
+_FOLDER, _DISK, _KERNEL = range(3)
+"""What is taken first of several that say the same."""
+
+_MAGIC = b"\x7fELF"
+
+
+class Shelf:
+    """The programs of a kernel; `places` are folders, disk images and ELFs beside what it holds."""
+
+    def __init__(self, image: Image) -> None:
+        self._image = image
+        self._places: list[Path] = []
+        self._found: tuple[Program, ...] | None = None
+        self._problems: list[str] = []
+
+    def look_in(self, places: Iterable[Path]) -> None:
+        """Look there as well: in folders, disk images and ELFs."""
+        more = [place for place in places if place not in self._places]
+        if more:
+            self._places += more
+            self._found = None
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Where programs are looked for beside in the kernel."""
+        return tuple(self._places)
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """All of them, those that the user named first."""
+        if self._found is None:
+            self._problems = []
+            self._found = tuple(self._look())
+        return self._found
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What made no sense on the way, a line each."""
+        _ = self.programs
+        return tuple(self._problems)
+
+    def _look(self) -> list[Program]:
+        found: list[Program] = []
+        beside = users_beside(self._image.path)
+        for place in (*self._places, *([] if beside is None else [beside])):
+            found += self._look_at(place)
+        return found + self._embedded()
+
+    def _look_at(self, place: Path) -> list[Program]:
+        if place.is_dir():
+            return list(programs_in(place, _FOLDER))
+        try:
+            with place.open("rb") as file:
+                if file.read(len(_MAGIC)) == _MAGIC:
+                    return [program_file(place, _FOLDER)]
+        except OSError as error:
+            self._problems.append(f"{place} cannot be read: {error.strerror}")
+            return []
+        every = list(programs_on_disk(place, _DISK))
+        self._problems += [item for item in every if isinstance(item, str)]
+        return [item for item in every if isinstance(item, Program)]
+
+    def _embedded(self) -> list[Program]:
+        data, found = self._image.data, list[Program]()
+        for elf in embedded(self._image):
+            covering = self._image.symbols.at(elf.address)
+            name = covering[0] if covering is not None and not covering[1] else f"{elf.address:#x}"
+            name = name.removesuffix("_start")
+            contents = partial(_cut, data, elf.start, elf.size)
+            found.append(Program(name, "in the kernel", contents, _KERNEL, elf.address))
+        return _named(found)
+
+
+def _cut(data: bytes, start: int, size: int) -> bytes:
+    return data[start : start + size]
+
+
+def _named(programs: list[Program]) -> list[Program]:
+    """The same, called by the source file that only one of them has, where there is such."""
+    sources: list[set[str]] = []
+    for program in programs:
+        try:
+            names = program.image.source_names
+        except ImageError:
+            names = []
+        sources.append({name.partition(".")[0] for name in names})
+    counts = Counter(name for names in sources for name in names)
+    found = []
+    for program, known in zip(programs, sources, strict=True):
+        own = [name for name in known if counts[name] == 1]
+        alone = len(own) == 1 and len(programs) > 1
+        found.append(replace(program, name=own[0]) if alone else program)
+    return found
+
+
+def programs_of(image: Image) -> Shelf:
+    """The programs of that kernel: the same shelf as long as it is loaded."""
+    return image.kept("programs", lambda: Shelf(image))
