@@ -13,6 +13,15 @@ from rcdbg.kernels.entries import Keys as Keys
 from rcdbg.kernels.entries import Names as Names
 from rcdbg.kernels.entries import Paths as Paths
 from rcdbg.kernels.entries import Roots as Roots
+from rcdbg.kernels.frames import (
+    NO_FRAMES,
+    NO_FRAMETRACKER,
+    NO_HEAP,
+    FramesConcept,
+    FrameTrackerConcept,
+    HeapConcept,
+)
+from rcdbg.kernels.synchronisation import NO_WAITING, WaitingConcept
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +187,14 @@ class ThreadConcept:
     """The registers at its last switch, in kernels where the kernel's code switches."""
     kernel_stack: Paths = NO_PATHS
     """The lowest address of the stack that it handles traps on, or an array that is this stack."""
+    user_stack: Paths = NO_PATHS
+    """The same of its user code's stack."""
+    user_stack_end: Paths = NO_PATHS
+    """Where that stack ends, if only that is known: it is the area which ends there."""
+    exit_code: Paths = NO_PATHS
+    """Its exit code, once it is dead."""
+    channel: Paths = NO_PATHS
+    """The address of what it sleeps for, or 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +216,15 @@ class ProcessConcept:
     threads: Paths = NO_PATHS
     """Its threads, as `inner.tasks[*]`."""
     children: Paths = NO_PATHS
+    parent: Paths = NO_PATHS
+    """Its parent, or a pointer to it, or none."""
+    relations: Roots = NO_ROOTS
+    """A map from ids to relations, which have `parent`, `children` and `dead` then, as ids."""
+    dead: Paths = NO_PATHS
+    """Pairs of id and exit code of children of which nothing else is left, in a relation."""
+    zombie: Paths = NO_PATHS
+    """A bool: whether it has exited; else its threads' state says so."""
+    exit_code: Paths = NO_PATHS
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,56 +290,6 @@ class UnitsConcept:
 
 
 @dataclass(frozen=True, slots=True)
-class FramesConcept:
-    """The allocator of frames, and its books in one of several shapes."""
-
-    type: Names = NO_NAMES
-    """A static holds one."""
-    at: Roots = NO_ROOTS
-    """Where it is, if its type does not tell."""
-    start: Paths = NO_PATHS
-    """The first frame that it manages; what the books say is counted from there."""
-    after: Names = NO_NAMES
-    """A symbol: the first frame is the one behind it, where the allocator does not keep that."""
-    total: Paths = NO_PATHS
-    """How many frames it manages."""
-    books: Paths = NO_PATHS
-    """A struct with a list of free intervals (start, end), or with a set of bits, 1 is taken."""
-    first_bit: Paths = NO_PATHS
-    """The bit of the first frame, if that is not 0."""
-    next: Paths = NO_PATHS
-    """The first frame that was never handed out, in a stack; so are the next two."""
-    end: Paths = NO_PATHS
-    recycled: Paths = NO_PATHS
-    """The collection of those that came back."""
-    chain: Paths = NO_PATHS
-    """The first free frame, or none, in a chain through the free frames themselves."""
-    link: Paths = NO_PATHS
-    """From a free frame to the next one."""
-    to_map_end: bool = False
-    """Whether they reach as far as the kernel's table maps them without a gap."""
-
-
-@dataclass(frozen=True, slots=True)
-class FrameTrackerConcept:
-    """What owns a frame: dropped, it gives the frame back."""
-
-    type: Names = NO_NAMES
-
-
-@dataclass(frozen=True, slots=True)
-class HeapConcept:
-    """The kernel's heap."""
-
-    type: Names = NO_NAMES
-    """A static holds one."""
-    total: Paths = NO_PATHS
-    """Bytes that were given to it, by its own count, where its lists are not read; so is the
-    next."""
-    free: Paths = NO_PATHS
-
-
-@dataclass(frozen=True, slots=True)
 class CallsConcept:
     """Functions at whose entry something happens, as `Type::function` or `Trait::function`."""
 
@@ -373,11 +349,12 @@ class Description:
     address_space: AddressSpaceConcept = AddressSpaceConcept()
     area: AreaConcept = AreaConcept()
     units: UnitsConcept = UnitsConcept()
-    frames: FramesConcept = FramesConcept()
-    frame_tracker: FrameTrackerConcept = FrameTrackerConcept()
-    heap: HeapConcept = HeapConcept()
+    frames: FramesConcept = NO_FRAMES
+    frame_tracker: FrameTrackerConcept = NO_FRAMETRACKER
+    heap: HeapConcept = NO_HEAP
     calls: CallsConcept = CallsConcept()
     syscalls: SyscallsConcept = SyscallsConcept()
+    waiting: WaitingConcept = NO_WAITING
     clock: ClockConcept = ClockConcept()
 
 

@@ -54,6 +54,11 @@ def is_there(kernel: Kernel, roots: Roots) -> bool:
     return has(static, paths)
 
 
+def has_static(kernel: Kernel, roots: Roots) -> bool:
+    """The same, and False for no roots; nothing is read."""
+    return bool(roots) and is_there(kernel, roots)
+
+
 def _first_static(kernel: Kernel, roots: Roots, what: str) -> tuple[Value, Paths]:
     """The first static of these that the kernel has with that path; raises DecodeError.
 

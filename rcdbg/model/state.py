@@ -241,10 +241,27 @@ class Stack:
 
     start: int
     end: int
+    guarded: bool | None = None
+    """Whether nothing may be used right below it: a guard page. None where that is not known."""
 
     def __contains__(self, address: int) -> bool:
         # A full descending stack starts with sp at its end.
         return self.start <= address <= self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What a thread waits for."""
+
+    kind: str
+    """In the kernel's own words: the type of what has the thread in its queue, `chan`, ..."""
+    what: str
+    """Which one, by the way to it; "" where that is not known."""
+    address: int | None
+    until: int | None = None
+    """When it ends, in the kernel's own unit of time."""
+    unit: str = ""
+    """What the kernel calls that time, where that has a name."""
 
 
 ALL_UNKNOWN = frozenset({"current", "ready", "sleeping"})
@@ -288,6 +305,12 @@ class Thread:
     """The registers at its last switch, in kernels where the kernel's code switches."""
     kernel_stack: Stack | None = None
     """The stack that it handles traps on, in kernels where each thread has its own."""
+    user_stack: Stack | None = None
+    """That of its user code, in the address space of its process."""
+    exit_code: int | None = None
+    """Of one that is dead."""
+    waits: tuple[Wait, ...] | None = None
+    """What it waits for; None where that is not known."""
 
     @property
     def stack_used(self) -> int | None:
@@ -364,4 +387,5 @@ __all__ = [
     "ThreadStatus",
     "Translation",
     "Trap",
+    "Wait",
 ]

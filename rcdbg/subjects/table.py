@@ -171,6 +171,17 @@ SUBJECTS: tuple[Subject, ...] = (
         panel="rcdbg.views.state:threads_panel",
     ),
     Subject(
+        "processes",
+        "the processes: parent, children, threads, and the exit codes of zombies",
+        Reading(
+            "processes",
+            "rcdbg.model.tasks.relatives:read_processes",
+            "rcdbg.views.threads.processes:view",
+            "rcdbg.model.serial.tasks:processes",
+        ),
+        title="Processes",
+    ),
+    Subject(
         "memoryset",
         "the address spaces: each segment beside what the page table says",
         Reading(

@@ -28,8 +28,8 @@ DECODING = ("rcdbg/model", "rcdbg/trace/observers", "gdbscripts")
 NOT_DECODING = ("rcdbg/model/serial", "gdbscripts/commands")
 """Parts of these that make documents."""
 
-OF_RUST = frozenset({"start", "end", "inner", "state", "next", "name"})
-"""Fields of Rust's library, too: of Range, of locks and cells, of lists."""
+OF_RUST = frozenset({"start", "end", "inner", "state", "next", "name", "parent"})
+"""Fields of Rust's library, too: of Range, of locks and cells, of lists and B-trees."""
 OF_THE_MACHINE = frozenset({"sp", "ra", "satp"})
 """Registers, whatever kernel saves them under these names."""
 READ_RUST = ("rcdbg/model/values", "gdbscripts/values")
@@ -62,8 +62,8 @@ def sources() -> dict[str, str]:
 def own_words(texts: dict[str, str]) -> frozenset[str]:
     """What we call our own things: classes, fields, functions and modules."""
     found = {part for path in texts for part in Path(path).with_suffix("").parts}
-    descriptions = ROOT / "rcdbg" / "kernels" / "description.py"
-    for text in (*texts.values(), descriptions.read_text()):
+    concepts = [file.read_text() for file in (ROOT / "rcdbg" / "kernels").glob("*.py")]
+    for text in (*texts.values(), *concepts):
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ClassDef):
                 found.add(node.name)

@@ -167,7 +167,37 @@ def _free_frames(elf: Elf) -> Iterator[TypeId]:
         yield type_id if behind is None else behind.type
 
 
+def _relations(elf: Elf) -> Iterator[TypeId]:
+    """A process, or what a table of relations has of one."""
+    roots = elf.description.process.relations
+    for position, static, _ in elf.rooted(roots):
+        found = way(elf.types, static.type, elements(roots.each[position][1]), NO_NAMES)
+        if found is not None:
+            yield found.type
+    yield from elf.plain("process")
+
+
+def _waited_for(elf: Elf) -> Iterator[TypeId]:
+    """What has a queue of those that wait for it; of a `dyn` only memory tells the type."""
+    waiting = elf.description.waiting
+    yield from elf.plain("waiting")
+    for paths in waiting.objects.each:
+        yield from elf.ends("process", paths)
+    yield from (found.type for _, _, found in elf.rooted(waiting.at))
+
+
+def _timers(elf: Elf) -> Iterator[TypeId]:
+    yield from (found.type for _, _, found in elf.rooted(elf.description.waiting.timers))
+
+
 _SPECIAL = {
+    "waiting.objects": lambda elf: elf.plain("process"),
+    "waiting.queue": _waited_for,
+    "waiting.sleeper": _timers,
+    "waiting.until": _timers,
+    "process.parent": _relations,
+    "process.children": _relations,
+    "process.dead": _relations,
     "address_space": _spaces,
     "area": _areas,
     "queue": _entries,

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from rcdbg.errors import MemoryReadError
 from rcdbg.image.types import ArrayType, BaseType, StructType
-from rcdbg.kernels.description import FramesConcept, Paths
+from rcdbg.kernels.description import Paths
+from rcdbg.kernels.frames import FramesConcept
 from rcdbg.kernels.paths import Path
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.page_table import merge

@@ -1,7 +1,8 @@
 """The frame allocator: which physical frames are free, whatever structure keeps the books."""
 
 from rcdbg.errors import MemoryReadError
-from rcdbg.kernels.description import UNKNOWN, FramesConcept
+from rcdbg.kernels.description import UNKNOWN
+from rcdbg.kernels.frames import FramesConcept
 from rcdbg.model.concepts import held
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frame_books import in_a_chain, in_a_stack, in_books, mapped_until, merged

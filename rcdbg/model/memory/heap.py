@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rcdbg.image.types import ArrayType, BaseType, StructType, TypeId, UnionType
-from rcdbg.kernels.description import UNKNOWN, HeapConcept, Roots
+from rcdbg.kernels.description import UNKNOWN, Roots
+from rcdbg.kernels.frames import HeapConcept
 from rcdbg.model.concepts import held
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import LOCKED, NOT_YET

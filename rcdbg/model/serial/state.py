@@ -24,6 +24,7 @@ from rcdbg.model.state import (
     Thread,
     Translation,
     Trap,
+    Wait,
 )
 from rcdbg.model.syscalls.call import Syscall
 from rcdbg.model.threads.call_stacks import CallStack, CallStacks, HartStack
@@ -252,7 +253,19 @@ def frames(value: FrameAllocator) -> Json:
 
 
 def _stack(value: Stack | None) -> Json | None:
-    return None if value is None else {"start": _hex(value.start), "end": _hex(value.end)}
+    if value is None:
+        return None
+    return {"start": _hex(value.start), "end": _hex(value.end), "guarded": value.guarded}
+
+
+def _wait(value: Wait) -> Json:
+    return {
+        "kind": value.kind,
+        "what": value.what or None,
+        "address": _hex(value.address),
+        "until": value.until,
+        "unit": value.unit or None,
+    }
 
 
 def _switch(value: SwitchFrame) -> Json:
@@ -288,6 +301,9 @@ def thread(value: Thread) -> Json:
         "state": value.state or None,
         "switch": _switch(value.switch) if value.switch else None,
         "kernel_stack": _stack(value.kernel_stack),
+        "user_stack": _stack(value.user_stack),
+        "exit_code": value.exit_code,
+        "waits": None if value.waits is None else [_wait(w) for w in value.waits],
     }
 
 

@@ -221,7 +221,8 @@ def read_listed(kernel: Kernel) -> Processor:
     by_status: dict[str, list[Thread]] = {}
     values = now.every | {value.address: value for value in queue.values} | known.values
     for address, value in values.items():
-        thread = read_task(kernel, value, _id(known, address), runs=address in now.every)
+        runs, is_own = address in now.every, address == now.own
+        thread = read_task(kernel, value, _id(known, address), runs=runs, is_own=is_own)
         if address in places:
             position = places[address] if queue.is_ordered else None
             thread = replace(thread, status="ready", position=position)

@@ -7,6 +7,7 @@ from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import LOCKED, NOT_YET
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import ALL_UNKNOWN, Problem, Processor, Thread
+from rcdbg.model.tasks.waits import with_waits
 from rcdbg.model.threads.idle import idle_thread
 from rcdbg.model.threads.listed import ORDER_NOT_KNOWN, is_listed, read_listed
 from rcdbg.model.threads.queue import is_unordered_pool, kind_of, scheduled, scheduler_of
@@ -20,6 +21,10 @@ from rcdbg.model.values.value import DecodeError, Value
 @once_a_moment
 def read_processor(kernel: Kernel) -> Processor:
     """The threads as the kernel's processor has them; never fails."""
+    return with_waits(kernel, _read(kernel))
+
+
+def _read(kernel: Kernel) -> Processor:
     try:
         if is_listed(kernel):
             return read_listed(kernel)

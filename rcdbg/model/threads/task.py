@@ -5,27 +5,26 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
-from rcdbg.errors import MemoryReadError
 from rcdbg.image.types import ArrayType
 from rcdbg.kernels.description import Paths
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.memory.space import kernel_memory, root_of_process
+from rcdbg.model.memory.space import root_of_process
 from rcdbg.model.process_list import listed_processes
 from rcdbg.model.remember import once_a_moment
-from rcdbg.model.state import Context, Problem, Stack, SwitchFrame, Thread, ThreadStatus
+from rcdbg.model.state import Context, Problem, SwitchFrame, Thread, ThreadStatus
+from rcdbg.model.tasks.stacks import kernel_stack, user_stack
 from rcdbg.model.threads.context import context_type, decode_context, decode_switch
 from rcdbg.model.threads.rules import name_of, parked_problems
 from rcdbg.model.values.containers import byte_string, variant_name
-from rcdbg.model.values.parts import find, has, number, part
+from rcdbg.model.values.parts import find, has, is_optional, number, part
 from rcdbg.model.values.value import DecodeError, Space, Value
-from rcdbg.riscv.pages import PAGE_SHIFT, PAGE_SIZE
+from rcdbg.riscv.pages import PAGE_SHIFT
 from rcdbg.riscv.paging import Satp
 from rcdbg.riscv.registers import MASK64
 
 _T = TypeVar("_T")
 
-MAX_STACK_PAGES = 64
-"""Pages of a kernel stack that are looked for below its end: 256 KiB."""
+_USER, _SP = 0, 2
 
 
 def state_of(kernel: Kernel, thread: Value) -> tuple[str, ThreadStatus]:
@@ -45,11 +44,13 @@ def state_of(kernel: Kernel, thread: Value) -> tuple[str, ThreadStatus]:
     return word, "dead" if word in states.dead else "unknown"
 
 
-def read_task(kernel: Kernel, thread: Value, place: int | None, *, runs: bool) -> Thread:
+def read_task(
+    kernel: Kernel, thread: Value, place: int | None, *, runs: bool, is_own: bool = False
+) -> Thread:
     """What can be read of a thread; each part that fails leaves a Problem and None.
 
     `place` is its place in the list, its id where the kernel gives none; `runs` whether it is on a
-    hart: then its registers are there.
+    hart: then its registers are there; `is_own` whether that is the one whose registers we have.
     """
     problems: list[Problem] = []
 
@@ -60,12 +61,8 @@ def read_task(kernel: Kernel, thread: Value, place: int | None, *, runs: bool) -
             problems.append(error.problem)
             return otherwise
 
-    unknown: tuple[str, ThreadStatus] = ("", "unknown")
-    word, status = attempt(lambda: state_of(kernel, thread), unknown)
-    if runs:
-        status = "running"
-    elif status == "running":
-        status = "unknown"  # on its way to a hart, or from one
+    unknown: tuple[str, ThreadStatus, int | None] = ("", "running" if runs else "unknown", None)
+    word, status, code = attempt(lambda: _stands(kernel, thread, runs=runs), unknown)
     own = attempt(lambda: _id(kernel, thread, place), None)
     process = attempt(lambda: process_of(kernel, thread), None)
     process_id = root = None
@@ -79,6 +76,7 @@ def read_task(kernel: Kernel, thread: Value, place: int | None, *, runs: bool) -
         if process is not None:
             root = attempt(lambda: root_of_process(kernel, process), None)
     switch = attempt(lambda: _switch(kernel, thread), None) if waits else None
+    sp = attempt(lambda: _user_sp(kernel, value, is_on_hart=is_own), None)
     found = Thread(
         thread.address,
         own,
@@ -97,10 +95,29 @@ def read_task(kernel: Kernel, thread: Value, place: int | None, *, runs: bool) -
         name=attempt(lambda: text_at(thread, kernel.description.thread.name), ""),
         state=word,
         switch=switch,
-        kernel_stack=attempt(lambda: _kernel_stack(kernel, thread, value), None),
+        kernel_stack=attempt(lambda: kernel_stack(kernel, thread, value), None),
+        user_stack=attempt(lambda: user_stack(kernel, thread, process, sp), None),
+        exit_code=code,
     )
     checked = (*problems, *parked_problems(kernel, found, root), *_switch_problems(found))
     return replace(found, problems=tuple(checked))
+
+
+def _stands(kernel: Kernel, thread: Value, *, runs: bool) -> tuple[str, ThreadStatus, int | None]:
+    """Its state in the kernel's words, what that comes to, and its exit code once it is dead.
+
+    Where that code is an Option, having one is being dead. Raises DecodeError.
+    """
+    word, status = state_of(kernel, thread)
+    if runs:
+        return word, "running", None
+    paths = kernel.description.thread.exit_code
+    if status == "dead" or is_optional(thread, paths):
+        code = _number(thread, paths)
+        status = status if code is None else "dead"
+        return word, "unknown" if status == "running" else status, code
+    # One that is said to run and is on no hart is on its way to one, or from one.
+    return word, "unknown" if status == "running" else status, None
 
 
 def _number(value: Value, paths: Paths) -> int | None:
@@ -185,25 +202,11 @@ def _switch(kernel: Kernel, thread: Value) -> SwitchFrame | None:
     return decode_switch(kernel, part(thread, names.thread.switch, names.switch.type))
 
 
-def _kernel_stack(kernel: Kernel, thread: Value, context: Value | None) -> Stack | None:
-    """The stack that it handles traps on, down to where nothing is mapped; raises DecodeError."""
-    names = kernel.description
-    end = None if context is None else _number(context, names.context.kernel_sp)
-    if has(thread, names.thread.kernel_stack):
-        start = part(thread, names.thread.kernel_stack)
-        if isinstance(start.type, ArrayType):
-            return Stack(start.address, start.address + start.type.size)
-        return None if end is None else Stack(start.scalar(), end)
-    if end is None or end % PAGE_SIZE:
-        return None
-    memory, start_page = kernel_memory(kernel), end
-    for _ in range(MAX_STACK_PAGES):
-        try:
-            memory.physical(start_page - PAGE_SIZE)
-        except MemoryReadError:
-            return Stack(start_page, end) if start_page < end else None
-        start_page -= PAGE_SIZE
-    return None
+def _user_sp(kernel: Kernel, value: Value | None, *, is_on_hart: bool) -> int | None:
+    """The stack pointer of its user code: in the trap frame, or on the hart."""
+    if is_on_hart and kernel.registers.privilege == _USER:
+        return kernel.registers.x[_SP] & MASK64
+    return None if value is None else decode_context(kernel, value).x[_SP]
 
 
 def _switch_problems(thread: Thread) -> tuple[Problem, ...]:

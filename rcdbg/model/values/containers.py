@@ -34,7 +34,9 @@ _ONCE_COMPLETE = 2
 
 
 def base_name(kind: Type) -> str:
-    """The last segment of a type's path, without generic arguments: `Mutex`."""
+    """The last segment of a type's path, without generic arguments: `Mutex`; a tuple has none."""
+    if kind.name.startswith("("):
+        return kind.name
     return kind.name.split("<", 1)[0].rsplit("::", 1)[-1]
 
 

@@ -23,6 +23,7 @@ from rcdbg.model.values.wrappers import QUIET, layer
 _COUNTED = ("Arc", "Rc", "Weak")
 _FLAGS = ("lock", "raw")
 _STATES = ("status", "state")
+_POINTER_AND_DYN = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,10 @@ def unwrapped(types: TypeTable, place: Station) -> Station | None:
         return _counted(types, place)
     if name == "Box" and kind.member("__0") is not None:
         return _boxed(types, place)
+    if kind.member("vtable") is not None and (fat := kind.member("pointer")) is not None:
+        pointer = types.type(fat.type)
+        target = pointer.target if isinstance(pointer, PointerType) else fat.type
+        return place.plus(target, Ask(_concrete))
     guard = _guard(types, place)
     if guard is not None:
         return guard
@@ -146,11 +151,32 @@ def _counted(types: TypeTable, place: Station) -> Station | None:
             data, strong = target.member("data") or target.member("value"), target.member("strong")
             if data is None or strong is None:
                 return None
+            if base_name(types.type(place.type)) != "Weak" and _is_dyn(types, place.type):
+                return place.plus(data.type, Ask(_concrete))
             count = number_in(types, strong.type)
             at = strong.offset + (count.offset if count is not None else 0)
             is_weak = base_name(types.type(place.type)) == "Weak"
             return place.plus(data.type, Counted(offset, at, data.offset, data.type, is_weak))
     return None
+
+
+def _is_dyn(types: TypeTable, type_id: TypeId) -> bool:
+    """Whether a pointer has a vtable beside it: only memory tells what type it leads to."""
+    inside = (types.type(inner) for _, inner in _within(types, type_id))
+    return any(isinstance(k, StructType) and k.member("vtable") is not None for k in inside)
+
+
+def _concrete(value: Value) -> Value:
+    """What a pointer to a `dyn Trait` leads to, with the type that its vtable tells."""
+    for _ in range(_POINTER_AND_DYN):
+        found = layer(value)
+        if found is None or found.content is None:
+            why = "no vtable" if found is None else found.note
+            raise DecodeError(value.path, f"{value.type.name}: {why}")
+        value = found.content
+        if value.metadata is None:
+            break
+    return value
 
 
 def _guard(types: TypeTable, place: Station) -> Station | None:

@@ -31,6 +31,12 @@ def has(value: Value, paths: Paths) -> bool:
     return way(value.space.types, value.type_id, paths, NO_NAMES) is not None
 
 
+def is_optional(value: Value, paths: Paths) -> bool:
+    """Whether the part may be missing, as in an Option, by its type; nothing is read."""
+    found = way(value.space.types, value.type_id, paths, NO_NAMES)
+    return found is not None and any(isinstance(hop, Ask) for hop in found.hops)
+
+
 def find(value: Value, paths: Paths, stop: Names = NO_NAMES) -> FoundPart:
     """What lies at the first of these paths that the type has, without the wrappers around it.
 

@@ -3,10 +3,10 @@
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from rcdbg.model.state import Backtrace, StackFrame, Thread
+from rcdbg.model.state import Backtrace, Stack, StackFrame, Thread
 from rcdbg.model.threads.call_stacks import CallStack, CallStacks, HartStack
 from rcdbg.views import palette
-from rcdbg.views.common import address, count, note_line, size, source, styled, symbol
+from rcdbg.views.common import address, bound, count, note_line, size, source, styled, symbol
 from rcdbg.views.hart import context
 from rcdbg.views.layout import Fitted, flow, problem_lines
 from rcdbg.views.threads import threads
@@ -38,6 +38,7 @@ def view_thread(stack: CallStack) -> RenderableType:
     """One thread: what it does, its stack, its Context, its call stack."""
     thread = stack.thread
     parts: list[RenderableType] = [_heading(thread), Fitted(lambda width: _facts(thread, width))]
+    parts += threads.waits(thread)
     parts += problem_lines(thread.problems)
     if thread.context is not None:
         parts += [Text(""), styled("parked Context", palette.HEADING)]
@@ -62,15 +63,24 @@ def _facts(thread: Thread, width: int) -> Text:
         cells.append(styled("process at ", palette.LABEL) + address(thread.process))
     if thread.priority is not None:
         cells.append(styled("priority ", palette.LABEL) + Text(str(thread.priority)))
-    if thread.stack is not None:
-        text = styled("stack ", palette.LABEL) + address(thread.stack.start)
-        text.append(f"..{thread.stack.end:#x}", palette.ADDRESS)
-        cells.append(text.append(f" {size(thread.stack.end - thread.stack.start)}"))
+    if thread.process_id is not None:
+        cells.append(styled("pid ", palette.LABEL) + Text(str(thread.process_id)))
+    stacks = (("", thread.stack), ("kernel ", thread.kernel_stack), ("user ", thread.user_stack))
+    cells += [_stack_words(f"{word}stack ", found) for word, found in stacks if found is not None]
     if thread.stack_used is not None:
         cells.append(styled("used now ", palette.LABEL) + Text(size(thread.stack_used)))
     if thread.stack_deepest is not None:
         cells.append(styled("deepest ", palette.LABEL) + Text(size(thread.stack_deepest)))
     return flow(cells, width)
+
+
+def _stack_words(label: str, stack: Stack) -> Text:
+    text = styled(label, palette.LABEL) + address(stack.start)
+    text.append(f"..{bound(stack.end)}", palette.ADDRESS)
+    text.append(f" {size(stack.end - stack.start)}")
+    if stack.guarded is None:
+        return text
+    return text.append(", a guard page below" if stack.guarded else ", no guard page below")
 
 
 def _stack(stack: CallStack) -> RenderableType:

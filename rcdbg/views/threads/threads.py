@@ -5,7 +5,7 @@ from collections.abc import Callable
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from rcdbg.model.state import Place, Processor, Thread
+from rcdbg.model.state import Place, Processor, Stack, Thread, Wait
 from rcdbg.views import palette
 from rcdbg.views.common import (
     address,
@@ -32,6 +32,7 @@ _STYLES = {
 }
 _RUNNING_MARK = "▸"
 _ROOMY = 112
+_WIDE = 140
 
 
 def view(
@@ -53,6 +54,8 @@ def status(thread: Thread) -> str:
     """The status in words: `running`, `ready, next`, `ready, 2nd`, `sleeping`, ..."""
     if thread.status == "ready" and thread.position is not None:
         return "ready, next" if thread.position == 0 else f"ready, {ordinal(thread.position + 1)}"
+    if thread.status == "dead" and thread.exit_code is not None:
+        return f"dead, exit code {thread.exit_code}"
     return "status not known" if thread.status == "unknown" else thread.status
 
 
@@ -83,6 +86,8 @@ def _table(
     columns = [Column("id"), *[Column("pid")] * processes, *[Column("name")] * named]
     columns += [Column("status"), Column("")]
     columns += [Column("stack"), Column("used")] if roomy else [Column("stack used", "stack")]
+    users = width >= _WIDE and any(thread.user_stack is not None for thread in threads)
+    columns += [Column("user stack")] * users
     deepest = any(thread.stack_deepest is not None for thread in threads)
     columns += [Column("deepest", "deepest")] * deepest
     columns += [Column("prio", "priority", right=True)] * priorities + [Column("at")] * roomy
@@ -94,11 +99,12 @@ def _table(
         cells += [Text("" if thread.process_id is None else str(thread.process_id))] * processes
         cells += [guest(thread.name)] * named + [_status(thread, new), _kind(thread)]
         cells += [_stack(thread), _used(thread, size)] if roomy else [_used(thread, short_size)]
+        cells += [_span(thread.user_stack)] * users
         if deepest:
             cells.append(_deepest(thread, size if roomy else short_size))
         if priorities:
             cells.append(Text("" if thread.priority is None else str(thread.priority)))
-        below = _problems(thread)
+        below = (*(Text("    ") + line for line in waits(thread)), *_problems(thread))
         if roomy:
             cells.append(_place(thread, pc, None))
         else:
@@ -120,6 +126,26 @@ def status_text(thread: Thread) -> Text:
     return styled(status(thread), _STYLES.get(thread.status, palette.PROBLEM))
 
 
+def waits(thread: Thread) -> tuple[Text, ...]:
+    """A line for each thing that a thread waits for, or that this is not known."""
+    if thread.waits is None:
+        unknown = thread.status == "sleeping"
+        return (styled("what it waits for is not known", palette.NOTE),) * unknown
+    return tuple(_wait(wait) for wait in thread.waits)
+
+
+def _wait(wait: Wait) -> Text:
+    text = styled("waits for ", palette.LABEL).append_text(guest(wait.kind, palette.SYMBOL))
+    if wait.what:
+        text.append(" ").append_text(guest(wait.what))
+    elif wait.address is not None:
+        text.append(" at ").append_text(address(wait.address))
+    if wait.until is not None:
+        text.append(", until ").append_text(guest(f"{wait.unit} " * bool(wait.unit)))
+        text.append(f"{wait.until:,}")
+    return text
+
+
 def _status(thread: Thread, new: bool) -> Text:
     text = marked(status_text(thread), new)
     if thread.locked:
@@ -135,7 +161,10 @@ def _kind(thread: Thread) -> Text:
 
 
 def _stack(thread: Thread) -> Text:
-    stack = thread.stack or thread.kernel_stack
+    return _span(thread.stack or thread.kernel_stack)
+
+
+def _span(stack: Stack | None) -> Text:
     if stack is None:
         return styled("not known", palette.NOTE)
     return address(stack.start).append(f"..{stack.end:#x}", palette.ADDRESS)

@@ -1,0 +1,34 @@
+"""Processes, and who has a lock, as JSON."""
+
+from rcdbg.model.serial.state import Json, problems
+from rcdbg.model.tasks.relatives import ProcessEntry, ProcessTree
+
+
+def _hex(value: int | None) -> str | None:
+    return None if value is None else f"{value:#x}"
+
+
+def _process(value: ProcessEntry) -> Json:
+    return {
+        "address": _hex(value.address),
+        "id": value.id,
+        "name": value.name or None,
+        "state": value.state or None,
+        "dead": value.is_dead,
+        "exit_code": value.exit_code,
+        "parent": value.parent,
+        "parent_known": value.parent_is_known,
+        "children": None if value.children is None else list(value.children),
+        "threads": list(value.threads),
+        "root_ppn": value.root_ppn,
+        "problems": problems(value.problems),
+    }
+
+
+def processes(value: ProcessTree) -> Json:
+    """The processes."""
+    return {
+        "processes": [_process(entry) for entry in value.entries],
+        "note": value.note,
+        "problems": problems(value.problems),
+    }
