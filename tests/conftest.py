@@ -40,10 +40,12 @@ def rcdbg_boot(rcdbg_boot: BootKernel) -> BootKernel:
     def boot(
         scenario: str | None = None,
         append: str = "",
-        memory: str = MEMORY,
+        memory: str | None = None,
         *more: Any,
         **named: Any,
     ) -> Any:
+        if memory is None and "qemu" not in named:
+            memory = MEMORY
         return rcdbg_boot(scenario, append, memory, *more, **named)
 
     return boot

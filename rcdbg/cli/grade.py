@@ -22,7 +22,8 @@ def add_to(commands: Any) -> None:
         help="run a suite of pytest tests over many kernels at once",
         description="Run the tests in SUITE over each KERNEL, each in a pytest process of its own,"
         " and print a row for each. Exit status: 0 if all passed, 1 if not, 2 for what cannot be"
-        " graded at all.",
+        " graded at all. After `--` may come the QEMU command line that boots them: the kernel"
+        " that it names is replaced by each KERNEL, all other files stay yours.",
     )
     parser.add_argument("suite", metavar="SUITE", type=Path, help="a folder or file of tests")
     parser.add_argument("kernels", metavar="KERNEL", nargs="+", help="ELFs to test")
@@ -73,6 +74,11 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse what no kernel could be blamed for."""
+    if arguments.own_line is not None:
+        from rcdbg.machine.qemu.own_line import parse
+
+        for change in parse(arguments.own_line).changes:
+            print(f"rcdbg: QEMU's {change}", file=sys.stderr)
     if arguments.profile:
         from rcdbg.kernels.reading import load_overlay
 
@@ -120,6 +126,7 @@ def _grade_all(arguments: argparse.Namespace) -> tuple[dict[int, "Grade"], bool]
         artifacts = arguments.artifacts and str(arguments.artifacts.absolute())
         profile = arguments.profile and str(arguments.profile.absolute())
         document = {"suite": [str(arguments.suite)], "kernels": kernels, "profile": profile,
+                    "qemu": list(arguments.own_line or ()),
                     "timeout": arguments.timeout, "artifacts": artifacts}  # fmt: skip
         order.write_text(json.dumps(document))
         (folder / "pytest.ini").write_text("[pytest]\n")

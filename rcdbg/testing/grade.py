@@ -2,7 +2,7 @@
 
 So pytest-xdist spreads the kernels over its workers, and replaces a worker that crashes. The list
 of kernels is a file `NAME.rcdbg-grade`, JSON: {"suite": [...], "kernels": [...], "timeout": S,
-"artifacts": FOLDER or null, "profile": FILE or null}.
+"artifacts": FOLDER or null, "profile": FILE or null, "qemu": WORDS}.
 """
 
 import json
@@ -57,6 +57,7 @@ class KernelItem(pytest.Item):
             timeout=self.order["timeout"],
             artifacts=kept,
             profile=Path(profile) if profile else None,
+            qemu=self.order["qemu"],
         )
         self.user_properties.append((_PROPERTY, json.dumps(asdict(grade))))
 

@@ -8,13 +8,15 @@
         assert run.state().trap.cause == "supervisor timer"
         run.expect_order(switch(to=2), switch(to=3), switch(to=1))
 
-The kernel is `--rcdbg-kernel ELF`, else $RCDBG_KERNEL, else the one that `make kernel` built.
+The kernel is `--rcdbg-kernel ELF`, else what `--rcdbg-qemu "qemu-system-riscv64 ..."` boots (in
+pytest's ini file: rcdbg_qemu), else $RCDBG_KERNEL, else the one that `make kernel` built.
 `--rcdbg-profile FILE` tells what it calls its things, if that is not as in rcdbg's descriptions.
 Everything that a test boots ends with it. When it fails, the report has the last events, where the
 kernel stands, its threads, and the paths of a snapshot and a trace of it.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     # Every pytest run in an environment with rcdbg loads this file: it stays light.
     from rcdbg.image.elf import Image
     from rcdbg.kernels.reading import Overlay
+    from rcdbg.testing.machine import Asked, Images, Line
     from rcdbg.trace.story.invariants import Invariant
     from rcdbg.trace.story.story import Story
 
@@ -37,11 +40,16 @@ class BootKernel(Protocol):
         self,
         scenario: str | None = None,
         append: str = "",
-        memory: str = "128M",
+        memory: str | None = None,
         deterministic: bool = True,
         events: str | None = None,
+        qemu: "Line | None" = None,
     ) -> "Story":
         """Boot the kernel under test with these boot arguments; it has not run yet.
+
+        `qemu` is a QEMU command line of its own, such as "qemu-system-riscv64 -machine virt -kernel
+        os", with names relative to the test's folder; with --rcdbg-kernel, that is booted in place
+        of the kernel in it. `memory` is 128M, or what such a line says.
 
         Time is counted in instructions, so that a busy host changes nothing; with `deterministic`
         false, the machine runs at full speed and in real time. `events` are the kinds that are
@@ -56,7 +64,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--rcdbg-profile", metavar="FILE", help="TOML with the names that this kernel uses"
     )
-    group.addoption("--rcdbg-qemu", metavar="PATH", help="the qemu-system-riscv64 to use")
+    group.addoption(
+        "--rcdbg-qemu",
+        metavar="PATH|LINE",
+        help="the qemu-system-riscv64 to use, or a whole command line that boots the kernel",
+    )
+    parser.addini("rcdbg_qemu", "the QEMU command line that boots the kernel", type="args")
     group.addoption(
         "--rcdbg-artifacts",
         metavar="DIR",
@@ -71,32 +84,30 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+_IMAGES = pytest.StashKey["Images"]()
 _RUNS = pytest.StashKey[list["Story"]]()
 
 
 @pytest.fixture(scope="session")
 def rcdbg_kernel(request: pytest.FixtureRequest) -> Path:
     """The ELF of the kernel under test."""
-    from rcdbg.errors import RcdbgError
-    from rcdbg.image.locate import default_kernel
+    from rcdbg.errors import ImageError, RcdbgError
 
-    named = request.config.getoption("--rcdbg-kernel")
-    if named:
-        return Path(named)
     try:
-        return default_kernel()
-    except RcdbgError as error:
+        return _asked(request.config).elf()
+    except ImageError as error:
         pytest.fail(f"{error} or --rcdbg-kernel", pytrace=False)
+    except RcdbgError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")
-def rcdbg_image(rcdbg_kernel: Path) -> "Image":
+def rcdbg_image(request: pytest.FixtureRequest, rcdbg_kernel: Path) -> "Image":
     """The kernel's ELF, read once for all tests."""
     from rcdbg.errors import RcdbgError
-    from rcdbg.image.elf import load_image
 
     try:
-        return load_image(rcdbg_kernel)
+        return _images(request.config).of(rcdbg_kernel)
     except RcdbgError as error:
         pytest.fail(str(error), pytrace=False)
 
@@ -115,17 +126,21 @@ def rcdbg_names(request: pytest.FixtureRequest) -> "Overlay":
 
 
 @pytest.fixture
-def rcdbg_boot(
-    request: pytest.FixtureRequest,
-    rcdbg_kernel: Path,
-    rcdbg_image: "Image",
-    rcdbg_names: "Overlay",
-) -> Iterator[BootKernel]:
+def rcdbg_boot(request: pytest.FixtureRequest, rcdbg_names: "Overlay") -> Iterator[BootKernel]:
     """Boots the kernel under test, as often as the test likes; all of it ends with the test."""
+    from rcdbg.errors import RcdbgError
+    from rcdbg.testing.machine import tell
     from rcdbg.trace.kinds import parse_kinds
-    from rcdbg.trace.run import Boot
     from rcdbg.trace.story.story import DEFAULT_KINDS, Story, begin
 
+    said, images = _asked(request.config), _images(request.config)
+    try:
+        name = said.elf().name
+    except RcdbgError:
+        name = "a kernel"  # a test may have a line of its own; one without says what is missing
+    else:
+        # One that cannot be read is an error of the kernel's, and no test's failure.
+        request.getfixturevalue("rcdbg_image")
     runs: list[Story] = []
     request.node.stash[_RUNS] = runs
     rules = _marked_invariants(request.node)
@@ -133,23 +148,39 @@ def rcdbg_boot(
     def start(
         scenario: str | None = None,
         append: str = "",
-        memory: str = "128M",
+        memory: str | None = None,
         deterministic: bool = True,
         events: str | None = None,
+        qemu: "Line | None" = None,
     ) -> Story:
         words = ([f"scenario={scenario}"] if scenario else []) + ([append] if append else [])
-        qemu = request.config.getoption("--rcdbg-qemu")
-        machine = Boot(
-            rcdbg_kernel, " ".join(words), memory, qemu, deterministic, overlay=rcdbg_names
-        )
+        boot = said.boot(qemu, request.path.parent, " ".join(words), memory)
+        boot = replace(boot, deterministic=deterministic, overlay=rcdbg_names)
         kinds = DEFAULT_KINDS if events is None else parse_kinds(events)
-        run = begin(machine, rcdbg_image, kinds=kinds, rules=rules)
+        run = begin(boot, images.of(boot.kernel), kinds=kinds, rules=rules)
         runs.append(run)
+        tell(boot, run.machine.doubt)
         return run
 
-    yield _Named(start, f"boots {rcdbg_kernel.name}")
+    yield _Named(start, f"boots {name}")
     for run in runs:
         run.machine.close()
+
+
+def _asked(config: pytest.Config) -> "Asked":
+    from rcdbg.errors import RcdbgError
+    from rcdbg.testing.machine import asked
+
+    try:
+        return asked(config)
+    except RcdbgError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+def _images(config: pytest.Config) -> "Images":
+    from rcdbg.testing.machine import Images
+
+    return config.stash.setdefault(_IMAGES, Images())
 
 
 class _Named:

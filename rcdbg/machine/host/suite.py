@@ -1,6 +1,7 @@
 """A suite of tests over one kernel: one pytest process, ended with us, and what became of it."""
 
 import re
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -71,12 +72,14 @@ def run_suite(
     timeout: float,
     artifacts: Path | None = None,
     profile: Path | None = None,
+    qemu: Sequence[str] = (),
 ) -> Grade:
     """Run the tests in `suite` (paths, as for pytest) over `kernel`; never fails.
 
     After `timeout` seconds of host time, pytest is interrupted, and soon after that killed.
     `artifacts` is where failed tests save snapshots and traces; None for nowhere. `profile` tells
-    what the kernel calls its things.
+    what the kernel calls its things. `qemu` is a command line that boots it, in place of the kernel
+    that it names.
     """
     started = time.monotonic()
     with scratch() as folder:
@@ -86,6 +89,7 @@ def run_suite(
             # With `=`, since pytest would look for its configuration also where the kernel is.
             *(*suite, f"--rcdbg-kernel={kernel}", f"--rcdbg-artifacts={artifacts or ''}"),
             *([f"--rcdbg-profile={profile}"] if profile else ()),
+            *([f"--rcdbg-qemu={shlex.join(qemu)}"] if qemu else ()),
             *("--junitxml", str(junit), "-v", "--tb=short", "-n0", "-p", "no:cacheprovider"),
             *("--basetemp", str(folder / "tmp"), "--color=no"),
         ]
