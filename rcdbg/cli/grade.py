@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rcdbg.cli.door import progress
+from rcdbg.cli.door import progress, remark
 from rcdbg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _check(arguments: argparse.Namespace) -> None:
         from rcdbg.machine.qemu.own_line import parse
 
         for change in parse(arguments.own_line).changes:
-            print(f"rcdbg: QEMU's {change}", file=sys.stderr)
+            remark(f"QEMU's {change}")
     if arguments.profile:
         from rcdbg.kernels.reading import load_overlay
 
