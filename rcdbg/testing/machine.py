@@ -27,7 +27,7 @@ Line = str | Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Ordered:
     """What is said outside of the tests.
 
     `kernel` is the one to test, if it is named; `words` a QEMU command line, or empty, whose files
@@ -59,7 +59,7 @@ class Asked:
         return Boot(elf, append, memory or own.memory, program, own=own)
 
 
-def asked(config: pytest.Config) -> Asked:
+def asked(config: pytest.Config) -> Ordered:
     """What options and ini file say; raises UsageError for a line that is none."""
     kernel = config.getoption("--rcdbg-kernel")
     said: str | None = config.getoption(OPTION)
@@ -71,7 +71,7 @@ def asked(config: pytest.Config) -> Asked:
             program = said
         else:
             words, folder = words_of(said), config.invocation_params.dir
-    return Asked(Path(kernel) if kernel else None, words, folder, program)
+    return Ordered(Path(kernel) if kernel else None, words, folder, program)
 
 
 def _elf_of(words: Sequence[str], folder: Path) -> Path:
@@ -80,7 +80,7 @@ def _elf_of(words: Sequence[str], folder: Path) -> Path:
     return elf_booted(parse(words, folder))
 
 
-class Images:
+class ReadOnce:
     """ELFs, each read once for all tests."""
 
     def __init__(self) -> None:

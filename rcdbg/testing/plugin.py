@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     # Every pytest run in an environment with rcdbg loads this file: it stays light.
     from rcdbg.image.elf import Image
     from rcdbg.kernels.reading import Overlay
-    from rcdbg.testing.machine import Asked, Images, Line
+    from rcdbg.testing.machine import Line, Ordered, ReadOnce
     from rcdbg.trace.story.invariants import Invariant
     from rcdbg.trace.story.story import Story
 
@@ -84,7 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-_IMAGES = pytest.StashKey["Images"]()
+_IMAGES = pytest.StashKey["ReadOnce"]()
 _RUNS = pytest.StashKey[list["Story"]]()
 
 
@@ -167,7 +167,7 @@ def rcdbg_boot(request: pytest.FixtureRequest, rcdbg_names: "Overlay") -> Iterat
         run.machine.close()
 
 
-def _asked(config: pytest.Config) -> "Asked":
+def _asked(config: pytest.Config) -> "Ordered":
     from rcdbg.errors import RcdbgError
     from rcdbg.testing.machine import asked
 
@@ -177,10 +177,10 @@ def _asked(config: pytest.Config) -> "Asked":
         pytest.fail(str(error), pytrace=False)
 
 
-def _images(config: pytest.Config) -> "Images":
-    from rcdbg.testing.machine import Images
+def _images(config: pytest.Config) -> "ReadOnce":
+    from rcdbg.testing.machine import ReadOnce
 
-    return config.stash.setdefault(_IMAGES, Images())
+    return config.stash.setdefault(_IMAGES, ReadOnce())
 
 
 class _Named:
