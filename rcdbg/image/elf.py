@@ -26,6 +26,7 @@ from rcdbg.errors import ImageError
 from rcdbg.image import cache
 from rcdbg.image.dwarf.cfi import CallFrames
 from rcdbg.image.dwarf.forms import DebugSections, DwarfError
+from rcdbg.image.dwarf.scoped import LocalVariable, local_variables
 from rcdbg.image.dwarf.split import is_split
 from rcdbg.image.elf_checks import check_header, check_tables, read_file
 from rcdbg.image.lines import LineTable
@@ -116,6 +117,13 @@ class Image:
         if question not in self._lazy.kept:
             self._lazy.kept[question] = find()
         return cast(T, self._lazy.kept[question])
+
+    def locals_of(self, function: str) -> tuple[LocalVariable, ...]:
+        """The local variables of the functions of that name, as far as their places are fixed.
+
+        Raises ImageError for damaged debug info.
+        """
+        return self.kept(("locals", function), lambda: self._lazy.locals_of(function))
 
     @property
     def source_names(self) -> list[str]:
@@ -363,6 +371,12 @@ class _Lazy:
             return CallFrames(
                 frames, self._own.content(".eh_frame"), self._own.address(".eh_frame")
             )
+
+    def locals_of(self, function: str) -> tuple[LocalVariable, ...]:
+        if self._debug is None:
+            return ()
+        with _damage(self._path, "debug info"):
+            return local_variables(self._debug_sections(), function)
 
     def _debug_sections(self) -> DebugSections:
         assert self._debug is not None

@@ -45,6 +45,8 @@ class ContextConcept:
     sepc: Paths = NO_PATHS
     kernel_sp: Paths = NO_PATHS
     """The end of the stack that its thread handles traps on."""
+    outer_sp: Paths = NO_PATHS
+    """Where the code that runs the user code has saved its own registers meanwhile: x0 to x31."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,8 @@ class ThreadConcept:
     list: Roots = NO_ROOTS
     """All threads, or places for them; else they are found through the processor."""
     id: Paths = NO_PATHS
+    count: Roots = NO_ROOTS
+    """How many of them count, the first ones, where the list has room for more."""
     by_id: bool = False
     """Whether others mean it by its id, and not by its place in the list."""
     satp: Paths = NO_PATHS

@@ -59,6 +59,26 @@ def has_static(kernel: Kernel, roots: Roots) -> bool:
     return bool(roots) and is_there(kernel, roots)
 
 
+def _start(kernel: Kernel, name: str) -> Value | None:
+    """The static of that name, or the local variable `FUNCTION::VARIABLE`; None without one."""
+    try:
+        return start(kernel.space, static_named(kernel.image, name), name)
+    except UsageError:
+        return _local(kernel, name)
+
+
+def _local(kernel: Kernel, name: str) -> Value | None:
+    if "::" not in name:
+        return None
+    # Following the stack takes what takes this: imported when it is needed.
+    from rcdbg.model.tasks.locals import local_named
+
+    try:
+        return local_named(kernel, name)
+    except DecodeError:
+        return None
+
+
 def _first_static(kernel: Kernel, roots: Roots, what: str) -> tuple[Value, Paths]:
     """The first static of these that the kernel has with that path; raises DecodeError.
 
@@ -67,9 +87,8 @@ def _first_static(kernel: Kernel, roots: Roots, what: str) -> tuple[Value, Paths
     known = Names(name for name, _ in roots.each)
     first: tuple[Value, Paths] | None = None
     for name, paths in roots.each:
-        try:
-            static = start(kernel.space, static_named(kernel.image, name), name)
-        except UsageError:
+        static = _start(kernel, name)
+        if static is None:
             continue
         if has(static, paths):
             return static, paths

@@ -313,16 +313,21 @@ class Thread:
     """What it waits for; None where that is not known."""
 
     @property
-    def stack_used(self) -> int | None:
-        """Bytes of the stack in use where it waits, None if it does not, or sp is out.
+    def main_stack(self) -> Stack | None:
+        """Its stack; of one with two that of the kernel, or else that of its user code."""
+        return self.stack or self.kernel_stack or self.user_stack
 
-        Of the kernel stack, where that is all that is known.
-        """
-        stack = self.stack if self.stack is not None else self.kernel_stack
-        if self.stack is not None:
-            sp = None if self.context is None else self.context.x[2]
-        else:
-            sp = None if self.switch is None else self.switch.sp
+    @property
+    def main_sp(self) -> int | None:
+        """The stack pointer on that stack where it waits, None if it does not."""
+        if self.stack is None and self.kernel_stack is not None:
+            return None if self.switch is None else self.switch.sp
+        return None if self.context is None else self.context.x[2]
+
+    @property
+    def stack_used(self) -> int | None:
+        """Bytes of that stack in use where it waits, None if it does not, or sp is out."""
+        stack, sp = self.main_stack, self.main_sp
         return stack.end - sp if stack is not None and sp is not None and sp in stack else None
 
 

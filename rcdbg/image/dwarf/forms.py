@@ -70,6 +70,7 @@ _ALLOWED = {
     **dict.fromkeys((dw.AT_COUNT, dw.AT_LOWER_BOUND, dw.AT_UPPER_BOUND), _NUMBER),
     dw.AT_DATA_MEMBER_LOCATION: _NUMBER | _BLOCK,
     dw.AT_LOCATION: _NUMBER | _BLOCK,
+    dw.AT_FRAME_BASE: _NUMBER | _BLOCK,
     dw.AT_DISCR_LIST: _BLOCK,
 }
 

@@ -8,7 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from rcdbg.model.concepts import held, is_there, locked_on_the_way, values_at
+from rcdbg.kernels.description import Paths
+from rcdbg.model.concepts import has_static, held, is_there, locked_on_the_way, values_at
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import LOCKED
 from rcdbg.model.memory.space import root_of_process
@@ -54,7 +55,7 @@ def tasks(kernel: Kernel) -> Tasks:
     if names.thread.list:
         try:
             every = values_at(kernel, names.thread.list, "threads", names.thread.type)
-            values = list(islice(every, MAX_ELEMENTS))
+            values = list(islice(every, _count(kernel)))
             used = [value for value in values if not is_unused(kernel, value)]
             found = {value.address: value for value in used}
             return Tasks(found, tuple(v.address for v in values), (), is_known=True)
@@ -70,6 +71,17 @@ def tasks(kernel: Kernel) -> Tasks:
         except DecodeError as error:
             problems.append(error.problem)
     return Tasks(found, tuple(found), tuple(problems), processes.is_known)
+
+
+def _count(kernel: Kernel) -> int:
+    """How many places of the list are threads; raises DecodeError."""
+    roots = kernel.description.thread.count
+    if not has_static(kernel, roots):
+        return MAX_ELEMENTS
+    found = next(values_at(kernel, roots, "number of threads")).scalar()
+    if not 0 <= found <= MAX_ELEMENTS:
+        raise DecodeError(str(roots[0]), f"{found} threads are too many")
+    return found
 
 
 def _threads_of(kernel: Kernel, process: Value) -> list[Value]:
@@ -130,8 +142,12 @@ def _head(kernel: Kernel) -> Value | None:
     values = tasks(kernel).values
     if not kernel.description.queue.head_runs or not values:
         return None
-    trapped = kernel.registers.privilege == _USER or bool(kernel.csr("scause"))
-    return next(iter(values.values())) if trapped else None
+    return next(iter(values.values())) if _has_trapped(kernel) else None
+
+
+def _has_trapped(kernel: Kernel) -> bool:
+    """Whether user code runs, or has ever run: until then scause is 0."""
+    return kernel.registers.privilege == _USER or bool(kernel.csr("scause"))
 
 
 def _thread_of(kernel: Kernel, current: Value | None) -> Value | None:
@@ -144,7 +160,10 @@ def _thread_of(kernel: Kernel, current: Value | None) -> Value | None:
         return current
     place, known = current.scalar(), tasks(kernel)
     if names.thread.by_id:
-        return _with_id(kernel, place, current.path)
+        is_index = not has_static(kernel, names.queue.at)
+        return (
+            None if is_index and not _has_trapped(kernel) else _with_id(kernel, place, current.path)
+        )
     if not 0 <= place < len(known.places):
         raise DecodeError(current.path, f"{place} is the place of no thread")
     value = known.values.get(known.places[place])
@@ -163,9 +182,13 @@ def _with_id(kernel: Kernel, number: int, path: str) -> Value:
 @once_a_moment
 def _by_id(kernel: Kernel) -> dict[int, Value]:
     found: dict[int, Value] = {}
-    for value in tasks(kernel).values.values():
+    known = tasks(kernel)
+    for value in known.values.values():
         with suppress(DecodeError):  # the thread itself says why
-            found.setdefault(number(value, kernel.description.thread.id), value)
+            if has(value, kernel.description.thread.id):
+                found.setdefault(number(value, kernel.description.thread.id), value)
+            else:
+                found.setdefault(known.places.index(value.address), value)
     return found
 
 
@@ -318,11 +341,12 @@ def _has_queue(kernel: Kernel) -> bool:
 def _by_turns(kernel: Kernel, known: Tasks, now: Running) -> _Queue:
     """The ready ones of a table, from the place behind the running one on, where that is known."""
     names = kernel.description
-    has_states = any(has(v, names.thread.state) for v in known.values.values())
-    ready = [v for v in known.values.values() if state_of(kernel, v)[1] == "ready"]
+    told = Paths((*names.thread.state, *names.thread.dead))
+    has_states = any(has(v, told) for v in known.values.values())
+    waiting = [v for v in known.values.values() if v.address not in now.every]
+    ready = [v for v in waiting if state_of(kernel, v)[1] == "ready"]
     if names.queue.head_runs and names.queue.at and not has_states:
-        rest = [v for v in known.values.values() if v.address not in now.every]
-        return _Queue(tuple(rest), tuple(v.address for v in rest), is_ordered=True)
+        return _Queue(tuple(waiting), tuple(v.address for v in waiting), is_ordered=True)
     certain = names.queue.round_robin and now.harts == 1 and now.own in known.places
     if not certain or is_unordered(kernel, ready):
         return _Queue(tuple(ready))

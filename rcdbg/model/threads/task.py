@@ -31,7 +31,9 @@ def state_of(kernel: Kernel, thread: Value) -> tuple[str, ThreadStatus]:
     """The state in the kernel's own words, and what it means; raises DecodeError."""
     names = kernel.description
     if not has(thread, names.thread.state):
-        return "", "unknown"
+        if not has(thread, names.thread.dead):
+            return "", "unknown"
+        return "", "dead" if number(thread, names.thread.dead) else "ready"
     word, states = variant_name(part(thread, names.thread.state)), names.states
     if has(thread, names.thread.alive) and find(thread, names.thread.alive).value is None:
         return word, "dead"

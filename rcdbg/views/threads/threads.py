@@ -161,7 +161,7 @@ def _kind(thread: Thread) -> Text:
 
 
 def _stack(thread: Thread) -> Text:
-    return _span(thread.stack or thread.kernel_stack)
+    return _span(thread.main_stack)
 
 
 def _span(stack: Stack | None) -> Text:
@@ -171,13 +171,10 @@ def _span(stack: Stack | None) -> Text:
 
 
 def _used(thread: Thread, say: Callable[[int], str]) -> Text:
-    stack = thread.stack or thread.kernel_stack
+    stack, sp = thread.main_stack, thread.main_sp
     if stack is None:
         return Text("")
     total = say(stack.end - stack.start)
-    sp = thread.context.x[2] if thread.context is not None and thread.stack else None
-    if thread.stack is None and thread.switch is not None:
-        sp = thread.switch.sp
     if sp is None:
         return styled(f"of {total}", palette.QUIET)
     if thread.stack_used is None:
