@@ -23,8 +23,12 @@ def linked_at(image: Image, trap: TrapConcept, address: int) -> int:
 
 
 def _pages(image: Image, trap: TrapConcept) -> tuple[int, int] | None:
-    """Where the page is linked and where it runs."""
+    """Where the page is linked and where it runs.
+
+    An entry in the midst of other code, as in kernels of the same family that have no paging yet,
+    is in no page of its own.
+    """
     entry = first_symbol(image, trap.entry)
-    if not trap.runs_at or entry is None:
+    if not trap.runs_at or entry is None or entry[1] % PAGE_SIZE:
         return None
-    return entry[1] & -PAGE_SIZE, int(trap.runs_at.first, 16)
+    return entry[1], int(trap.runs_at.first, 16)

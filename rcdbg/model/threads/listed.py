@@ -195,19 +195,20 @@ def _by_id(kernel: Kernel) -> dict[int, Value]:
 def _on_this_hart(kernel: Kernel, running: list[Value | None]) -> Value | None:
     """Of those that run on several harts the one on that of the registers.
 
-    In S-mode the hart's number is in tp; in U-mode the one whose table is in satp.
+    It is the one whose table is in satp, as in U-mode and on the way to it. Else the hart's number
+    is in tp, as the kernel's code in S-mode has it.
     """
-    registers = kernel.registers
-    if registers.privilege != _USER:
-        hart = registers.x[_TP] if registers.privilege == _SUPERVISOR else 0
-        return running[hart] if 0 <= hart < len(running) else None
     for value in running:
         try:
             if value is not None and _root(kernel, value) == kernel.memory.satp.root:
                 return value
         except DecodeError:
             continue
-    return None
+    registers = kernel.registers
+    if registers.privilege == _USER:
+        return None
+    hart = registers.x[_TP] if registers.privilege == _SUPERVISOR else 0
+    return running[hart] if 0 <= hart < len(running) else None
 
 
 def _root(kernel: Kernel, thread: Value) -> int:
@@ -245,7 +246,7 @@ def read_listed(kernel: Kernel) -> Processor:
     values = now.every | {value.address: value for value in queue.values} | known.values
     for address, value in values.items():
         runs, is_own = address in now.every, address == now.own
-        thread = read_task(kernel, value, _id(known, address), runs=runs, is_own=is_own)
+        thread = read_task(kernel, value, place_of(known, address), runs=runs, is_own=is_own)
         if address in places:
             position = places[address] if queue.is_ordered else None
             thread = replace(thread, status="ready", position=position)
@@ -284,7 +285,8 @@ def read_listed(kernel: Kernel) -> Processor:
     )
 
 
-def _id(known: Tasks, address: int) -> int | None:
+def place_of(known: Tasks, address: int) -> int | None:
+    """Its place in the list; None if it is not in it."""
     return known.places.index(address) if address in known.values else None
 
 

@@ -65,7 +65,7 @@ def read_task(
 
     unknown: tuple[str, ThreadStatus, int | None] = ("", "running" if runs else "unknown", None)
     word, status, code = attempt(lambda: _stands(kernel, thread, runs=runs), unknown)
-    own = attempt(lambda: _id(kernel, thread, place), None)
+    own = attempt(lambda: id_of(kernel, thread, place), None)
     process = attempt(lambda: process_of(kernel, thread), None)
     process_id = root = None
     if process is not None:
@@ -130,7 +130,8 @@ def _number(value: Value, paths: Paths) -> int | None:
     return None if found is None else found.scalar()
 
 
-def _id(kernel: Kernel, thread: Value, place: int | None) -> int | None:
+def id_of(kernel: Kernel, thread: Value, place: int | None) -> int | None:
+    """The kernel's number of a thread, else its place in the list; raises DecodeError."""
     names = kernel.description.thread
     return _number(thread, names.id) if has(thread, names.id) else place
 

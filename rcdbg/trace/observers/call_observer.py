@@ -69,7 +69,8 @@ class CallObserver:
             thread.is_sleeping = False
             self._scene.emit("wake", moment, {"id": thread.id}, by)
         elif is_new and not is_wake:
-            fields = {"id": thread.id, "stack": [thread.start, thread.end]}
+            stack = [thread.start, thread.end] if thread.end else None
+            fields = {"id": thread.id, "stack": stack}
             self._scene.emit("thread_add", moment, fields, by, () if certain else (STALE,))
 
     def on_sleep(self, moment: Moment, probe: Probe) -> None:

@@ -12,6 +12,7 @@ from rcdbg.image.symbols import simplified
 from rcdbg.kernels.reading import Overlay
 from rcdbg.kernels.recognise import describe
 from rcdbg.model.kernel import Kernel
+from rcdbg.model.threads.listed import is_listed
 from rcdbg.model.threads.trap import kernel_stack
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv.paging import Satp
@@ -63,6 +64,7 @@ class Scene:
         self._names: dict[int, str] = {}
         self._events: list[TraceEvent] = []
         self._trap_stack = self._find_trap_stack()
+        self.is_listed = is_listed(self.kernel(Moment(Registers(0, (0,) * 32, {}))))
 
     def look_for(self, wanted: Plan) -> None:
         """From here on see what that plan says; what is known of the run stays known."""
@@ -116,6 +118,9 @@ class Scene:
     def join(self, moment: Moment) -> None:
         """Learn from memory what the moments before this one would have told."""
         sp = moment.registers.sp
+        if self.is_listed:
+            self.running = self.by_memory(moment)
+            return
         if not self.on_trap_stack(sp):
             self.running = self.by_stack(sp, moment)
             return
@@ -124,6 +129,8 @@ class Scene:
 
     def thread(self, moment: Moment) -> KnownThread | None:
         """Whose stack holds sp; on the trap stack, whom the trap interrupted."""
+        if self.is_listed:
+            return self.by_memory(moment)
         sp = moment.registers.sp
         if self.traps and self.on_trap_stack(sp):
             return self.traps[0].thread
@@ -131,6 +138,11 @@ class Scene:
         if found is None and self.traps:
             return self.traps[0].thread
         return found
+
+    def by_memory(self, moment: Moment) -> KnownThread | None:
+        """Whom the kernel counts as the running one; None if memory may have changed since."""
+        found = self.threads.current(self.kernel(moment))
+        return found if moment.memory_is_current() else None
 
     def by_stack(self, sp: int, moment: Moment) -> KnownThread | None:
         """The thread whose stack holds `sp`, looked up in the kernel if it is not known yet."""

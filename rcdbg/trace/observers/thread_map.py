@@ -11,7 +11,9 @@ from rcdbg.errors import MemoryReadError
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.space import root_of, root_of_process
 from rcdbg.model.state import Thread
+from rcdbg.model.threads.listed import is_listed, place_of, running_task, tasks
 from rcdbg.model.threads.processor import read_processor
+from rcdbg.model.threads.task import id_of, state_of
 from rcdbg.model.threads.thread import is_asleep, thread_at, thread_in
 from rcdbg.model.values.parts import has, number, part
 from rcdbg.model.values.value import DecodeError, Value
@@ -23,7 +25,7 @@ _REGION = 16
 
 @dataclass(slots=True)
 class KnownThread:
-    """A thread by its number, where its Thread lies, and its stack [start, end)."""
+    """A thread by its number, where its Thread lies, and its stack [start, end), 0 if not known."""
 
     id: int
     address: int
@@ -113,14 +115,34 @@ class ThreadMap:
 
     def current(self, kernel: Kernel) -> KnownThread | None:
         """The thread that the kernel counts as the running one."""
+        if is_listed(kernel):
+            return self._current_task(kernel)
         thread = read_processor(kernel).current
         found = None if thread is None else _one(thread, kernel)
         return None if found is None else self._insert(found)
 
+    def _current_task(self, kernel: Kernel) -> KnownThread | None:
+        """The same, of a kernel that lists its threads: without a look at all of them."""
+        try:
+            task = running_task(kernel)
+            return None if task is None else self._insert(_task(task, kernel))
+        except DecodeError:
+            return None
+
+    def has_ended(self, thread: KnownThread, kernel: Kernel) -> bool:
+        """Whether its state says so; False where no state can be read."""
+        try:
+            return state_of(kernel, thread_at(kernel, thread.address))[1] == "dead"
+        except DecodeError:
+            return False
+
     def sleeps(self, thread: KnownThread, kernel: Kernel) -> bool | None:
         """Whether the Thread says of itself that it sleeps; None if that cannot be read."""
         try:
-            return is_asleep(kernel, thread_at(kernel, thread.address))
+            task = thread_at(kernel, thread.address)
+            if is_listed(kernel):
+                return state_of(kernel, task)[1] == "sleeping"
+            return is_asleep(kernel, task)
         except DecodeError:
             return None
 
@@ -167,8 +189,18 @@ def _roots(thread: Value, kernel: Kernel) -> set[int]:
         return set()
 
 
+def _task(thread: Value, kernel: Kernel) -> KnownThread:
+    """One that a list has: where its stack lies is nobody's question, memory tells who runs."""
+    number = id_of(kernel, thread, place_of(tasks(kernel), thread.address))
+    if number is None:
+        raise DecodeError(thread.path, "it has no number")
+    return KnownThread(number, thread.address, 0, 0)
+
+
 def _identity(thread: Value, kernel: Kernel) -> KnownThread:
     names = kernel.description.thread
+    if is_listed(kernel):
+        return _task(thread, kernel)
     start, end = number(thread, names.stack_start), number(thread, names.stack_end)
     if not 0 <= start < end < 1 << 64:
         raise DecodeError(thread.path, f"a stack from {start:#x} to {end:#x}")

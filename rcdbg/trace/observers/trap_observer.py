@@ -21,6 +21,7 @@ _ASKED_FOR = frozenset({3, 8, 9})
 """Exceptions by which code gives up the hart of itself: ebreak, and ecalls."""
 
 _SPP = 1 << 8
+_USER = PRIVILEGES[0]
 
 
 @dataclass(slots=True)
@@ -65,11 +66,14 @@ class TrapObserver:
     def on_trap_enter(self, moment: Moment, probe: Probe) -> None:
         """The first instruction of the trap vector."""
         scene, sp = self._scene, moment.registers.sp
-        if scene.traps and not scene.on_trap_stack(sp) and scene.threads.at(sp, scene.root):
+        runs = not scene.on_trap_stack(sp) and scene.threads.at(sp, scene.root)
+        if scene.traps and (runs or _came_from(moment) == _USER):
             scene.traps.clear()  # a thread runs: the kernel came back from them another way
         thread = scene.thread(moment)
         marks: tuple[str, ...] = ()
-        if thread is None and not scene.is_static(sp) and scene.running is not None:
+        if scene.is_listed:
+            thread = thread or scene.running
+        elif thread is None and not scene.is_static(sp) and scene.running is not None:
             thread, marks = scene.running, (ASTRAY,)
         scause = csr_value(moment, "scause") or 0
         scene.traps.append(OpenTrap(thread, scause))
@@ -87,6 +91,9 @@ class TrapObserver:
 
     def on_trap_leave(self, moment: Moment, probe: Probe) -> None:
         """The last place before an sret where its CSRs are known."""
+        if self._scene.is_listed:
+            self._left(_Leaving(moment, probe), moment.registers.sp)
+            return
         sp: int | None = None
         if probe.sp is None:
             sp = None if probe.sp_unknown else moment.registers.sp
@@ -130,7 +137,7 @@ class TrapObserver:
             "depth": depth,
         }
         scene.emit("trap_leave", moment, fields, before, () if sp is not None else (UNTOLD,))
-        if depth > 1 and sp is not None and scene.on_trap_stack(sp):
+        if depth > 1 and sp is not None and self._is_inside(moment, sp):
             scene.traps.pop()
             return
         scause = scene.traps[0].scause if scene.traps else None
@@ -138,7 +145,7 @@ class TrapObserver:
         if sp is None:
             return
         scene.threads.something_changed()
-        after = scene.by_stack(sp, moment)
+        after = scene.by_memory(moment) if scene.is_listed else scene.by_stack(sp, moment)
         if after is not None and after is not before:
             known = self._left_off(before, scause, moment)
             why = _why(before, scause) if known else "unknown"
@@ -152,29 +159,41 @@ class TrapObserver:
                 after.is_sleeping = False
                 scene.emit("wake", moment, {"id": after.id}, before, (INFERRED,))
 
+    def _is_inside(self, moment: Moment, sp: int) -> bool:
+        """Whether the trap that ends interrupted another one."""
+        if self._scene.is_listed:
+            return _came_from(moment) != _USER
+        return self._scene.on_trap_stack(sp)
+
     def _left_off(self, before: KnownThread | None, scause: int | None, moment: Moment) -> bool:
         """Finds out what no function told: that the thread sleeps, or has ended by a fault.
 
         Returns False where it cannot be known why the thread gave up the hart.
         """
+        scene = self._scene
         if before is None or before.ended or before.is_sleeping or scause is None:
             return True
         if causes.is_interrupt(scause):
             return True
+        if scene.is_listed and scene.threads.has_ended(before, scene.kernel(moment)):
+            before.ended = "exit" if causes.code(scause) in _ASKED_FOR else "fault"
+            fields = {"id": before.id, "why": before.ended}
+            scene.emit("thread_exit", moment, fields, before, (INFERRED,))
+            return True
         if causes.code(scause) not in _ASKED_FOR:
-            if "kill" not in self._scene.watched:
+            if "kill" not in scene.watched:
                 before.ended = "fault"
                 fields = {"id": before.id, "why": "fault"}
-                self._scene.emit("thread_exit", moment, fields, before, (INFERRED,))
+                scene.emit("thread_exit", moment, fields, before, (INFERRED,))
             return True
-        if "sleep" in self._scene.watched:
+        if "sleep" in scene.watched:
             return True
-        sleeps = self._scene.threads.sleeps(before, self._scene.kernel(moment))
+        sleeps = scene.threads.sleeps(before, scene.kernel(moment))
         if sleeps is None or not moment.memory_is_current():
             return False
         if sleeps:
             before.is_sleeping = True
-            self._scene.emit("sleep", moment, {"id": before.id}, before)
+            scene.emit("sleep", moment, {"id": before.id}, before)
         return True
 
 

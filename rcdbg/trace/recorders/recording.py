@@ -7,6 +7,7 @@ from typing import Protocol, Self
 from rcdbg.errors import UsageError
 from rcdbg.guest.protocol import Ram, Registers, Target
 from rcdbg.image.elf import Image, load_image
+from rcdbg.kernels.recognise import describe as description_of
 from rcdbg.trace.headers import make_header
 from rcdbg.trace.moment import BACKENDS, SHUT_DOWN, TIME_OVER, Backend, Recorder
 from rcdbg.trace.observers.arguments import needs_memory
@@ -116,7 +117,8 @@ def record(boot: Boot, wanted: Wanted | None = None, *, image: Image | None = No
 
     The backend "auto" takes the log, which the guest does not wait for, unless something needs
     more: "stub" for a deterministic run, whose times are then exact, or "held", which makes the
-    guest wait at each moment, for a function with an argument that is not all in registers.
+    guest wait at each moment, for a function with an argument that is not all in registers. A
+    kernel that lists its threads is recorded by "stub", too: memory says who runs.
     Raises ImageError, MachineError, and UsageError for a backend or function that does not exist.
     """
     wanted = wanted or Wanted()
@@ -141,7 +143,7 @@ def record(boot: Boot, wanted: Wanted | None = None, *, image: Image | None = No
 
 
 def _choose(backend: str, made: Plan, boot: Boot, image: Image) -> Backend:
-    """What the run needs: exact times, or memory as it is when an argument lies there."""
+    """What the run needs: exact times, or memory as it is: an argument, or who runs, lies there."""
     named = next((one for one in BACKENDS if one == backend), None)
     if named is None:
         raise UsageError(f"no backend {backend!r}; known: {', '.join(BACKENDS)}")
@@ -151,6 +153,11 @@ def _choose(backend: str, made: Plan, boot: Boot, image: Image) -> Backend:
         return "stub"
     hits = [probe.function for probe in made.probes if probe.what == "hit"]
     in_memory = any(f is not None and needs_memory(f, image.types) for f in hits)
+    # Where threads are listed, memory alone says who runs. A guest that is held while so much is
+    # read would find its next timer due before it has done anything.
+    names = description_of(image, boot.overlay)
+    if names.thread.list or names.process.threads:
+        return "stub"
     return "held" if in_memory else "log"
 
 

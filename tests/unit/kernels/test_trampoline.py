@@ -12,7 +12,9 @@ from rcdbg.kernels.trampoline import linked_at, running_at
 
 LINKED, PAGE = 0x8020_1000, 0xFFFF_FFFF_FFFF_F000
 IMAGE: Any = SimpleNamespace(
-    symbols=SimpleNamespace(address_of={"entry": LINKED + 0x10, "exit": LINKED + 0x80}.get)
+    symbols=SimpleNamespace(
+        address_of={"entry": LINKED, "low": LINKED + 0x10, "exit": LINKED + 0x80}.get
+    )
 )
 TRAP = TrapConcept(Names(("entry",)), exit=Names(("exit",)), runs_at=Names((f"{PAGE:#x}",)))
 
@@ -28,6 +30,8 @@ def test_other_code_runs_where_it_is_linked() -> None:
     assert linked_at(IMAGE, TRAP, LINKED + 0x80) == LINKED + 0x80
     bare = TrapConcept(Names(("entry",)))
     assert running_at(IMAGE, bare, LINKED) is None
+    low = TrapConcept(Names(("low",)), runs_at=TRAP.runs_at)
+    assert running_at(IMAGE, low, LINKED + 0x80) is None, "it begins no page"
     assert linked_at(IMAGE, TrapConcept(Names(("gone",)), runs_at=TRAP.runs_at), PAGE) == PAGE
 
 
