@@ -21,7 +21,7 @@ ECALL = "environment call from U-mode"
 
 @pytest.fixture(params=["ch3", "ch4", "ch5", "ch8"])
 def elf(request: pytest.FixtureRequest) -> Path:
-    return build("v3", "--release") / request.param
+    return build("v3", "--release") / str(request.param)
 
 
 def test_switches_and_traps_are_those_that_the_kernel_tells_of(elf: Path) -> None:
