@@ -28,8 +28,8 @@ DECODING = ("rcdbg/model", "rcdbg/trace/observers", "gdbscripts")
 NOT_DECODING = ("rcdbg/model/serial", "gdbscripts/commands")
 """Parts of these that make documents."""
 
-OF_RUST = frozenset({"start", "end", "inner", "state", "next", "name", "parent"})
-"""Fields of Rust's library, too: of Range, of locks and cells, of lists and B-trees."""
+OF_RUST = frozenset({"start", "end", "inner", "state", "next", "name", "parent", "map"})
+"""Fields of Rust's library, too: of Range, of locks and cells, of lists, B-trees and sets."""
 OF_THE_MACHINE = frozenset({"sp", "ra", "satp"})
 """Registers, whatever kernel saves them under these names."""
 READ_RUST = ("rcdbg/model/values", "gdbscripts/values")
