@@ -433,10 +433,23 @@ extern "C" fn ready(zoo: &Shared) -> u32 {
     zoo.0.dog.legs() + zoo.0.bird.legs() + *TOUCHED.lock()
 }
 
+/// Does what never returns, behind a function of the library that has not saved its caller.
+#[inline(never)]
+fn give_up(nothing: Option<usize>) -> usize {
+    nothing.expect("nothing there") + 1
+}
+
+#[no_mangle]
+#[inline(never)]
+fn try_it(what: Option<usize>) -> usize {
+    give_up(what) * 2
+}
+
 extern "C" fn main() -> ! {
     *TOUCHED.lock() += 1;
     ZOO.call_once(|| Shared(zoo()));
     ready(ZOO.wait());
+    core::hint::black_box(try_it(core::hint::black_box(None)));
     if UNSET.is_completed() {
         // Keeps what is never touched.
         UNSET.call_once(|| Shared(zoo()));

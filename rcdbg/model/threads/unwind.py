@@ -19,6 +19,7 @@ from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Backtrace, Context, Place, Problem, StackFrame, SwitchFrame
 from rcdbg.model.threads.context import context_at, offset_of_sepc
 from rcdbg.model.unwinding.cursor import RA, SP, Cursor, EndError, by_rules, callers
+from rcdbg.model.unwinding.unreturned import caller_of
 from rcdbg.model.unwinding.user_stack import stack_of_context, user_stack
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv import prologue
@@ -32,7 +33,7 @@ FIRST_FRAMES = 256
 
 _S0, _S1, _S2_ON = 8, 9, range(18, 28)
 _MACHINE_MODE = 3
-_MAX_CODE = 1 << 16
+_MAX_CODE, _SOME = 1 << 16, 64
 EBREAK_LENGTHS = (0, 2, 4)
 """What a handler may have added to sepc: nothing, or the length of the instruction that trapped."""
 _CSRS = {"sscratch": 0x140, "sepc": 0x141, "sstatus": 0x100, "stval": 0x143, "scause": 0x142}
@@ -214,9 +215,20 @@ def _step(kernel: Kernel, cursor: Cursor) -> tuple[StackFrame, Cursor]:
     if rules is None:
         return _step_without(kernel, cursor)
     cfa, caller = by_rules(kernel.memory.read, cursor, rules)
+    if not cursor.is_exact and rules.return_column == RA and RA not in rules.rules:
+        # It made a call and has not saved where it came from: so the call was not to return.
+        return _unreturned(kernel, cursor, rules.start, cfa)
     context = _trap_context(kernel, rules, cfa) if rules.is_signal else None
     frame = StackFrame(_place(kernel, cursor), cfa, cursor.sp, rules.is_signal, context)
     return frame, caller
+
+
+def _unreturned(kernel: Kernel, cursor: Cursor, start: int, cfa: int) -> tuple[StackFrame, Cursor]:
+    """The stack frame of a function that has not saved its return address, and its caller."""
+    caller = caller_of(kernel, start, cfa, cursor.registers)
+    if caller is None:
+        raise EndError("it never returns, and has not saved who called it: not followed")
+    return StackFrame(_place(kernel, cursor), cfa, cursor.sp, is_guess=True), caller
 
 
 def _rules(kernel: Kernel, cursor: Cursor) -> CallFrame | None:
@@ -256,8 +268,10 @@ def _step_without(kernel: Kernel, cursor: Cursor) -> tuple[StackFrame, Cursor]:
             raise EndError("the trap's Context cannot be read", error.problem.why) from error
         frame = StackFrame(place, None, sp, True, sp)
         return frame, Cursor(context.sepc.address, dict(enumerate(context.x)), True)
-    if symbol is not None and symbol.size and sp is not None:
-        found = _by_instructions(kernel, cursor, symbol.address, symbol.size, sp)
+    if symbol is not None and sp is not None:
+        # What is written in assembly often has no size: then all up to here is looked at.
+        size = symbol.size or kernel.linked(cursor.pc) - symbol.address + _SOME
+        found = _by_instructions(kernel, cursor, symbol.address, size, sp)
         if found is not None:
             return found
     ra = cursor.registers.get(RA)
@@ -285,8 +299,9 @@ def _by_instructions(
         if value is not None:
             registers[register] = value
     pc = registers.get(RA, 0)
-    # Behind a call ra is the call's own: a function that has not saved it is not understood.
-    if not _is_code(kernel, pc - 1) or not (cursor.is_exact or RA in opened.saved):
+    if not cursor.is_exact and RA not in opened.saved:
+        return _unreturned(kernel, cursor, start, cfa)
+    if not _is_code(kernel, pc - 1):
         return None
     frame = StackFrame(_place(kernel, cursor), cfa, sp, is_guess=True)
     return frame, Cursor(pc, registers, False)
