@@ -17,7 +17,7 @@ JOBS := -n auto --maxprocesses 4 --dist worksteal
 VARIANTS := tests/integration/test_variants.py
 
 .PHONY: help run test setup kernel lint lint-python lint-kernel test-kernel test-unit \
-	test-tui test-integration test-variants mutants bench fuzz docs clean
+	test-tui test-integration test-variants test-real real-kernels first-tests mutants bench fuzz docs clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -25,7 +25,15 @@ help: ## this list
 run: setup kernel ## install what is missing, build the kernel, open the debugger
 	@$(BIN)/rcdbg $(ARGS)
 
-test: setup lint test-kernel kernel test-unit test-tui test-integration test-variants ## install, check and test everything
+test: setup ## install, check and test everything
+	@$(MAKE) --no-print-directory -j2 first-tests real-kernels
+	@$(MAKE) --no-print-directory test-real test-variants
+
+# One after the other: each has tests that use all cores.
+first-tests: setup
+	@for goal in lint test-kernel kernel test-unit test-tui test-integration; do \
+		$(MAKE) --no-print-directory $$goal; \
+	done
 
 setup: $(SYSTEM) $(PACKAGES) ## install what is missing
 
@@ -46,6 +54,9 @@ $(PACKAGES): pyproject.toml | $(SYSTEM)
 kernel: $(SYSTEM) ## build the kernel
 	@kernel/build.sh build
 
+real-kernels: $(SYSTEM) ## fetch and build the kernels of a tutorial, for test-real: minutes, once
+	@tests/real/build.sh
+
 lint: lint-python lint-kernel ## all static checks
 
 lint-python: $(PACKAGES) ## ruff, mypy --strict, import-linter
@@ -62,7 +73,7 @@ test-kernel: $(SYSTEM) ## the kernel's algorithms, on the host
 	kernel/build.sh test
 
 # They start a thousand Python processes: what one has compiled is there for the others.
-test-unit test-tui test-integration test-variants mutants fuzz: export PYTHONDONTWRITEBYTECODE :=
+test-unit test-tui test-integration test-variants test-real mutants fuzz: export PYTHONDONTWRITEBYTECODE :=
 
 test-unit: $(PACKAGES) ## tests without QEMU
 	$(BIN)/pytest $(JOBS) tests/unit
@@ -72,6 +83,9 @@ test-tui: $(PACKAGES) ## the full-screen debugger on a session that is made up, 
 
 test-integration: $(PACKAGES) kernel ## tests on the real kernel, in QEMU and with both gdbs
 	$(BIN)/pytest $(JOBS) tests/integration tests/traces --ignore=$(VARIANTS)
+
+test-real: $(PACKAGES) kernel real-kernels ## tests on kernels of others, as they are
+	$(BIN)/pytest $(JOBS) tests/real
 
 test-variants: $(PACKAGES) kernel ## the same tests on other builds of the kernel, one after the other
 	$(BIN)/pytest $(VARIANTS)

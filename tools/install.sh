@@ -3,7 +3,8 @@
 # For Debian 12 and later and Ubuntu 24.04 and later, as root or with sudo.
 set -euo pipefail
 
-target=riscv64imac-unknown-none-elf
+# Of our kernel, and of the kernels of others that the tests build.
+targets=(riscv64imac-unknown-none-elf riscv64gc-unknown-none-elf)
 missing=()
 
 say() { printf '[setup] %s\n' "$*"; }
@@ -52,15 +53,19 @@ refresh_lists() {
     fi
 }
 
-rust_target_installed() {
-    have rustup && rustup target list --installed 2>/dev/null | grep -qx "$target"
+rust_targets_installed() {
+    local installed target
+    have rustup && installed=$(rustup target list --installed 2>/dev/null) || return 1
+    for target in "${targets[@]}"; do
+        grep -qx "$target" <<<"$installed" || return 1
+    done
 }
 
 debian_rust() { [ -x /usr/bin/cargo ] && [ -e /usr/lib/rustlib/src/rust/library/core/Cargo.toml -o -e "$(/usr/bin/rustc --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library/core/Cargo.toml" ]; }
 
 install_rust() {
-    if rust_target_installed; then
-        say "Rust: rustup has $target"
+    if rust_targets_installed; then
+        say "Rust: rustup has ${targets[*]}"
         return
     fi
     if debian_rust && have ld.lld; then
@@ -72,18 +77,18 @@ install_rust() {
         apt_install rustup
         say "Rust: installing the stable toolchain with rustup"
         rustup toolchain install stable --profile minimal --component clippy,rustfmt \
-            --target "$target" || true
+            "${targets[@]/#/--target=}" || true
     elif have rustup; then
-        say "Rust: adding $target with rustup"
-        rustup target add "$target" >/dev/null 2>&1 ||
-            say "Rust: rustup cannot fetch $target here; trying the distribution's packages"
+        say "Rust: adding ${targets[*]} with rustup"
+        rustup target add "${targets[@]}" >/dev/null 2>&1 ||
+            say "Rust: rustup cannot fetch them here; trying the distribution's packages"
     fi
-    rust_target_installed && return
+    rust_targets_installed && return
     if offered rustc-web; then
         apt_install rustc-web cargo-web rust-web-src rust-web-clippy rustfmt-web lld
     else
-        say "no Rust toolchain for $target can be had: install rustup (https://rustup.rs)," >&2
-        say "then: rustup target add $target" >&2
+        say "no Rust toolchain for RISC-V can be had: install rustup (https://rustup.rs)," >&2
+        say "then: rustup target add ${targets[*]}" >&2
         exit 2
     fi
 }

@@ -105,6 +105,10 @@ def read_heap(kernel: Kernel) -> Heap:
     """The heap as the kernel's static has it; never fails."""
     if not kernel.description.heap.type and kernel.description.family != UNKNOWN.family:
         return _nothing(kernel.not_described)
+    if kernel.image.has_debug_info and not _has_type(kernel):
+        return _nothing(
+            f"no type of this kernel is called {' or '.join(kernel.description.heap.type)}"
+        )
     try:
         found = held(kernel, kernel.description.heap.type, Roots(), "heap")
         if found.value is None:
@@ -112,6 +116,12 @@ def read_heap(kernel: Kernel) -> Heap:
         return _read(kernel, found.value, found.locked)
     except DecodeError as error:
         return _nothing("", error.problem)
+
+
+def _has_type(kernel: Kernel) -> bool:
+    """Whether an allocator that could be read is a part of the kernel at all."""
+    types = kernel.image.types
+    return any(types.types_named(name) for name in kernel.description.heap.type)
 
 
 def _nothing(note: str, *problems: Problem) -> Heap:
