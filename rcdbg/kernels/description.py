@@ -21,7 +21,7 @@ from rcdbg.kernels.frames import (
     FrameTrackerConcept,
     HeapConcept,
 )
-from rcdbg.kernels.synchronisation import NO_WAITING, WaitingConcept
+from rcdbg.kernels.synchronisation import NO_LOCKS, NO_WAITING, LocksConcept, WaitingConcept
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +359,7 @@ class Description:
     calls: CallsConcept = CallsConcept()
     syscalls: SyscallsConcept = SyscallsConcept()
     waiting: WaitingConcept = NO_WAITING
+    locks: LocksConcept = NO_LOCKS
     clock: ClockConcept = ClockConcept()
 
 

@@ -26,3 +26,19 @@ class WaitingConcept:
 
 
 NO_WAITING = WaitingConcept()
+
+
+@dataclass(frozen=True, slots=True)
+class LocksConcept:
+    """Locks of the kernel's own make; those of Rust's library and of crates are known by theirs."""
+
+    type: Names = NO_NAMES
+    flag: Paths = NO_PATHS
+    """Not 0 while it is taken."""
+    hart: Paths = NO_PATHS
+    """A pointer to what stands for the hart that has it."""
+    process: Paths = NO_PATHS
+    """The id of the process that has it."""
+
+
+NO_LOCKS = LocksConcept()

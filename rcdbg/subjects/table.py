@@ -182,6 +182,17 @@ SUBJECTS: tuple[Subject, ...] = (
         title="Processes",
     ),
     Subject(
+        "locks",
+        "the locks and cells that are taken, and by whom",
+        Reading(
+            "locks",
+            "rcdbg.model.tasks.locks:read_locks",
+            "rcdbg.views.threads.locks:view",
+            "rcdbg.model.serial.tasks:locks",
+        ),
+        title="Locks",
+    ),
+    Subject(
         "memoryset",
         "the address spaces: each segment beside what the page table says",
         Reading(

@@ -1,6 +1,7 @@
 """Processes, and who has a lock, as JSON."""
 
 from rcdbg.model.serial.state import Json, problems
+from rcdbg.model.tasks.locks import KernelLock, KernelLocks
 from rcdbg.model.tasks.relatives import ProcessEntry, ProcessTree
 
 
@@ -29,6 +30,27 @@ def processes(value: ProcessTree) -> Json:
     """The processes."""
     return {
         "processes": [_process(entry) for entry in value.entries],
+        "note": value.note,
+        "problems": problems(value.problems),
+    }
+
+
+def _lock(value: KernelLock) -> Json:
+    return {
+        "path": value.path,
+        "kind": value.kind,
+        "address": _hex(value.address),
+        "state": value.state,
+        "taken": value.is_taken,
+        "holder": value.holder or None,
+    }
+
+
+def locks(value: KernelLocks) -> Json:
+    """The locks and cells that are taken."""
+    return {
+        "count": value.count,
+        "taken": [_lock(lock) for lock in value.taken],
         "note": value.note,
         "problems": problems(value.problems),
     }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rcdbg.image.types import BaseType, EnumType, PointerType, StructType, UnionType
 from rcdbg.model.values.containers import base_name, dig, is_str, metadata, option, pointer_in
-from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Metadata, Value
+from rcdbg.model.values.value import MAX_DEPTH, DecodeError, Metadata, Value, number_in
 
 NOT_INITIALISED = "not initialised"
 _DANGLING = (1 << 64) - 1
@@ -266,7 +266,7 @@ def _guarded(value: Value, name: str) -> Layer | None:
     """A lock or a Once, also inside newtypes such as `Lock(Mutex)` or `Lazy(Once)`."""
     current = value
     for _ in range(MAX_DEPTH):
-        if current.has("data"):
+        if current.has("data") or _is_ticket_lock(current):
             return _once(value, current, name) or _lock(value, current, name)
         if name == "Lazy" and current.has("cell"):
             current = current["cell"]  # beside it lies the function that makes the value
@@ -294,20 +294,29 @@ def _once(value: Value, once: Value, name: str) -> Layer | None:
 
 
 def _lock(value: Value, lock: Value, name: str) -> Layer | None:
-    if lock.has("next_ticket") and lock.has("next_serving"):
+    if _is_ticket_lock(lock) or (lock.has("next_ticket") and lock.has("next_serving")):
         waiting = lock["next_ticket"].scalar() - lock["next_serving"].scalar()
         note = "locked" if waiting else "not locked"
         if waiting > 1:
             note += f", {waiting - 1} waiting"
     elif lock.has("lock") or lock.has("raw"):
-        flag = lock["lock" if lock.has("lock") else "raw"].scalar()
+        place = lock["lock" if lock.has("lock") else "raw"]
+        if number_in(place.space.types, place.type_id) is None:
+            return None  # a struct with a lock of its own beside its data, as C's have
+        flag = place.scalar()
         if base_name(lock.type) == "RwLock":
             note = _read_write(flag)
         else:
             note = "locked" if flag else "not locked"
     else:
         return None
-    return Layer(name, _named_alike(value, lock["data"]), note)
+    content = lock["data"] if lock.has("data") else lock["value"]
+    return Layer(name, _named_alike(value, content), note)
+
+
+def _is_ticket_lock(value: Value) -> bool:
+    """spin::mutex::TicketMutex keeps its data as `data`, or as `value`, by its version."""
+    return value.has("next_ticket") and value.has("next_serving") and value.has("value")
 
 
 def _read_write(state: int) -> str:
