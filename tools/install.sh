@@ -99,6 +99,7 @@ need qemu-system-riscv64 "$(
 )"
 need gdb-multiarch gdb-multiarch
 need llvm-objcopy llvm
+need clang clang # builds a test kernel that is in C
 need git git
 need patch patch # the mutants of the kernel are patches
 need tmux tmux # a terminal for the tests to type into

@@ -36,11 +36,14 @@ class AtPlace:
     def places(self, image: Image, description: Description) -> Sequence[int]:
         """The function's entry; raises UsageError for a symbol that does not exist.
 
-        The kernel's own entry is executed before paging is on, at its physical address.
+        The kernel's own entry is executed before paging is on, at its physical address; code of a
+        trampoline where that is mapped.
         """
         address = resolve(image, self.symbol)
         physical = image.physical(address) if address == image.entry else None
-        return (address,) if physical is None else (address, physical)
+        elsewhere = running_at(image, description.trap, address)
+        others = (place for place in (physical, elsewhere) if place is not None)
+        return tuple(dict.fromkeys((address, *others)))
 
     def happened(self, kernel: Kernel) -> bool:
         """Whether this is the n-th time."""
