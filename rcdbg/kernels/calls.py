@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from rcdbg.errors import UsageError
-from rcdbg.kernels.description import SyscallsConcept
+from rcdbg.kernels.user_code import SyscallsConcept
 
 _FILE = Path(__file__).with_name("calls.toml")
 _CALL = re.compile(r"(\d+|0x[0-9a-fA-F]+) +(\w+) *\((.*)\)")

@@ -22,6 +22,7 @@ from rcdbg.kernels.frames import (
     HeapConcept,
 )
 from rcdbg.kernels.synchronisation import NO_LOCKS, NO_WAITING, LocksConcept, WaitingConcept
+from rcdbg.kernels.user_code import NO_PORTAL, NO_SYSCALLS, PortalConcept, SyscallsConcept
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,20 +313,6 @@ class CallsConcept:
 
 
 @dataclass(frozen=True, slots=True)
-class SyscallsConcept:
-    """What user code may ask for: the number in a7, arguments from a0 on, the result in a0."""
-
-    table: Names = NO_NAMES
-    """Tables of numbers in `rcdbg/kernels/calls.toml`; of one that several have the first."""
-    calls: Names = NO_NAMES
-    """Those that are others, or more, as `64 write(fd, buf: in[len], len)`."""
-    functions: Roots = NO_ROOTS
-    """The functions that handle them, by number, where a static lists them."""
-    prefix: Names = NO_NAMES
-    """What the names of such functions begin with, before that of the call."""
-
-
-@dataclass(frozen=True, slots=True)
 class ClockConcept:
     """The kernel's own idea of time."""
 
@@ -343,6 +330,7 @@ class Description:
     context: ContextConcept = ContextConcept()
     switch: SwitchConcept = SwitchConcept()
     trap: TrapConcept = TrapConcept()
+    portal: PortalConcept = NO_PORTAL
     kernel_stack: KernelStackConcept = KernelStackConcept()
     processor: ProcessorConcept = ProcessorConcept()
     queue: QueueConcept = QueueConcept()
@@ -357,10 +345,15 @@ class Description:
     frame_tracker: FrameTrackerConcept = NO_FRAMETRACKER
     heap: HeapConcept = NO_HEAP
     calls: CallsConcept = CallsConcept()
-    syscalls: SyscallsConcept = SyscallsConcept()
+    syscalls: SyscallsConcept = NO_SYSCALLS
     waiting: WaitingConcept = NO_WAITING
     locks: LocksConcept = NO_LOCKS
     clock: ClockConcept = ClockConcept()
+
+    @property
+    def lists_threads(self) -> bool:
+        """Whether it says where all threads are listed."""
+        return bool(self.thread.list or self.process.threads)
 
 
 UNKNOWN = Description()

@@ -19,12 +19,11 @@ WFI = 0x1050_0073
 NOP = 0x0000_0013
 """The instruction that does nothing: `addi x0, x0, 0`."""
 
-SATP = 0x180
-"""The number of the CSR satp."""
+SATP, STVEC = 0x180, 0x105
+"""The numbers of the CSRs satp and stvec."""
 
-_RA, _SP = 1, 2
-_SYSTEM, _JAL, _JALR, _AUIPC, _LOAD, _OP_IMM = 0x73, 0x6F, 0x67, 0x17, 0x03, 0x13
-_STORE, _BRANCH, _FENCE = 0x23, 0x63, 0x0F
+_RA = 1
+_SYSTEM, _JAL, _JALR, _AUIPC = 0x73, 0x6F, 0x67, 0x17
 _MASK64 = (1 << 64) - 1
 
 
@@ -44,15 +43,6 @@ class Jump:
     def returns_to(self) -> int:
         """Where the function that is called returns to."""
         return self.address + self.size
-
-
-@dataclass(frozen=True, slots=True)
-class SpSource:
-    """Where a stack pointer comes from: register `base` + `offset`, or what lies there."""
-
-    base: int
-    offset: int
-    in_memory: bool
 
 
 def instructions(code: bytes, address: int) -> Iterator[tuple[int, int]]:
@@ -102,41 +92,6 @@ def jumps(code: bytes, address: int) -> Iterator[Jump]:
         elif opcode == _JALR and before is not None and encoding >> 15 & 31 == before[0]:
             target = (before[1] + _signed(encoding >> 20, 12)) & _MASK64
             yield Jump(at, 4, target, rd == _RA)
-
-
-def writes_sp(encoding: int) -> bool:
-    """Whether the instruction may give sp a new value."""
-    if encoding >> 7 & 31 != _SP:
-        return False
-    if size_of(encoding) == 4:
-        return encoding & 0x7F not in (_STORE, _BRANCH, _FENCE)
-    quadrant, function = encoding & 3, encoding >> 13 & 7
-    return (quadrant == 1 and function < 4) or (quadrant == 2 and function in (0, 2, 3, 4))
-
-
-def sp_source(encoding: int) -> SpSource | None:
-    """From where an instruction takes a new sp; None if it leaves sp, or in some other way.
-
-    Loads (`ld sp, n(r)`, `c.ldsp sp`) and copies (`mv sp, r`, `addi sp, r, n`) are known.
-    """
-    if size_of(encoding) == 2:
-        if encoding >> 7 & 31 != _SP:
-            return None
-        if encoding & 0xE003 == 0x6002:  # c.ldsp
-            offset = (encoding >> 12 & 1) << 5 | (encoding >> 5 & 3) << 3 | (encoding >> 2 & 7) << 6
-            return SpSource(_SP, offset, True)
-        if encoding & 0xF003 == 0x8002 and encoding >> 2 & 31:  # c.mv
-            return SpSource(encoding >> 2 & 31, 0, False)
-        return None
-    if encoding >> 7 & 31 != _SP:
-        return None
-    base, offset = encoding >> 15 & 31, _signed(encoding >> 20, 12)
-    opcode, function = encoding & 0x7F, encoding >> 12 & 7
-    if opcode == _LOAD and function == 3:
-        return SpSource(base, offset, True)
-    if opcode == _OP_IMM and function == 0:
-        return SpSource(base, offset, False)
-    return None
 
 
 def _signed(value: int, bits: int) -> int:

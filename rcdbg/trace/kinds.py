@@ -162,6 +162,40 @@ _TRAPS = (
     ),
 )
 
+_CALL = (
+    EventField("number", "in a7"),
+    _text("name", "if it is known", "name"),
+    EventField("process", "the kernel's number of its process, if it has such"),
+)
+_SYSCALLS = (
+    EventKind(
+        "syscall",
+        "user code asks the kernel for something",
+        (
+            *_CALL,
+            EventField("arguments", "by their names; a0 to a5 where those are not known", "values"),
+            _text("text", "what goes into the kernel, escaped; null for none", "part"),
+            _hexadecimal(_SEPC, "of the ecall", moves=True),
+        ),
+        main="name",
+        group="syscalls",
+        seen_at=(_TRAP_ENTER, _TRAP_LEAVE),
+    ),
+    EventKind(
+        "syscall_end",
+        "a system call is over: user code goes on behind its ecall",
+        (
+            *_CALL,
+            EventField("result", "in a0, with its sign; null if it cannot be told"),
+            _text("text", "what came out of the kernel, escaped; null for none", "part"),
+        ),
+        main="name",
+        group="syscalls",
+        seen_at=(_TRAP_ENTER, _TRAP_LEAVE),
+        marked=False,
+    ),
+)
+
 _THREADS = (
     EventKind(
         "switch",
@@ -308,7 +342,9 @@ _CALLS = (
     ),
 )
 
-KINDS: dict[str, EventKind] = {kind.name: kind for kind in (*_TRAPS, *_THREADS, *_MEMORY, *_CALLS)}
+KINDS: dict[str, EventKind] = {
+    kind.name: kind for kind in (*_TRAPS, *_SYSCALLS, *_THREADS, *_MEMORY, *_CALLS)
+}
 """Every kind by its name."""
 
 DEFAULT_KINDS: tuple[str, ...] = tuple(name for name, kind in KINDS.items() if kind.group)

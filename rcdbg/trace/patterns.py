@@ -252,6 +252,16 @@ def trap_leave(**fields: Any) -> Pattern:
     return _made("trap_leave", fields)
 
 
+def syscall(name: Any = ANY, **fields: Any) -> Pattern:
+    """User code asks for something (`number`, `arguments`, `text`, `process`)."""
+    return _made("syscall", {"name": name, **fields})
+
+
+def syscall_end(name: Any = ANY, **fields: Any) -> Pattern:
+    """A system call is over (`number`, `result`, `text`, `process`)."""
+    return _made("syscall_end", {"name": name, **fields})
+
+
 def switch(to: Any = ANY, from_: Any = ANY, why: Any = ANY, **fields: Any) -> Pattern:
     """Another thread goes on: `to` this one, `from_` that one, `why` (timer, sleep, exit, ...)."""
     return _made("switch", {"to": to, "from_": from_, "why": why, **fields})

@@ -4,11 +4,12 @@ import codecs
 from dataclasses import dataclass
 
 from rcdbg.kernels.calls import Parameter
-from rcdbg.riscv.registers import MASK64
 
 SHOWN_BYTES = 64
 """Of a text that is shown."""
-_LARGE = 0x10000
+_LARGE, _BYTE = 0x10000, 8
+HEXADECIMAL = frozenset({"in", "out", "text", "pointer", "hex"})
+"""Kinds of parameters that are shown so: addresses, and bits."""
 _ESCAPES = {0x0A: "\\n", 0x0D: "\\r", 0x09: "\\t", 0x22: '\\"', 0x5C: "\\\\", 0: "\\0"}
 
 
@@ -43,6 +44,16 @@ class SyscallArgument:
     """Where the byte lies that a pointer points to, by the page table of its process."""
     area: tuple[int, int] | None = None
     """The area of its process that it points into, [start, end), where those are known."""
+
+    @property
+    def is_hexadecimal(self) -> bool:
+        """Whether it is shown so."""
+        return self.parameter.kind in HEXADECIMAL
+
+    @property
+    def number(self) -> int | None:
+        """The number that is meant, with its sign."""
+        return None if self.value is None else number_of(self.value, self.parameter)
 
     @property
     def shown(self) -> str:
@@ -83,15 +94,24 @@ class Syscall:
 
 def number_text(value: int, parameter: Parameter | None = None) -> str:
     """A register as an argument: small numbers in decimal, with a sign if that makes them small."""
-    kind = "number" if parameter is None else parameter.kind
+    if parameter is not None and parameter.kind in HEXADECIMAL:
+        return hex(value)
+    number = number_of(value, parameter)
+    is_signed = parameter is not None and parameter.kind == "signed"
+    if abs(number) < (1 << 31 if is_signed else _LARGE):
+        return str(number)
+    return hex(value)
+
+
+def number_of(value: int, parameter: Parameter | None = None) -> int:
+    """The number that a register is: as wide as the parameter; negative if that is small."""
     bits = 64 if parameter is None else parameter.bits
     value &= (1 << bits) - 1
-    if kind in ("in", "out", "text", "pointer", "hex"):
-        return hex(value)
-    if kind == "signed" or value >= (1 << bits) - _LARGE:
-        signed = value - (1 << bits) if value >> (bits - 1) else value
-        return str(signed) if abs(signed) < 1 << 31 else hex(value & MASK64)
-    return str(value) if value < _LARGE else hex(value)
+    if (value >= (1 << bits) - _LARGE and bits > _BYTE) or (
+        parameter is not None and parameter.kind == "signed" and value >> (bits - 1)
+    ):
+        return value - (1 << bits)
+    return value
 
 
 def quoted(data: bytes, *, more: bool = False) -> str:

@@ -31,8 +31,7 @@ ORDER_NOT_KNOWN = "the order of the ready threads is not known"
 
 def is_listed(kernel: Kernel) -> bool:
     """Whether the description says where all threads are listed."""
-    names = kernel.description
-    return bool(names.thread.list or names.process.threads)
+    return kernel.description.lists_threads
 
 
 @dataclass(frozen=True, slots=True)

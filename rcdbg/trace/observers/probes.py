@@ -19,10 +19,10 @@ from rcdbg.kernels.reading import Overlay
 from rcdbg.kernels.recognise import describe, first_symbol
 from rcdbg.kernels.trampoline import running_at
 from rcdbg.riscv import code
-from rcdbg.riscv.code import SpSource
 from rcdbg.trace.kinds import KINDS, Sight
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.observers.arguments import in_registers
+from rcdbg.trace.observers.restored import Term, restored, vector_inside
 from rcdbg.trace.observers.scan import body, scan
 
 MAX_HITS = 256
@@ -30,6 +30,7 @@ MAX_HITS = 256
 
 _ENTRY_CSRS = ("scause", "sepc", "stval", "sstatus")
 _LEAVE_CSRS = ("sepc", "sstatus")
+_SP, _A0 = 2, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,9 @@ class Probe:
     """One place: `address` is where to watch, `what` may have happened when the hart comes there.
 
     `symbol` is the virtual address that names the place: another one for code that runs at its
-    physical address before paging is on. `csrs` are the CSRs that have to be known. `sp` tells, of
-    the way out of a trap, from where the interrupted sp is loaded; None if it is in sp already,
-    and `sp_unknown` if that cannot be told.
+    physical address before paging is on. `csrs` are the CSRs that have to be known. `sp` and `a0`
+    tell, of the way out of a trap, what these registers will be at its end; None if that cannot be
+    told.
     """
 
     address: int
@@ -47,8 +48,8 @@ class Probe:
     symbol: int
     function: Function | None = None
     csrs: tuple[str, ...] = ()
-    sp: SpSource | None = None
-    sp_unknown: bool = False
+    sp: Term | None = None
+    a0: Term | None = None
 
 
 Handler = Callable[[Moment, Probe], None]
@@ -151,11 +152,17 @@ class _Planner:
         if entry is None:
             self._miss(("trap_enter",), _no_symbol(trap.entry))
         else:
-            self._add(entry, "trap_enter", csrs=_ENTRY_CSRS)
+            inside = vector_inside(body(self._image, entry), entry)
+            self._add(entry if inside is None else inside, "trap_enter", csrs=_ENTRY_CSRS)
         leave = self._symbol(trap.exit)
         places = [] if leave is None else _ways_out(self._image, leave)
-        for address, sp, unknown in places:
-            self._add(address, "trap_leave", csrs=_LEAVE_CSRS, sp=sp, sp_unknown=unknown)
+        for address, sp, a0 in places:
+            csrs = (
+                *_LEAVE_CSRS,
+                *(() if sp is None else sp.csrs),
+                *(() if a0 is None else a0.csrs),
+            )
+            self._add(address, "trap_leave", csrs=tuple(dict.fromkeys(csrs)), sp=sp, a0=a0)
         if not places:
             self._miss(("trap_leave", "switch"), f"{_no_symbol(trap.exit)} with an sret in it")
 
@@ -263,24 +270,18 @@ def hit_addresses(image: Image, name: str) -> list[int]:
     return [resolve(image, name)]
 
 
-def _ways_out(image: Image, address: int) -> list[tuple[int, SpSource | None, bool]]:
+def _ways_out(image: Image, address: int) -> list[tuple[int, Term | None, Term | None]]:
     """Of each sret in the function: the place behind the last write of a CSR before it.
 
-    A place with what the interrupted sp is loaded from after it, and whether that is unknown.
+    A place with what sp and a0 will be at the sret, None if that cannot be told.
     There the CSRs are those to be resumed with, and QEMU starts a new translation block there.
     """
     found = []
-    place: int | None = None
-    source: SpSource | None = None
-    unknown = False
-    for at, encoding in code.instructions(body(image, address), address):
-        place = at if place is None else place
+    data, place = body(image, address), address
+    for at, encoding in code.instructions(data, address):
         if encoding == code.SRET:
-            found.append((place, source, unknown))
+            left = restored(data[place - address : at - address], place)
+            found.append((place, left.get(_SP), left.get(_A0)))
         if encoding == code.SRET or code.csr_written(encoding) is not None:
-            place, source, unknown = at + code.size_of(encoding), None, False
-        elif code.writes_sp(encoding):
-            step = code.sp_source(encoding)
-            unknown = unknown or step is None or source is not None or step.base != 2
-            source = step
+            place = at + code.size_of(encoding)
     return found

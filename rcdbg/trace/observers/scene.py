@@ -22,6 +22,7 @@ from rcdbg.trace.observers import arguments as abi
 from rcdbg.trace.observers.call import Call
 from rcdbg.trace.observers.probes import Plan, Probe
 from rcdbg.trace.observers.thread_map import KnownThread, ThreadMap
+from rcdbg.trace.observers.trapped_code import TrappedCode
 from rcdbg.trace.record import TraceEvent
 
 
@@ -65,6 +66,7 @@ class Scene:
         self._events: list[TraceEvent] = []
         self._trap_stack = self._find_trap_stack()
         self.is_listed = is_listed(self.kernel(Moment(Registers(0, (0,) * 32, {}))))
+        self.user = TrappedCode(self.kernel)
 
     def look_for(self, wanted: Plan) -> None:
         """From here on see what that plan says; what is known of the run stays known."""
@@ -74,6 +76,10 @@ class Scene:
         for probe in wanted.probes:
             self.probes.setdefault(probe.address, []).append(probe)
         self.watched = {probe.what for probe in wanted.probes}
+
+    def wants(self, *kinds: str) -> bool:
+        """Whether one of these kinds is recorded."""
+        return not self._kinds.isdisjoint(kinds)
 
     def clock(self, ticks: int | None) -> None:
         """It is that time now; time never goes back."""

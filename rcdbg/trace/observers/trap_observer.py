@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass, replace
 
-from rcdbg.errors import MemoryReadError
 from rcdbg.guest.protocol import Registers
 from rcdbg.riscv import causes
 from rcdbg.riscv.paging import Satp
-from rcdbg.riscv.registers import MASK64, PRIVILEGES
+from rcdbg.riscv.registers import PRIVILEGES
 from rcdbg.trace.moment import Moment
 from rcdbg.trace.observers.probes import Handler, Probe
+from rcdbg.trace.observers.restored import Term
 from rcdbg.trace.observers.scene import OpenTrap, Scene, csr_value
+from rcdbg.trace.observers.syscall_observer import SyscallObserver
 from rcdbg.trace.observers.thread_map import KnownThread
 
 ASTRAY = "its sp is outside of its stack"
@@ -21,7 +22,7 @@ _ASKED_FOR = frozenset({3, 8, 9})
 """Exceptions by which code gives up the hart of itself: ebreak, and ecalls."""
 
 _SPP = 1 << 8
-_USER = PRIVILEGES[0]
+_USER, _KERNEL = PRIVILEGES[0], PRIVILEGES[1]
 
 
 @dataclass(slots=True)
@@ -29,7 +30,9 @@ class _Leaving:
     """A way out of a trap of which only the next moment will tell to whom it led."""
 
     moment: Moment
-    probe: Probe
+    sepc: int | None
+    """Where it goes on."""
+    privilege: str
 
 
 class TrapObserver:
@@ -37,6 +40,7 @@ class TrapObserver:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
+        self._syscalls = SyscallObserver(scene)
         self._leaving: _Leaving | None = None
 
     def handlers(self) -> dict[str, Handler]:
@@ -66,8 +70,9 @@ class TrapObserver:
     def on_trap_enter(self, moment: Moment, probe: Probe) -> None:
         """The first instruction of the trap vector."""
         scene, sp = self._scene, moment.registers.sp
+        privilege = _came_from(moment)
         runs = not scene.on_trap_stack(sp) and scene.threads.at(sp, scene.root)
-        if scene.traps and (runs or _came_from(moment) == _USER):
+        if scene.traps and (runs or privilege == _USER):
             scene.traps.clear()  # a thread runs: the kernel came back from them another way
         thread = scene.thread(moment)
         marks: tuple[str, ...] = ()
@@ -82,47 +87,52 @@ class TrapObserver:
             "scause": scause,
             "interrupt": causes.is_interrupt(scause),
             "sepc": csr_value(moment, "sepc"),
-            "sepc_place": self._place(moment),
+            "sepc_place": self._place(csr_value(moment, "sepc")),
             "stval": csr_value(moment, "stval"),
-            "privilege": _came_from(moment),
+            "privilege": privilege,
             "depth": len(scene.traps),
         }
         scene.emit("trap_enter", moment, fields, thread, marks)
+        if privilege != _KERNEL:
+            self._syscalls.entered(moment, thread)
 
     def on_trap_leave(self, moment: Moment, probe: Probe) -> None:
         """The last place before an sret where its CSRs are known."""
+        sp, a0 = self._term(moment, probe.sp), self._term(moment, probe.a0)
+        sepc, privilege = csr_value(moment, "sepc"), _came_from(moment)
+        through = None
+        if privilege == _KERNEL and sepc is not None and self._scene.symbol(sepc) is None:
+            through = self._scene.user.goes_through(moment, a0)
+        if through is not None:
+            (sepc, a0), privilege = through, _USER
+        if privilege == _USER:
+            self._syscalls.left(moment, sp, sepc, a0)
+        leaving = _Leaving(moment, sepc, privilege)
         if self._scene.is_listed:
-            self._left(_Leaving(moment, probe), moment.registers.sp)
-            return
-        sp: int | None = None
-        if probe.sp is None:
-            sp = None if probe.sp_unknown else moment.registers.sp
-        elif not probe.sp_unknown:
-            sp = (moment.registers.x[probe.sp.base] + probe.sp.offset) & MASK64
-            if probe.sp.in_memory:
-                sp = self._word(moment, sp)
-        if sp is None:
+            self._left(leaving, moment.registers.sp)
+        elif sp is None:
             registers = moment.registers
-            held = {name: registers.csrs[name] for name in ("sepc", "sstatus", "mstatus")
-                    if name in registers.csrs}  # fmt: skip
-            kept = Registers(registers.pc, registers.x, held, registers.privilege)
             # Its memory is looked at when the next moment has come.
+            kept = Registers(registers.pc, registers.x, {}, registers.privilege)
             moment = replace(moment, registers=kept, memory_is_current=_never)
-            self._leaving = _Leaving(moment, probe)
+            self._leaving = replace(leaving, moment=moment)
         else:
-            self._left(_Leaving(moment, probe), sp)
+            self._left(leaving, sp)
 
-    def _place(self, moment: Moment) -> str | None:
+    def _place(self, sepc: int | None) -> str | None:
         """sepc as `symbol+offset`."""
-        sepc = csr_value(moment, "sepc")
         return None if sepc is None else self._scene.symbol(sepc)
 
-    def _word(self, moment: Moment, address: int) -> int | None:
-        try:
-            data = self._scene.kernel(moment).memory.read(address, 8)
-        except MemoryReadError:
+    def _term(self, moment: Moment, term: Term | None) -> int | None:
+        """What a register will be at the end of the way out; None where that cannot be told."""
+        if term is None:
             return None
-        return int.from_bytes(data, "little") if moment.memory_is_current() else None
+
+        def word(address: int) -> int | None:
+            return self._scene.user.word(moment, address)
+
+        found = term.value(moment.registers.x, lambda name: csr_value(moment, name), word)
+        return None if term.at is not None and not moment.memory_is_current() else found
 
     def _left(self, leaving: _Leaving, sp: int | None) -> None:
         """A trap has ended; `sp` is what goes on with, None if nobody will ever know."""
@@ -131,13 +141,13 @@ class TrapObserver:
         moment, depth = leaving.moment, len(scene.traps)
         before = scene.traps[-1].thread if scene.traps else scene.running
         fields = {
-            "sepc": csr_value(moment, "sepc"),
-            "sepc_place": self._place(moment),
-            "privilege": _came_from(moment),
+            "sepc": leaving.sepc,
+            "sepc_place": self._place(leaving.sepc),
+            "privilege": leaving.privilege,
             "depth": depth,
         }
         scene.emit("trap_leave", moment, fields, before, () if sp is not None else (UNTOLD,))
-        if depth > 1 and sp is not None and self._is_inside(moment, sp):
+        if depth > 1 and sp is not None and self._is_inside(leaving, sp):
             scene.traps.pop()
             return
         scause = scene.traps[0].scause if scene.traps else None
@@ -159,10 +169,10 @@ class TrapObserver:
                 after.is_sleeping = False
                 scene.emit("wake", moment, {"id": after.id}, before, (INFERRED,))
 
-    def _is_inside(self, moment: Moment, sp: int) -> bool:
+    def _is_inside(self, leaving: _Leaving, sp: int) -> bool:
         """Whether the trap that ends interrupted another one."""
         if self._scene.is_listed:
-            return _came_from(moment) != _USER
+            return leaving.privilege != _USER
         return self._scene.on_trap_stack(sp)
 
     def _left_off(self, before: KnownThread | None, scause: int | None, moment: Moment) -> bool:

@@ -128,7 +128,9 @@ class MomentMaker:
 
     def _see_interrupt(self, interrupt: Interrupt, ticks: int | None) -> Iterator[Moment]:
         yield from self._executed()
-        yield from self._unseen_trap()
+        if interrupt.epc != self.watched.vector:
+            # Else the trap has got there, and another one came before the first instruction.
+            yield from self._unseen_trap()
         if interrupt.asynchronous and interrupt.cause in _TIMERS and self._deadline is not None:
             self._expired, self._deadline = max(self._expired, self._deadline), None
         if self.watched.vector is not None and self._to_supervisor(interrupt):

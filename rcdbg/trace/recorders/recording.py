@@ -9,6 +9,7 @@ from rcdbg.guest.protocol import Ram, Registers, Target
 from rcdbg.image.elf import Image, load_image
 from rcdbg.kernels.recognise import describe as description_of
 from rcdbg.trace.headers import make_header
+from rcdbg.trace.kinds import DEFAULT_KINDS
 from rcdbg.trace.moment import BACKENDS, SHUT_DOWN, TIME_OVER, Backend, Recorder
 from rcdbg.trace.observers.arguments import needs_memory
 from rcdbg.trace.observers.observer import Observer
@@ -117,8 +118,9 @@ def record(boot: Boot, wanted: Wanted | None = None, *, image: Image | None = No
 
     The backend "auto" takes the log, which the guest does not wait for, unless something needs
     more: "stub" for a deterministic run, whose times are then exact, or "held", which makes the
-    guest wait at each moment, for a function with an argument that is not all in registers. A
-    kernel that lists its threads is recorded by "stub", too: memory says who runs.
+    guest wait at each moment, for a function with an argument that is not all in registers, and
+    for system calls. A kernel that lists its threads is recorded by "stub", too: memory says who
+    runs.
     Raises ImageError, MachineError, and UsageError for a backend or function that does not exist.
     """
     wanted = wanted or Wanted()
@@ -158,7 +160,9 @@ def _choose(backend: str, made: Plan, boot: Boot, image: Image) -> Backend:
     names = description_of(image, boot.overlay)
     if names.thread.list or names.process.threads:
         return "stub"
-    return "held" if in_memory else "log"
+    # Among all other kinds they are marked instead: nobody has asked for them.
+    calls = made.kinds != DEFAULT_KINDS and bool({"syscall", "syscall_end"} & {*made.kinds})
+    return "held" if in_memory or calls else "log"
 
 
 def _recorder(backend: Backend, boot: Boot, wanted: Wanted, image: Image) -> OwnedRecorder:

@@ -29,6 +29,8 @@ from rcdbg.trace.run import (
 )
 
 _CSRS = ("satp", "sstatus", "sepc", "scause", "stval")
+_RARE = "sscratch"
+"""Some kernels' way out of a trap takes it; it is asked for by itself."""
 _CYCLES = "mcycle"
 _SUPERVISOR = 1
 _RIGHTS, _EXECUTABLE = pte.X | pte.U | pte.A, pte.X | pte.A
@@ -69,6 +71,8 @@ class _StopCsrs(Mapping[str, int]):
             self._asked = True
             if name not in self._known:
                 self._fill()
+        elif name == _RARE and name not in self._known and self._stub is not None:
+            self._known.update(self._stub.regs.csrs((name,)))
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -37,6 +37,7 @@ TIMER: Final = Sort("timer", "t", palette.WARNING, "triangle", "#B87800", "timer
 INTERRUPT: Final = Sort("interrupt", "i", palette.WARNING, "triangle-down", "#0072B2", "interrupt")
 BREAKPOINT: Final = Sort("breakpoint", "b", palette.LABEL, "diamond", "#0072B2", "breakpoint")
 CALL: Final = Sort("call", "e", palette.LABEL, "triangle-down", "#009E73", "environment call")
+SYSCALL: Final = Sort("syscall", "u", palette.LABEL, "diamond", "#E69F00", "system call")
 HIT: Final = Sort("hit", "h", palette.SYMBOL, "diamond", "#009E73", "function hit")
 ADD: Final = Sort("add", "+", palette.GOOD, "plus", "#009E73", "new thread")
 SLEEP: Final = Sort("sleep", "s", palette.SLEEPING, "triangle-down", "#CC79A7", "goes to sleep")
@@ -47,10 +48,12 @@ CONSOLE: Final = Sort("console", "c", palette.SOURCE, "dot", "#555555", "console
 OTHER: Final = Sort("other", "o", palette.LABEL, "plus", "#555555", "other event")
 """Of kinds that nothing is known about; a legend has their names."""
 
-SORTS: Final = (EXCEPTION, EXIT, HIT, ADD, SLEEP, WAKE, BREAKPOINT, CALL, INTERRUPT, TIMER, SATP,
-                FIRMWARE, OTHER, CONSOLE)  # fmt: skip
+SORTS: Final = (EXCEPTION, EXIT, HIT, ADD, SLEEP, WAKE, BREAKPOINT, SYSCALL, CALL, INTERRUPT,
+                TIMER, SATP, FIRMWARE, OTHER, CONSOLE)  # fmt: skip
 """The most telling first: of several in one place, that one is drawn."""
 
+
+_LARGE = 0x10000
 
 Told = tuple[tuple[str, ...], Text]
 """The fields that a text has told, and the text."""
@@ -91,7 +94,7 @@ def _value(value: Any, is_hexadecimal: bool = False) -> Text:
     if isinstance(value, bool) or value is None:
         return Text({True: "yes", False: "no", None: "-"}[value])
     if isinstance(value, int):
-        large = is_hexadecimal or value >= 0x10000
+        large = is_hexadecimal or value >= _LARGE
         return Text(hexadecimal(value) if large else str(value))
     return guest(str(value))
 
@@ -104,6 +107,41 @@ def _trap(fields: Any) -> Told:
         text.append(" stval=", palette.QUIET).append_text(stval)
     known.append("stval")
     return tuple(known), text.append_text(_from_to(fields, "from"))
+
+
+def _syscall(fields: Any) -> Told:
+    known = ("number", "name", "arguments", "text", "sepc", "process")
+    text = Text(str(fields.get("number")))
+    if fields.get("name") is None:
+        return ("number", "name", "sepc", "process"), text.append(", not known", palette.NOTE)
+    text.append(" ").append_text(guest(str(fields["name"]), palette.HEADING)).append("(")
+    arguments = fields.get("arguments")
+    named = arguments if isinstance(arguments, dict) else {}
+    cells = [guest(str(k), palette.QUIET) + Text("=") + _value(v) for k, v in named.items()]
+    text.append_text(Text(", ").join(cells)).append(")")
+    if fields.get("text") is not None:
+        text.append(" ").append_text(guest(str(fields["text"]), palette.SOURCE))
+    return known, text.append_text(_of_process(fields))
+
+
+def _syscall_end(fields: Any) -> Told:
+    name = fields.get("name")
+    text = guest(str(fields.get("number") if name is None else name), palette.QUIET)
+    result = fields.get("result")
+    text.append(" = ").append("not known" if result is None else _result(result), palette.VALUE)
+    if fields.get("text") is not None:
+        text.append(" ").append_text(guest(str(fields["text"]), palette.SOURCE))
+    return ("number", "name", "result", "text", "process"), text.append_text(_of_process(fields))
+
+
+def _result(result: Any) -> str:
+    large = isinstance(result, int) and abs(result) >= _LARGE
+    return hexadecimal(result) if large and result > 0 else str(result)
+
+
+def _of_process(fields: Any) -> Text:
+    process = fields.get("process")
+    return Text("") if process is None else styled(f" process {process}", palette.QUIET)
 
 
 def _leave(fields: Any) -> Told:
@@ -201,6 +239,8 @@ DRAWINGS: Final[dict[str, Drawing]] = {
         palette.WARNING, _trap, _trap_sort, has_place=False, alarming=_is_exception
     ),
     "trap_leave": Drawing(palette.QUIET, _leave, has_place=False),
+    "syscall": Drawing(palette.LABEL, _syscall, SYSCALL, has_place=False),
+    "syscall_end": Drawing(palette.QUIET, _syscall_end, has_place=False),
     "switch": Drawing(palette.RUNNING, _switch, has_place=False),
     "thread_add": Drawing(palette.READY, _thread, ADD),
     "thread_exit": Drawing(palette.DEAD, _thread, EXIT),

@@ -13,9 +13,10 @@ from rcdbg.guest.protocol import Registers
 from rcdbg.guest.virtual import VirtualMemory
 from rcdbg.kernels import calls
 from rcdbg.kernels.calls import Parameter, SyscallShape
-from rcdbg.kernels.description import Names, SyscallsConcept
+from rcdbg.kernels.description import Names
 from rcdbg.kernels.reading import overlay_of
 from rcdbg.kernels.recognise import families, family
+from rcdbg.kernels.user_code import SyscallsConcept
 from rcdbg.model.syscalls.call import number_text, quoted
 from rcdbg.model.syscalls.decode import decode_syscall
 

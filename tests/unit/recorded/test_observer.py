@@ -2,10 +2,13 @@
 
 import pytest
 
+from rcdbg.kernels.reading import NOTHING
 from rcdbg.riscv import causes
+from rcdbg.trace.observers.observer import Observer
+from rcdbg.trace.observers.probes import plan
 from tests.support.dump import parse_dump
 from tests.support.order import in_order
-from tests.support.recordings import Played, recorded
+from tests.support.recordings import Played, PlayedRecorder, image, recorded
 from tests.unit.recorded.runs import NAMES, TIMER, events, numbers, observer_of, of, said
 
 
@@ -63,6 +66,30 @@ def test_timer_interrupts_come_when_they_were_asked_for() -> None:
         elif event.fields["scause"] == TIMER:
             assert deadline is not None
             assert 0 <= event.ticks - deadline < 1000, "as long as a line is printed, at most"
+
+
+def test_what_the_program_asks_for_is_what_comes_of_it() -> None:
+    """Its two lines are as long as what it writes; it exits with the status that is printed."""
+    with PlayedRecorder(recorded("processes")) as recorder:
+        wanted = plan(image(), NOTHING, ("syscall", "syscall_end"))
+        observer = Observer(image(), NOTHING, wanted, recorder.target)
+        recorder.watch(observer.addresses)
+        found = [event for moment in recorder.moments() for event in observer.feed(moment)]
+    assert {event.thread for event in found} == {3}, "the only one in U-mode"
+    asked = [event for event in found if event.kind == "syscall"]
+    came = [event for event in found if event.kind == "syscall_end"]
+    lines = [line for line in said("processes") if "U-mode" in line and "exits" not in line]
+    written = [e.fields["arguments"] for e in asked if e.fields["name"] == "write"]
+    assert [(w["fd"], w["len"]) for w in written] == [(1, len(line) + 1) for line in lines]
+    assert [e.fields["result"] for e in came if e.fields["name"] == "write"] == [
+        len(line) + 1 for line in lines
+    ]
+    ((_, status),) = numbers("processes", r"thread (\d+) exits from U-mode with status (\d+)")
+    last = asked[-1].fields
+    assert (last["name"], last["arguments"]) == ("exit", {"status": status})
+    assert [e.fields["name"] for e in asked[:-1]] == [e.fields["name"] for e in came]
+    ticks = [e.fields["result"] for e in came if e.fields["name"] == "ticks"]
+    assert ticks == sorted(ticks)
 
 
 def test_the_interrupted_place_is_the_one_that_the_kernel_dumps() -> None:

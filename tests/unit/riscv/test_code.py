@@ -3,7 +3,6 @@
 import pytest
 
 from rcdbg.riscv import code
-from rcdbg.riscv.code import SpSource
 
 
 @pytest.mark.parametrize(
@@ -19,22 +18,6 @@ from rcdbg.riscv.code import SpSource
 )
 def test_only_instructions_that_write_a_csr_count(encoding: int, csr: int | None) -> None:
     assert code.csr_written(encoding) == csr
-
-
-@pytest.mark.parametrize(
-    ("encoding", "source"),
-    [
-        (0x01013103, SpSource(2, 16, True)),  # ld sp, 16(sp)
-        (0x6142, SpSource(2, 16, True)),  # ld sp, 16(sp), compressed
-        (0x812A, SpSource(10, 0, False)),  # mv sp, a0, compressed
-        (0xFF050113, SpSource(10, -16, False)),  # addi sp, a0, -16
-        (0x00813083, None),  # ld ra, 8(sp)
-        (0x00113423, None),  # sd ra, 8(sp)
-    ],
-)
-def test_where_a_new_sp_comes_from(encoding: int, source: SpSource | None) -> None:
-    assert code.sp_source(encoding) == source
-    assert code.writes_sp(encoding) == (source is not None)
 
 
 def test_a_jump_over_two_instructions_is_one_jump() -> None:

@@ -208,7 +208,7 @@ def test_what_the_first_version_recorded_is_read(name: str) -> None:
 def test_the_recordings_of_the_first_version_have_every_kind() -> None:
     data = Path(__file__).parent / "data"
     found = {one.kind for path in data.glob("*.jsonl") for one in read_trace(path).events}
-    assert found == set(KINDS)
+    assert found == set(KINDS) - {"syscall", "syscall_end"}, "these came later"
 
 
 def test_the_story_has_marks_of_the_kinds_that_are_marked() -> None:
