@@ -3,20 +3,25 @@
 import argparse
 import os
 import shlex
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rcdbg.cli.door import remark
-from rcdbg.cli.project import how_it_starts, programs_of_project
+from rcdbg.cli.project.build import build_first
+from rcdbg.cli.project.start import how_it_starts, programs_of_project
 from rcdbg.errors import UsageError
-from rcdbg.image.elf import Image
+from rcdbg.image.elf import Image, load_image
 from rcdbg.image.locate import KERNEL_VARIABLE, default_kernel
 from rcdbg.image.resolve import resolve
+from rcdbg.image.same_code import debug_build_of
 from rcdbg.kernels.reading import NOTHING, Overlay, load_overlay
 from rcdbg.kernels.recognise import demand_handler, describe
 from rcdbg.machine.qemu.own_line import OwnLine, parse
 from rcdbg.trace.own_boot import elf_booted, with_symbols_of
 from rcdbg.trace.run import Boot
+
+_BUILD_ID = ".note.gnu.build-id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,9 @@ class Options:
 
 def common(arguments: argparse.Namespace) -> Options:
     """The common options as given; raises UsageError or ImageError for what cannot be."""
+    if arguments.build and (status := build_first(Path.cwd())):
+        # What is wrong has been said by whoever built.
+        sys.exit(status)
     own = _own_line(arguments)
     append = arguments.append or ""
     if arguments.scenario is not None:
@@ -59,12 +67,16 @@ def common(arguments: argparse.Namespace) -> Options:
     memory, qemu, gdb = arguments.memory, arguments.qemu, arguments.gdb
     overlay, user = names(arguments), programs(arguments)
     if own is None:
-        kernel, memory = arguments.kernel or default_kernel(), memory or "128M"
+        kernel, memory = _debuggable(arguments.kernel or default_kernel()), memory or "128M"
         return Options(kernel, memory, append, gdb, qemu, overlay, programs=user)
     for change in own.changes:
         remark(f"QEMU's {change}")
     kernel = arguments.kernel or elf_booted(own)
     own = with_symbols_of(own, kernel)
+    kernel, booted = _debuggable(kernel), kernel
+    if kernel != booted and own.kernel == booted and load_image(kernel).section(_BUILD_ID):
+        # By it, the two would be told apart.
+        own = replace(own, kernel=kernel)
     qemu = qemu or own.program
     memory = own.memory if memory is None else memory
     return Options(kernel, memory, append or own.append, gdb, qemu, overlay, own, user)
@@ -81,6 +93,19 @@ def _own_line(arguments: argparse.Namespace) -> OwnLine | None:
         return None
     remark(f"by {start.source}: {shlex.join(start.words)}")
     return parse(start.words)
+
+
+def _debuggable(kernel: Path) -> Path:
+    """The ELF, or a build of the same code that has debug info; says so. Raises ImageError."""
+    image = load_image(kernel)
+    if image.has_debug_info:
+        return kernel
+    found = debug_build_of(image)
+    if found is not None:
+        path = os.path.relpath(found.path) if not kernel.is_absolute() else found.path
+        remark(f"{kernel} has no debug info: {path}, with the same code, is used")
+        return found.path
+    return kernel
 
 
 def warn(what: str | None) -> None:

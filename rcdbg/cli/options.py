@@ -42,6 +42,11 @@ def add_common(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
         help=f"the kernel's ELF (default: ${KERNEL_VARIABLE}, else the one built by `make kernel`)",
     )
     group.add_argument(
+        "--build",
+        action="store_true",
+        help="build first, with what the project in this folder builds its kernel with",
+    )
+    group.add_argument(
         "--scenario", metavar="NAME", help="what the kernel runs: threads, preempt, ..."
     )
     group.add_argument("--append", metavar="TEXT", help="more boot arguments")

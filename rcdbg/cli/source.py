@@ -4,12 +4,13 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rcdbg.cli.door import remark
 from rcdbg.cli.meaning import common, names, warn, where_to_stop
 from rcdbg.errors import MachineError, UsageError
 from rcdbg.image.elf import Image, load_image
 from rcdbg.image.locate import default_kernel
 from rcdbg.image.match import doubt_of
-from rcdbg.image.resolve import with_types
+from rcdbg.image.resolve import HOW_TO_GET_IT, with_types
 
 if TYPE_CHECKING:
     from rcdbg.model.kernel import Kernel
@@ -50,7 +51,11 @@ def _chosen(arguments: argparse.Namespace) -> str | None:
 
 
 def _checked(image: Image, needs_types: bool) -> Image:
-    return with_types(image) if needs_types else image
+    if needs_types:
+        return with_types(image)
+    if not image.has_debug_info:
+        remark(f"{image.path} has no debug info ({image.no_debug_info}): {HOW_TO_GET_IT}")
+    return image
 
 
 def _booted(

@@ -5,6 +5,9 @@ from pathlib import Path
 from rcdbg.errors import ImageError, UsageError
 from rcdbg.image.elf import Image, load_image
 
+HOW_TO_GET_IT = "`rcdbg build` in its folder makes a build that has, or set `debug = true`"
+"""For who has a kernel without debug info."""
+
 
 def load_with_types(path: Path) -> Image:
     """The image, for work that needs its types; raises ImageError also if it has no debug info."""
@@ -15,8 +18,8 @@ def with_types(image: Image) -> Image:
     """The same image; raises ImageError if it has no debug info."""
     if not image.has_debug_info:
         raise ImageError(
-            f"{image.path} has no debug info ({image.no_debug_info}): build the kernel with"
-            " `debug = true` and do not strip it (csr, pagetable and walk work without)"
+            f"{image.path} has no debug info ({image.no_debug_info}): {HOW_TO_GET_IT}"
+            " (csr, pagetable and walk work without)"
         )
     return image
 

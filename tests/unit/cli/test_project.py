@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rcdbg.cli.project import how_it_starts
+from rcdbg.cli.project.start import build_of_project, how_it_starts
 from rcdbg.errors import UsageError
 
 RUNNER = """
@@ -97,3 +97,21 @@ def test_an_own_file_that_is_none(tmp_path: Path, text: str, why: str) -> None:
 def test_a_makefile_that_starts_no_machine(tmp_path: Path, text: str) -> None:
     (tmp_path / "Makefile").write_text(text)
     assert how_it_starts(tmp_path) is None
+
+
+def test_what_builds_it_by_its_own_file(tmp_path: Path) -> None:
+    assert build_of_project(tmp_path) is None
+    (tmp_path / "rcdbg.toml").write_text('build = "make os"')
+    assert build_of_project(tmp_path) == "make os"
+    for wrong in ('build = ""', 'build = ["make"]'):
+        (tmp_path / "rcdbg.toml").write_text(wrong)
+        with pytest.raises(UsageError, match="build has to be a command"):
+            build_of_project(tmp_path)
+
+
+def test_without_its_own_file(tmp_path: Path) -> None:
+    cargo(tmp_path, "debug")
+    (tmp_path / "rcdbg.toml").write_text('qemu = "qemu-system-riscv64 -kernel other"')
+    found = how_it_starts(tmp_path, own=False)
+    assert found is not None
+    assert found.source == "the runner in .cargo/config.toml"

@@ -34,12 +34,25 @@ class Start:
     source: str
 
 
-def how_it_starts(folder: Path) -> Start | None:
+def how_it_starts(folder: Path, *, own: bool = True) -> Start | None:
     """How the project in `folder` starts its kernel; None if nothing there says so.
 
-    Raises UsageError for an rcdbg.toml that is none, and for a runner whose kernel is not built.
+    Without `own`, rcdbg.toml does not count. Raises UsageError for an rcdbg.toml that is none, and
+    for a runner whose kernel is not built.
     """
-    return _own(folder) or _by_cargo(folder) or _by_make(folder)
+    return (_own(folder) if own else None) or _by_cargo(folder) or _by_make(folder)
+
+
+def build_of_project(folder: Path) -> str | None:
+    """What rcdbg.toml says that builds the kernel: `build`, for a shell; None if it does not.
+
+    Raises UsageError for anything else.
+    """
+    said = _toml(folder / OWN_FILE) if (folder / OWN_FILE).is_file() else None
+    build = (said or {}).get("build")
+    if build is not None and (not isinstance(build, str) or not build.strip()):
+        raise UsageError(f'{OWN_FILE}: build has to be a command: build = "cargo build --release"')
+    return build
 
 
 def programs_of_project(folder: Path) -> tuple[Path, ...]:
