@@ -8,10 +8,12 @@ import gdb
 
 from gdbscripts.answers import show
 from gdbscripts.framework import SOURCES, Command, TypedWords
+from gdbscripts.machine import selection
 from gdbscripts.machine.kernel import fresh_kernel
 from rcdbg.errors import UsageError
 from rcdbg.subjects import prompt, table
 from rcdbg.subjects.subject import Subject
+from rcdbg.words import Given
 
 if TYPE_CHECKING:
     # Imported by the first command that needs it: `source` stays quick.
@@ -44,12 +46,30 @@ class Asking(Command):
 
     def run(self, typed: TypedWords) -> Any:
         """Decode, print."""
-        question = self.subject.question(typed.given, typed.words)
-        answer = question.answer(fresh_kernel(), address)
+        kernel = fresh_kernel()
+        question = self.subject.question(self._about(kernel, typed.given), typed.words)
+        answer = question.answer(kernel, address)
         if typed.as_json:
             return answer.document
         show(answer.view)
         return None
+
+    def _about(self, kernel: Kernel, given: Given) -> Given:
+        """The options, with the thread that `rc task` has selected where they name none."""
+        word = selection.selected()
+        takes = any(option.flag == table.TASK for option in self.subject.options)
+        if word is None or not takes or given.among(table.ROOTS):
+            return given
+        from rcdbg.model.threads.call_stacks import find_thread
+
+        try:
+            find_thread(kernel, int(word, 0))
+        except UsageError as error:
+            selection.select(None)
+            raise UsageError(
+                f"the selected thread is gone, and no longer selected: {error}"
+            ) from error
+        return Given({**given.values, table.TASK: (word,)})
 
     def candidates(self, before: list[str], typed: str) -> list[str]:
         """What the table says."""

@@ -7,6 +7,7 @@ from gdbscripts.commands.describe import Describe
 from gdbscripts.commands.profile import Profile
 from gdbscripts.commands.rc import HelpCommand, Rc
 from gdbscripts.commands.snapshot import SnapshotCommand
+from gdbscripts.commands.task import TaskCommand
 from gdbscripts.framework import Command
 from gdbscripts.machine.kernel import follow_changes
 from gdbscripts.values import functions, printers
@@ -17,6 +18,7 @@ def commands() -> list[Command]:
     return [
         *asking.commands(),
         *thread.commands(),
+        TaskCommand(),
         Describe(),
         Profile(),
         SnapshotCommand(),

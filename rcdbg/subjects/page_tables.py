@@ -8,17 +8,18 @@ from rcdbg.model.memory.page_table import Root, read_page_table
 from rcdbg.model.memory.page_table import translate as translate_address
 from rcdbg.model.memory.processes import process_root
 from rcdbg.model.state import PageTable, Translation
+from rcdbg.model.threads.selected import select, task_root
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv.pages import FRAMES
 from rcdbg.subjects.subject import Asked
-from rcdbg.subjects.table import DIFF_ROOTS, ROOTS
+from rcdbg.subjects.table import DIFF_ROOTS, ROOTS, TASK
 
 
 def root(kernel: Kernel, asked: Asked, options: tuple[str, ...] = ROOTS) -> Root | None:
     """The table that the options name, or None for the one in satp.
 
-    `options` name a process, a frame, a value of satp, in that order. Raises UsageError for two of
-    them, and for what there is none of.
+    `options` name a process, a frame, a value of satp, in that order, and maybe a thread. Raises
+    UsageError for two of them, and for what there is none of.
     """
     named = asked.given.among(options)
     if len(named) > 1:
@@ -27,6 +28,8 @@ def root(kernel: Kernel, asked: Asked, options: tuple[str, ...] = ROOTS) -> Root
         text = asked.given.text(flag) or ""
         if flag == options[0]:
             return _of_process(kernel, asked, text)
+        if flag == TASK:
+            return task_root(kernel, select(kernel, text))
         value = asked.number(text)
         if flag == options[2]:
             return Root.of_satp(value)

@@ -8,15 +8,21 @@ and completion, the report and docs/json.md follow from the entry.
 from rcdbg.subjects.subject import Alternative, Argument, Reading, Subject
 from rcdbg.words import Option
 
-ROOTS = ("--process", "--root", "--satp")
-"""Options that name a page table: a process, a frame, a value of satp."""
+TASK = "--task"
+"""Names the thread that a question is about, where that is not the one on the hart."""
+ROOTS = ("--process", "--root", "--satp", TASK)
+"""Options that name a page table: a process, a frame, a value of satp; or a thread."""
 DIFF_ROOTS = ("--diff-process", "--diff-root", "--diff-satp")
 """The same for a second one."""
 
+_TASK = Option(
+    TASK, "of that thread, by id, address or name", "ID", also=("--thread",), offers="thread"
+)
 _ROOTS = (
     Option("--process", "the table of that process, by number or name", "N"),
     Option("--root", "the table in that frame", "PPN"),
     Option("--satp", "the table that this satp would name", "VALUE"),
+    _TASK,
 )
 _FILTERS = (
     Option("--writable", "only what can be written to"),
@@ -44,10 +50,11 @@ _BACKTRACE = Option(
 )
 _HART_STACK = Reading(
     "backtrace",
-    "rcdbg.model.threads.call_stacks:read_hart_stack",
+    "rcdbg.subjects.questions:hart_stack",
     "rcdbg.views.threads.backtrace:view_hart",
     "rcdbg.model.serial.state:hart_stack",
     needs_types=False,
+    asks=True,
     note="with `trap`",
 )
 _CALL_STACKS = Reading(
@@ -81,12 +88,13 @@ SUBJECTS: tuple[Subject, ...] = (
         "the Context of the trap that is being handled",
         Reading(
             "trap",
-            "rcdbg.model.threads.trap:read_trap",
+            "rcdbg.subjects.questions:context",
             "rcdbg.views.hart.context:view",
             "rcdbg.model.serial.state:trap",
+            asks=True,
         ),
-        options=(_BACKTRACE,),
-        variants=(Alternative(("--backtrace",), _HART_STACK),),
+        options=(_BACKTRACE, _TASK),
+        variants=(Alternative(("--backtrace",), _HART_STACK, (TASK,)),),
         title="Context",
         panel="rcdbg.views.state:context_panel",
     ),
@@ -197,10 +205,12 @@ SUBJECTS: tuple[Subject, ...] = (
         "the address spaces: each segment beside what the page table says",
         Reading(
             "memory_sets",
-            "rcdbg.model.memory.memory_set:read_memory_sets",
+            "rcdbg.subjects.questions:memory_sets",
             "rcdbg.views.memory.memory_set:view",
             "rcdbg.model.serial.tables:memory_sets",
+            asks=True,
         ),
+        options=(_TASK,),
         title="Memory sets",
     ),
     Subject(
@@ -230,8 +240,8 @@ SUBJECTS: tuple[Subject, ...] = (
         "backtrace",
         "the call stack, through the trap into the code that it interrupted",
         _HART_STACK,
-        options=(_BACKTRACE,),
-        variants=(Alternative(("--backtrace",), _HART_STACK),),
+        options=(_BACKTRACE, _TASK),
+        variants=(Alternative(("--backtrace",), _HART_STACK, (TASK,)),),
     ),
     Subject("backtraces", "the threads, each with its call stack", _CALL_STACKS),
     Subject(

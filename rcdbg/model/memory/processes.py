@@ -1,6 +1,7 @@
 """The processes: those that the kernel lists, that statics hold, that threads are in."""
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from rcdbg.image.types import Static
@@ -10,6 +11,8 @@ from rcdbg.model.memory.frames import NOT_YET
 from rcdbg.model.memory.page_table import Root
 from rcdbg.model.memory.space import process_at, root_of_process
 from rcdbg.model.process_list import MAX_PROCESSES, listed_processes
+from rcdbg.model.programs.explained import with_programs
+from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Problem
 from rcdbg.model.threads.processor import read_processor
 from rcdbg.model.threads.task import text_at
@@ -168,7 +171,14 @@ def process_root(kernel: Kernel, wanted: int | str | None) -> Root:
 
 def program_of(kernel: Kernel, found: FoundProcess) -> str:
     """What the kernel calls the process, or its program; "" where that is not known."""
-    try:
-        return text_at(found.value, kernel.description.process.name)
-    except DecodeError:
-        return ""  # whoever shows the process says why
+    with suppress(DecodeError):  # whoever shows the process says why
+        if own := text_at(found.value, kernel.description.process.name):
+            return own
+    return next((n for p, n in _programs(kernel) if p == found.value.address), "")
+
+
+@once_a_moment
+def _programs(kernel: Kernel) -> tuple[tuple[int | None, str], ...]:
+    """The process of each thread whose program is known, and the program's name."""
+    threads = with_programs(kernel, read_processor(kernel)).threads
+    return tuple((thread.process, thread.name) for thread in threads if thread.name)

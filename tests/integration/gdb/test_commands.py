@@ -149,3 +149,23 @@ def test_rcdbg_gdb_in_a_terminal(gdb: str, rcdbg_kernel: Path) -> None:
     finally:
         child.close()
     assert child.exitstatus == 0
+
+
+def test_a_selected_thread_is_what_questions_are_about(in_gdb: InGdb) -> None:
+    """As if each command had named it; none goes back to the hart."""
+    from rcdbg.subjects.table import subject
+    from rcdbg.words import Given
+
+    kernel = in_gdb.run.kernel()
+    parked = in_gdb.run.state().processor.ready[0]
+    word = str(parked.id)
+    given = Given({"--task": (word,)})
+    trap = subject("context").question(given).answer(kernel, lambda _, text: int(text, 0))
+    text = in_gdb(
+        f"rc task {word}", "rc context --json", "rc task", "rc task none", "rc context --json"
+    )
+    about, back = documents(text)
+    assert about == trap.document
+    assert back == subject("context").answer(kernel).document
+    assert text.count(f"rcdbg: thread {word} is not on the hart: {parked.status}") == 2
+    assert "no thread is selected" in text

@@ -12,7 +12,7 @@ from rcdbg.trace.run import Boot, Run
 from tests.integration.kernels.compare import same_memory, same_tables, same_threads, stops
 from tests.support.shapes import SOURCE
 
-LINE = "qemu-system-riscv64 -machine virt -nographic -m 16M -bios none".split()
+LINE = ["qemu-system-riscv64", "-machine", "virt", "-nographic", "-m", "16M", "-bios", "none"]
 
 BUILDS = {
     "debug": ("-O0",),
