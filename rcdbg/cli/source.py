@@ -61,6 +61,8 @@ def _checked(image: Image, needs_types: bool) -> Image:
 def _booted(
     arguments: argparse.Namespace, ask: "Callable[[Kernel], T]", needs_types: bool, *, live: bool
 ) -> "tuple[T, Sample | None]":
+    from rcdbg.cli.door import remark
+    from rcdbg.model.panics import panic_entry, panicking
     from rcdbg.trace.conditions import place
     from rcdbg.trace.run import Run
 
@@ -68,8 +70,13 @@ def _booted(
     image = _checked(load_image(options.kernel), needs_types)
     event = place(where_to_stop(arguments, options, image), image)
     with Run(options.boot, image) as run:
-        run.until(event, arguments.timeout)
+        kernel = run.until(event, arguments.timeout, or_panic=True)
         warn(run.doubted())
+        panic = "" if kernel is None else panicking(kernel)
+        if panic and panic_entry(image, run.description) not in event.places(
+            image, run.description
+        ):
+            remark(f"{panic}, before {event}: it is shown as it stands there")
         if not live:
             return ask(run.kernel()), None
         from rcdbg.trace.story.live import running_guest, sample

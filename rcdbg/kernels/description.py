@@ -294,6 +294,10 @@ class UnitsConcept:
     """PTEs."""
 
 
+RUSTS_PANIC = Names(("rust_begin_unwind",))
+"""What `#[panic_handler]` is called in every Rust kernel."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallsConcept:
     """Functions at whose entry something happens, as `Type::function` or `Trait::function`."""
@@ -310,6 +314,8 @@ class CallsConcept:
     frame_dealloc: Names = NO_NAMES
     map_page: Names = NO_NAMES
     unmap_pages: Names = NO_NAMES
+    panic: Names = RUSTS_PANIC
+    """A symbol: what is called to give up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,10 @@ from rcdbg.machine.qemu.qemu import Qemu
 from rcdbg.machine.stop import Stop
 from rcdbg.machine.stub.client import StubClient
 from rcdbg.model.kernel import Kernel
+from rcdbg.model.panics import panic_entry
 from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState, Place
+from rcdbg.riscv.registers import unsigned
 from rcdbg.trace.conditions import Condition, Exited
 from rcdbg.trace.deterministic import INSTRUCTION_CLOCK, Replaced, replace_wfi
 from rcdbg.trace.moment import TIMEBASE_HZ
@@ -201,17 +203,23 @@ class Run:
         """The exit status of a machine that is shut down, once QEMU has ended."""
         return self.qemu.wait(_EXIT_SECONDS)
 
-    def until(self, condition: Condition, seconds: float = DEFAULT_SECONDS) -> Kernel | None:
+    def until(
+        self, condition: Condition, seconds: float = DEFAULT_SECONDS, *, or_panic: bool = False
+    ) -> Kernel | None:
         """Run to the next `condition`; the kernel stands there afterwards.
 
-        Returns the kernel at that moment, or None after a shutdown that was waited for. Raises
-        MissedError if the machine ends first or `seconds` pass; UsageError for one that
-        this kernel cannot have.
+        Returns the kernel at that moment, or None after a shutdown that was waited for. With
+        `or_panic` it stands where it gives up if it does before. Raises MissedError if the machine
+        ends first or `seconds` pass; UsageError for one that this kernel cannot have.
         """
         deadline = Deadline(seconds)
-        inserted = [
-            self.stub.insert_breakpoint(a) for a in condition.places(self.image, self.description)
-        ]
+        places = list(condition.places(self.image, self.description))
+        panic = panic_entry(self.image, self.description) if or_panic else None
+        if panic in places:
+            panic = None  # what was asked for
+        elif panic is not None:
+            places.append(panic)
+        inserted = [self.stub.insert_breakpoint(address) for address in places]
         try:
             while True:
                 self.stub.resume()
@@ -221,7 +229,9 @@ class Run:
                     self._ended(condition)
                     return None
                 self.settle()
-                if condition.happened(Kernel.now(self.image, self._quick, self.overlay)):
+                now = Kernel.now(self.image, self._quick, self.overlay)
+                # A condition is asked at its own places alone: some count.
+                if unsigned(now.registers.pc) == panic or condition.happened(now):
                     return self.kernel()
         except DeadlineError as error:
             raise MissedError(self._hang(condition, seconds)) from error

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rcdbg.image.elf import load_image
+from tests.support.variants import ROOT
 
 TIMEOUT = 120
 
@@ -175,3 +177,18 @@ def test_elf_that_is_not_the_running_kernel(rcdbg_kernel: Path, tmp_path: Path) 
 @pytest.mark.parametrize("memory", ["12X", "1M", "", "-5M"])
 def test_bad_memory_size(kernel: tuple[str, str], memory: str) -> None:
     assert "memory" in one_line(rcdbg("show", f"--memory={memory}", *kernel))
+
+
+def test_a_panic_on_the_way_is_shown_and_said(kernel: tuple[str, str]) -> None:
+    """What is right is where the scenario's source gives up."""
+    done = rcdbg("show", "backtrace", *kernel, "--scenario", "panic", "--at", "handle_interrupt")
+    assert done.returncode == 0
+    place = re.fullmatch(
+        r"rcdbg: the kernel panics at (\S+):(\d+):\d+, before handle_interrupt: .*\n", done.stderr
+    )
+    assert place is not None
+    source = (ROOT / "kernel" / place[1]).read_text().splitlines()
+    assert "panic!(" in source[int(place[2]) - 1]
+    assert f"{place[1]}:{place[2]}" in done.stdout
+    asked = rcdbg("show", "context", *kernel, "--scenario", "panic", "--at", "rust_begin_unwind")
+    assert (asked.returncode, asked.stderr) == (0, "")

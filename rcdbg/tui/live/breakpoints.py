@@ -21,6 +21,8 @@ class Breakpoints:
         self._image = image
         self._goals: dict[int, str] = {}
         """Breakpoints of ours, by number, that are there to get somewhere once."""
+        self._kept: dict[int, str] = {}
+        """Those of ours that stay: gdb's `delete` takes one out."""
         self._names: dict[int, str] = {}
         """What the user called a breakpoint, by number, where gdb calls it an address."""
 
@@ -34,6 +36,10 @@ class Breakpoints:
         if hit > 1:
             self._gdb.command(f"-break-after {number} {hit - 1}")
         self._gdb.resume()
+
+    def keep(self, address: int, words: str) -> None:
+        """Stop at an address whenever the guest comes there; it is none of the user's."""
+        self._kept[self._gdb.insert_breakpoint(address)] = words
 
     def add(self, location: str) -> Breakpoint:
         """One of the user's, at a symbol, a line or an address; the guest must stand."""
@@ -63,12 +69,14 @@ class Breakpoints:
         return [
             replace(b, location=self._names.get(b.number, b.location))
             for b in every
-            if b.number not in self._goals
+            if b.number not in self._goals and b.number not in self._kept
         ]
 
     def reason(self, stop: Stop, breakpoints: Sequence[Breakpoint], trap: Trap) -> str:
         """Why the guest stands, in words; `breakpoints` are the user's."""
         if stop.reason == "breakpoint":
+            if stop.breakpoint in self._kept:
+                return self._kept[stop.breakpoint]
             if stop.breakpoint in self._goals:
                 words = self._goals[stop.breakpoint]
                 return f"{words}: {trap.cause}" if words == NEXT_TRAP and trap.cause else words

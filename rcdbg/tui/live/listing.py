@@ -8,19 +8,27 @@ from rcdbg.machine.gdb.client import Gdb
 from rcdbg.machine.gdb.mi import GdbError
 from rcdbg.machine.gdb.records import Breakpoint
 from rcdbg.model.kernel import Kernel
+from rcdbg.model.panics import panicking
 from rcdbg.model.state import Place
+from rcdbg.model.threads.inlined import with_inlined
+from rcdbg.model.threads.unwind import backtrace_now
 from rcdbg.views.code import Code, Instruction, Source, source_window
 
 _LINES_AROUND = 60
 _INSTRUCTIONS = 48
+_FRAMES = 64
 _BACK_BYTES = 160
 """How far before the pc the instructions may begin; only a function's start is known to be one."""
 
 
 def read_code(kernel: Kernel, gdb: Gdb, breakpoints: list[Breakpoint]) -> Code:
-    """The source lines and instructions around the pc; what is missing becomes a note."""
-    pc = kernel.place(kernel.registers.pc)
-    notes = []
+    """The source lines and instructions around the pc; what is missing becomes a note.
+
+    At a panic they are those of the code that gave up, not of the function that prints that.
+    """
+    here = kernel.place(kernel.registers.pc)
+    pc = _gave_up(kernel) or here
+    notes = [] if pc is here else [f"this gave up; the pc is at {here.symbol}"]
     source = None
     if pc.file is None or pc.line is None:
         notes.append("no source line is known for this address")
@@ -43,6 +51,15 @@ def read_code(kernel: Kernel, gdb: Gdb, breakpoints: list[Breakpoint]) -> Code:
         addresses,
         tuple(notes),
     )
+
+
+def _gave_up(kernel: Kernel) -> Place | None:
+    """At a panic's entry: the innermost code below it whose source is here, not the library's."""
+    if not panicking(kernel):
+        return None
+    stack = with_inlined(kernel, backtrace_now(kernel, _FRAMES))
+    calls = [frame.pc for frame in stack.frames[1:]]
+    return next((one for one in calls if one.file and source_path(one.file)), None)
 
 
 def _source(file: str, line: int) -> Source | None:

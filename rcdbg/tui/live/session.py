@@ -10,6 +10,7 @@ from rcdbg.errors import MachineError, RcdbgError, UsageError
 from rcdbg.image.elf import load_image
 from rcdbg.kernels.recognise import demand_handler, describe
 from rcdbg.machine.gdb.run import Step
+from rcdbg.model.panics import panic_entry, panicking
 from rcdbg.model.read import read_state
 from rcdbg.model.state import Problem
 from rcdbg.trace.conditions import place
@@ -20,6 +21,8 @@ from rcdbg.tui.live.listing import read_code
 from rcdbg.tui.live.relay import STOP_SECONDS, Relay
 from rcdbg.tui.live.rig import Rig
 from rcdbg.tui.session import Listener, Move, Stopped
+
+PANIC = "the kernel panics"
 
 _STEPS: dict[Move, Step] = {
     Move.STEP_LINE: "line",
@@ -139,6 +142,10 @@ class LiveSession:
             # One that is gone from a rebuilt kernel is no reason not to start.
             with contextlib.suppress(RcdbgError):
                 here.breakpoints.add(location)
+        panic = panic_entry(image, describe(image, boot.overlay))
+        if panic is not None and panic != address:
+            with contextlib.suppress(RcdbgError):
+                here.breakpoints.keep(panic, PANIC)
         here.breakpoints.run_to(address, f"reached {self._options.at}", first.hit)
 
     def _attach(self, listener: Listener) -> None:
@@ -176,7 +183,10 @@ class LiveSession:
                 b.location for b in breakpoints if b.kind == "breakpoint"
             )
             code = read_code(kernel, here.rig.gdb, breakpoints)
-            return Stopped(state, code, here.breakpoints.reason(stop, breakpoints, state.trap))
+            reason = here.breakpoints.reason(stop, breakpoints, state.trap)
+            if reason == PANIC:
+                reason = panicking(kernel) or PANIC
+            return Stopped(state, code, reason)
 
     def symbols(self) -> Sequence[str]:
         """The kernel's functions."""

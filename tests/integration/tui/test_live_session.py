@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -53,6 +54,28 @@ def test_the_first_stop_has_everything(debug: Debug, gdb: str) -> None:
     assert session.scenario == "preempt"
 
 
+PANIC = "os/src/scenarios/panic.rs"
+
+
+@pytest.mark.parametrize("gdb", GDBS)
+def test_a_panic_is_a_stop_and_shows_the_line_that_gave_up(debug: Debug, gdb: str) -> None:
+    """What is right is what the kernel prints of it when it goes on."""
+    session, told = debug(gdb=gdb, scenario="panic", at="rust_main")
+    told.wait_stops(1)
+    assert session.state().reason == "reached rust_main"
+    session.go(Move.RESUME)
+    told.wait_stops(2)
+    stopped = session.state()
+    code = stopped.code
+    assert (code.pc.file or "").endswith(PANIC)
+    session.go(Move.RESUME)
+    told.wait(lambda me: "panicked at" in me.printed and me.events[-1:] != ["running"])
+    printed = re.search(r"panicked at (\S+?):(\d+):(\d+)", told.printed)
+    assert printed is not None
+    assert stopped.reason == f"the kernel panics at {printed[1]}:{printed[2]}:{printed[3]}"
+    assert code.pc.line == int(printed[2])
+
+
 @pytest.mark.parametrize("gdb", GDBS)
 def test_steps(debug: Debug, gdb: str) -> None:
     session, told = debug(gdb=gdb)
@@ -88,10 +111,10 @@ def test_a_breakpoint_while_it_runs_goes_unnoticed_until_it_is_reached(debug: De
     told.clear()
     session.go(Move.RESUME)
     told.wait(lambda me: "running" in me.events)
-    assert "breakpoint 2 at handle_interrupt (0x" in session.add_breakpoint("handle_interrupt")
+    assert "breakpoint 3 at handle_interrupt (0x" in session.add_breakpoint("handle_interrupt")
     told.wait_stops(1)
     stopped = session.state()
-    assert stopped.reason == "breakpoint 2 at handle_interrupt"
+    assert stopped.reason == "breakpoint 3 at handle_interrupt"
     assert stopped.code.breakpoint_addresses
     assert told.events.count("stop") == 1
 
@@ -117,7 +140,9 @@ def test_an_interrupt_gives_up_the_way_to_the_next_trap(debug: Debug) -> None:
     session.interrupt()
     told.wait_stops(2)
     assert session.state().reason == "interrupted"
-    assert "No breakpoints" in session.console_command("info breakpoints", 80)
+    left = session.console_command("info breakpoints", 80).splitlines()
+    assert [line.split()[0] for line in left] == ["Num", "1"], "all but the one at panics"
+    assert "panic" in left[1]
 
 
 def test_typing_to_the_kernel_and_its_end(debug: Debug) -> None:
