@@ -2,7 +2,7 @@
 
 import functools
 
-from gdbscripts.commands import asking, stepping, thread, trace
+from gdbscripts.commands import asking, programs, stepping, thread, trace, user_steps
 from gdbscripts.commands.describe import Describe
 from gdbscripts.commands.profile import Profile
 from gdbscripts.commands.rc import HelpCommand, Rc
@@ -19,10 +19,12 @@ def commands() -> list[Command]:
         *asking.commands(),
         *thread.commands(),
         TaskCommand(),
+        *programs.commands(),
         Describe(),
         Profile(),
         SnapshotCommand(),
         *stepping.commands(),
+        *user_steps.commands(),
         *trace.commands(),
     ]
 

@@ -55,7 +55,7 @@ class _Watch(gdb.Breakpoint):
         return self.hit or self._interrupts.asked
 
 
-def _run_until(places: Sequence[int], happened: Happened) -> bool:
+def run_until(places: Sequence[int], happened: Happened) -> bool:
     """Let the kernel run to one of `places` where `happened`; False if it stopped elsewhere."""
     watches: list[_Watch] = []
     with Interrupts() as interrupts:
@@ -73,14 +73,14 @@ def _run_until(places: Sequence[int], happened: Happened) -> bool:
                     watch.delete()
 
 
-def _stopped_elsewhere(waited_for: str) -> dict[str, object]:
+def stopped_elsewhere(waited_for: str) -> dict[str, object]:
     """Say that something else came first: Ctrl-C, another breakpoint, the end of the machine."""
     inferior = gdb.selected_inferior()
     where = "" if inferior.pid else ": the machine has ended"
     return {"happened": False, "note": f"{waited_for} did not come first{where}"}
 
 
-class _Running(Command):
+class Running(Command):
     """A command that sets the kernel going."""
 
     kind = gdb.COMMAND_RUNNING
@@ -94,7 +94,7 @@ class _Running(Command):
         return serial.document("stop", document)
 
 
-class _NextTrap(_Running):
+class _NextTrap(Running):
     """Run until a trap is handled: the Context is saved, nothing is done about it yet.
 
     CAUSE is a part of a cause's name: timer, breakpoint, "store page fault".
@@ -110,8 +110,8 @@ class _NextTrap(_Running):
 
         condition = trap(" ".join(typed.words) or None)
         kernel = fresh_kernel()
-        if not _run_until(condition.places(kernel.image, kernel.description), condition.happened):
-            return self.tell(_stopped_elsewhere(str(condition)), typed.as_json)
+        if not run_until(condition.places(kernel.image, kernel.description), condition.happened):
+            return self.tell(stopped_elsewhere(str(condition)), typed.as_json)
         found = read_trap(fresh_kernel())
         at = describe(found.context.sepc) if found.context else "an unknown place"
         note = f"{found.cause or 'a trap'} at {at}"
@@ -131,7 +131,7 @@ class _NextTrap(_Running):
         return [cause[done:] for cause in causes if cause.startswith(text)]
 
 
-class _UntilSret(_Running):
+class _UntilSret(Running):
     """Run until this trap is over: to the instruction at which the interrupted code goes on.
 
     That is code of the thread that goes on, which is another one if the handler switched threads.
@@ -142,6 +142,7 @@ class _UntilSret(_Running):
     examples = ("rc until-sret",)
 
     def run(self, typed: TypedWords) -> dict[str, object]:
+        from rcdbg.model.programs.explained import place_now
         from rcdbg.trace.run import describe
 
         self.no_more(typed)
@@ -150,11 +151,11 @@ class _UntilSret(_Running):
         leaves = _leaves_trap(kernel)
         srets = _srets(kernel)
         there = kernel.registers.pc in srets and leaves(kernel)
-        if not there and not _run_until(srets, leaves):
-            return self.tell(_stopped_elsewhere("the sret of this trap"), typed.as_json)
+        if not there and not run_until(srets, leaves):
+            return self.tell(stopped_elsewhere("the sret of this trap"), typed.as_json)
         gdb.execute("stepi")
         kernel = fresh_kernel()
-        place = kernel.place(kernel.registers.pc)
+        place = place_now(kernel)
         document = {
             "happened": True,
             "note": f"back at {describe(place)}",
@@ -166,6 +167,7 @@ class _UntilSret(_Running):
 def _srets(kernel: Kernel) -> list[int]:
     """Where the kernel's trap return has an sret; raises UsageError if it has none."""
     from rcdbg.kernels.recognise import demand_symbol
+    from rcdbg.kernels.trampoline import running_at
     from rcdbg.riscv.code import SRET, instructions
 
     leaving = kernel.description.trap.exit
@@ -173,8 +175,11 @@ def _srets(kernel: Kernel) -> list[int]:
     symbol = kernel.image.symbols.covering(start)
     later = (s.address for s in kernel.image.symbols if s.address > start and s.kind == "code")
     end = start + symbol.size if symbol and symbol.size else next(later, start + _MAX_CODE)
-    code = kernel.memory.read(start, min(end - start, _MAX_CODE))
+    code = kernel.own_memory.read(start, min(end - start, _MAX_CODE))
     found = [address for address, word in instructions(code, start) if word == SRET]
+    # Where they run may be another place than where they are linked.
+    elsewhere = [running_at(kernel.image, kernel.description.trap, a) for a in found]
+    found = [a if moved is None else moved for a, moved in zip(found, elsewhere, strict=True)]
     if not found:
         raise UsageError(f"{name} has no sret in {len(code)} bytes at {start:#x}")
     return found
@@ -214,7 +219,7 @@ def _named(thread: Thread | None, number: int | None) -> str:
     return f"thread {number}" + (f" of process {of}" if of not in (None, number) else "")
 
 
-class _NextSwitch(_Running):
+class _NextSwitch(Running):
     """Run until another thread is about to go on, or the one with the number ID.
 
     The kernel then stands at the start of its trap return: `rc until-sret` enters the thread.
@@ -235,8 +240,8 @@ class _NextSwitch(_Running):
             problem = before.problems[0]
             raise TargetError(f"{problem.where}: {problem.why}")
         condition.happened(kernel)  # it compares with the thread of this moment
-        if not _run_until(condition.places(kernel.image, kernel.description), condition.happened):
-            return self.tell(_stopped_elsewhere(str(condition)), typed.as_json)
+        if not run_until(condition.places(kernel.image, kernel.description), condition.happened):
+            return self.tell(stopped_elsewhere(str(condition)), typed.as_json)
         now = read_processor(fresh_kernel()).current
         was = before.current.id if before.current else None
         to = now.id if now else None

@@ -67,6 +67,7 @@ def open_gdb(
             f"source {commands_script()}",
             _PART_IN_SILENCE,
             *([f"rc profile {_quoted(profile.resolve())}"] if profile else []),
+            *(f"rc programs-in {_quoted(place.resolve())}" for place in options.boot.places),
             *commands,
         ]
         arguments = ["-q", *(["-batch"] if batch else [])]

@@ -1,7 +1,7 @@
 """Source lines of code addresses, and back: .debug_line."""
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -89,6 +89,14 @@ class LineTable:
                 found.add(self.pcs[index])
                 previous = place
         return sorted(found)
+
+    def starts(self, first: int, end: int) -> list[int]:
+        """Where statements begin in a stretch of code, ascending, each once."""
+        found: dict[int, None] = {}
+        for index in range(bisect_left(self.pcs, first), bisect_left(self.pcs, end)):
+            if self.flags[index] & IS_STMT and not self.flags[index] & END_SEQUENCE:
+                found[self.pcs[index]] = None
+        return list(found)
 
     def source_files(self) -> list[str]:
         """Every file that has code, sorted."""

@@ -94,6 +94,36 @@ def jumps(code: bytes, address: int) -> Iterator[Jump]:
             yield Jump(at, 4, target, rd == _RA)
 
 
+def branch(encoding: int, address: int) -> int | None:
+    """Where a conditional branch at that address goes if it is taken; None if it is none."""
+    if size_of(encoding) == 4:
+        return address + _branch_offset(encoding) if encoding & 0x7F == _BRANCH else None
+    if encoding & 3 == 1 and encoding >> 13 & 7 in (6, 7):  # c.beqz, c.bnez
+        return address + _cb_offset(encoding)
+    return None
+
+
+def _branch_offset(encoding: int) -> int:
+    offset = (
+        (encoding >> 31 & 1) << 12
+        | (encoding >> 7 & 1) << 11
+        | (encoding >> 25 & 0x3F) << 5
+        | (encoding >> 8 & 0xF) << 1
+    )
+    return _signed(offset, 13)
+
+
+def _cb_offset(encoding: int) -> int:
+    offset = (
+        (encoding >> 12 & 1) << 8
+        | (encoding >> 10 & 3) << 3
+        | (encoding >> 5 & 3) << 6
+        | (encoding >> 3 & 3) << 1
+        | (encoding >> 2 & 1) << 5
+    )
+    return _signed(offset, 9)
+
+
 def _signed(value: int, bits: int) -> int:
     return value - (1 << bits) if value >> (bits - 1) & 1 else value
 

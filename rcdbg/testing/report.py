@@ -8,6 +8,7 @@ from pathlib import Path
 from rcdbg.errors import RcdbgError
 from rcdbg.escape import safe_lines
 from rcdbg.image.lines import source_path
+from rcdbg.model.programs.explained import place_now
 from rcdbg.model.state import Place, StackFrame
 from rcdbg.trace.run import describe
 from rcdbg.trace.story.keeping import header_of, save_snapshot, save_trace
@@ -94,7 +95,7 @@ def _place(story: Story) -> Iterator[str]:
     stack = story.backtrace()
     frames = stack.backtrace.frames
     kernel = story.kernel()
-    pc = kernel.place(kernel.registers.pc)
+    pc = place_now(kernel)
     yield describe(pc)
     source = list(_source(pc))
     yield from source
@@ -132,7 +133,7 @@ def _threads(story: Story) -> Iterator[str]:
     from rcdbg.views.threads.threads import view
 
     kernel = story.kernel()
-    shown = view(read_processor(kernel), None, kernel.place(kernel.registers.pc))
+    shown = view(read_processor(kernel), None, place_now(kernel))
     yield from render_text(shown, WIDTH + 12).splitlines()
 
 

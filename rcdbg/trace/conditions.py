@@ -11,6 +11,7 @@ from rcdbg.kernels.description import Description
 from rcdbg.kernels.recognise import demand_handler, demand_symbol
 from rcdbg.kernels.trampoline import running_at
 from rcdbg.model.kernel import Kernel
+from rcdbg.model.programs.places import user_place
 from rcdbg.model.threads.processor import read_processor
 from rcdbg.riscv import causes
 
@@ -30,6 +31,7 @@ class AtPlace:
     """The kernel is about to execute the first instruction of a function, for the n-th time."""
 
     symbol: str
+    """A place in the kernel, or in a program: `hello:main`, `3:main`."""
     hit: int = 1
     _seen: int = field(default=0, init=False, repr=False)
 
@@ -39,6 +41,8 @@ class AtPlace:
         The kernel's own entry is executed before paging is on, at its physical address; code of a
         trampoline where that is mapped.
         """
+        if (user := user_place(self.symbol)) is not None:
+            return user.addresses(image)
         address = resolve(image, self.symbol)
         physical = image.physical(address) if address == image.entry else None
         elsewhere = running_at(image, description.trap, address)
@@ -46,7 +50,10 @@ class AtPlace:
         return tuple(dict.fromkeys((address, *others)))
 
     def happened(self, kernel: Kernel) -> bool:
-        """Whether this is the n-th time."""
+        """Whether this is the n-th time, in the program or the process that is meant."""
+        user = user_place(self.symbol)
+        if user is not None and not user.is_here(kernel):
+            return False
         self._seen += 1
         return self._seen >= self.hit
 
@@ -123,11 +130,16 @@ class Exited:
 
 
 def place(text: str, image: Image) -> AtPlace:
-    """What SYMBOL or SYMBOL:HIT means; raises UsageError if there is no such place."""
+    """What SYMBOL or SYMBOL:HIT means; raises UsageError if there is no such place.
+
+    SYMBOL may be one of a program's: see `rcdbg.model.programs.places`.
+    """
     symbol, colon, hits = text.rpartition(":")
-    if not colon or symbol.endswith(":") or not hits.strip().lstrip("-").isdigit():
+    is_line = "." in symbol and (user := user_place(text)) is not None and ":" in user.where
+    if not colon or symbol.endswith(":") or not hits.strip().lstrip("-").isdigit() or is_line:
         symbol, hits = text, "1"
-    resolve(image, symbol)
+    if user_place(symbol) is None:
+        resolve(image, symbol)
     return reached(symbol, int(hits))
 
 

@@ -23,6 +23,7 @@ from rcdbg.machine.stop import Stop
 from rcdbg.machine.stub.client import StubClient
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.panics import panic_entry
+from rcdbg.model.programs.explained import place_now
 from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState, Place
 from rcdbg.riscv.registers import unsigned
@@ -68,9 +69,15 @@ class Boot:
     programs: tuple[Path, ...] = ()
     """Folders, disk images and ELFs with the programs that it runs in U-mode."""
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Where programs are: as the user says, and on the disks."""
+        disks = () if self.own is None else tuple(d for d in self.own.disks if d.is_file())
+        return (*self.programs, *disks)
+
     def tell_of_programs(self, image: Image) -> None:
-        """Let the programs of the kernel be looked for where the user says, and on its disks."""
-        programs_of(image).look_in((*self.programs, *(self.own.disks if self.own else ())))
+        """Let the programs of the kernel be looked for at these places."""
+        programs_of(image).look_in(self.places)
 
     def config(self, image: Image | None = None) -> QemuConfig:
         """The same for QEMU; `image` is the kernel, if it is loaded already.
@@ -250,7 +257,7 @@ class Run:
     def _hang(self, condition: Condition, seconds: float) -> str:
         self.stub.interrupt()
         self.stub.wait_stop(_EXIT_SECONDS)
-        where = describe(self.kernel().place(self.stub.registers().pc))
+        where = describe(place_now(self.kernel()))
         return f"{condition} did not come within {seconds:g} s; the kernel is at {where}"
 
     def close(self) -> None:
@@ -277,7 +284,8 @@ def describe(place: Place) -> str:
     """An address in words: with its symbol and line where they are known."""
     text = f"{place.address:#x}"
     if place.symbol:
-        text += f" <{place.symbol}+{place.offset}>"
+        program = f"{place.program}:" if place.program else ""
+        text += f" <{program}{place.symbol}+{place.offset}>"
     if place.file and place.line:
         text += f" {Path(place.file).name}:{place.line}"
     return text

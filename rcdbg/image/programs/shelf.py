@@ -1,5 +1,6 @@
 """All programs of one kernel, wherever they are: looked for when somebody asks, and once."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,6 +17,9 @@ from rcdbg.image.programs.program import Program
 _FOLDER, _DISK, _KERNEL = range(3)
 """What is taken first of several that say the same."""
 
+_START = "_start"
+_UNIT = re.compile(rb"([\w-]{1,80})\.rs/@/")
+"""The name of a unit, `src/bin/hello.rs/@/1a2b`, as it stands in the debug info."""
 _MAGIC = b"\x7fELF"
 
 
@@ -76,11 +80,16 @@ class Shelf:
         return [item for item in every if isinstance(item, Program)]
 
     def _embedded(self) -> list[Program]:
-        data, found = self._image.data, list[Program]()
-        for elf in embedded(self._image):
-            covering = self._image.symbols.at(elf.address)
-            name = covering[0] if covering is not None and not covering[1] else f"{elf.address:#x}"
-            name = name.removesuffix("_start")
+        data, elves = self._image.data, embedded(self._image)
+        names: dict[int, list[str]] = {elf.address: [] for elf in elves}
+        for symbol in self._image.symbols if elves else ():
+            if symbol.address in names:
+                names[symbol.address].append(symbol.path)
+        found = []
+        for elf in elves:
+            # Where one ends the next one begins: of the symbols there, its own says so.
+            called = sorted(names[elf.address], key=lambda name: not name.endswith(_START))
+            name = called[0].removesuffix(_START) if called else f"{elf.address:#x}"
             contents = partial(_cut, data, elf.start, elf.size)
             found.append(Program(name, "in the kernel", contents, _KERNEL, elf.address))
         return _named(found)
@@ -92,20 +101,29 @@ def _cut(data: bytes, start: int, size: int) -> bytes:
 
 def _named(programs: list[Program]) -> list[Program]:
     """The same, called by the source file that only one of them has, where there is such."""
-    sources: list[set[str]] = []
-    for program in programs:
-        try:
-            names = program.image.source_names
-        except ImageError:
-            names = []
-        sources.append({name.partition(".")[0] for name in names})
+    sources = [_sources(program) for program in programs]
     counts = Counter(name for names in sources for name in names)
     found = []
-    for program, known in zip(programs, sources, strict=True):
-        own = [name for name in known if counts[name] == 1]
+    for program, names in zip(programs, sources, strict=True):
+        own = [name for name in names if counts[name] == 1]
         alone = len(own) == 1 and len(programs) > 1
         found.append(replace(program, name=own[0]) if alone else program)
     return found
+
+
+def _sources(program: Program) -> set[str]:
+    """The files that a program was made of, without what comes behind the first dot.
+
+    rustc calls its units so in the debug info; and in the symbol table, where it optimizes.
+    """
+    units = {name.decode("utf-8", "replace") for name in _UNIT.findall(program.contents())}
+    if units:
+        return units
+    try:
+        names = program.image.source_names
+    except ImageError:
+        return set()
+    return {name.partition(".")[0] for name in names if "." in name}
 
 
 def programs_of(image: Image) -> Shelf:

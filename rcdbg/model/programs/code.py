@@ -39,8 +39,15 @@ class UserCode:
     """Where it was found, in words."""
     image: Image | None
     """Its own ELF; None where it is only known that the kernel's ELF has these bytes."""
+    also: tuple[str, ...] = ()
+    """Other names that programs with the same bytes have."""
     moved: int = 0
     """Without an ELF: what to add to an address to come to that of the same byte in the kernel."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that it is called."""
+        return (self.name, *self.also)
 
 
 @once_a_moment
@@ -75,8 +82,20 @@ def _code_in(kernel: Kernel, satp: Satp, page: int) -> UserCode | None:
                 _ = program.image
     if fitting:
         best = min(fitting, key=lambda program: program.worth)
-        return UserCode(best.name, best.origin, best.image)
+        also = dict.fromkeys(program.name for program in fitting if program.name != best.name)
+        return UserCode(best.name, best.origin, best.image, tuple(also))
     return _copied(kernel, page, found)
+
+
+@once_a_moment
+def program_in(kernel: Kernel, satp: Satp) -> UserCode | None:
+    """The program that is loaded into an address space, wherever it is; None if it is not known."""
+    pages = set()
+    for program in programs_of(kernel.image).programs:
+        with suppress(ImageError):
+            pages |= {piece.address // PAGE_SIZE for piece in program.pieces if piece.is_code}
+    found = (_code_in(kernel, satp, page) for page in sorted(pages))
+    return next((code for code in found if code is not None), None) if satp.translates else None
 
 
 def _has_page(program: Program, page: int, found: bytes) -> bool:
@@ -133,7 +152,7 @@ def _copied(kernel: Kernel, page: int, found: bytes) -> UserCode | None:
         return None
     symbol = kernel.image.symbols.at(places[0])
     name = symbol[0].removesuffix("_start") if symbol is not None else f"{places[0]:#x}"
-    return UserCode(name, "copied from the kernel", None, moved)
+    return UserCode(name, "copied from the kernel", None, moved=moved)
 
 
 def _places(image: Image, content: bytes) -> Iterator[int]:

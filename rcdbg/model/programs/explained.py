@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.space import root_of, root_of_process
-from rcdbg.model.programs.code import code_at, is_users, user_place
+from rcdbg.model.programs.code import code_at, is_users, program_in, user_place
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Context, Place, Processor, Thread
 from rcdbg.model.threads.context import as_trapped, decode_context
@@ -110,8 +110,13 @@ def _with_program(kernel: Kernel, thread: Thread) -> Thread:
         context = explained(kernel, satp, context)
         name = thread.name or context.sepc.program or ""
         return replace(thread, context=context, name=name)
-    place = None if thread.name else _place_of_running(kernel, thread, satp)
-    return thread if place is None else replace(thread, name=place.program or "")
+    if thread.name:
+        return thread
+    place = _place_of_running(kernel, thread, satp)
+    name = "" if place is None else place.program or ""
+    if not name and (code := program_in(kernel, satp)) is not None:
+        name = code.name
+    return replace(thread, name=name) if name else thread
 
 
 def _place_of_running(kernel: Kernel, thread: Thread, satp: Satp) -> Place | None:

@@ -14,7 +14,7 @@ from rcdbg.kernels.recognise import first_symbol
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.space import kernel_memory
 from rcdbg.model.programs.code import is_users
-from rcdbg.model.programs.explained import SPP, USER, UserSide, user_side
+from rcdbg.model.programs.explained import SPP, USER, UserSide, is_user_code, user_side
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Backtrace, Context, Place, Problem, StackFrame, SwitchFrame
 from rcdbg.model.threads.context import context_at, offset_of_sepc
@@ -108,7 +108,7 @@ def backtrace_of(kernel: Kernel, context: Context, satp: Satp) -> Backtrace:
 
     `satp` is the address space of its thread.
     """
-    if kernel.description.process.all_user:
+    if is_user_code(kernel, context, satp):
         return stack_of_context(kernel, satp, context, MAX_FRAMES)
     cursor = Cursor(context.sepc.address, dict(enumerate(context.x)), True)
     return _unwind(kernel, cursor, MAX_FRAMES)
@@ -259,9 +259,12 @@ def _step_without(kernel: Kernel, cursor: Cursor) -> tuple[StackFrame, Cursor]:
     """
     place, sp = _place(kernel, cursor), cursor.sp
     symbol = kernel.image.symbols.covering(kernel.linked(cursor.lookup))
-    if symbol is not None and symbol.name in kernel.description.trap.entry and sp is not None:
+    entry = first_symbol(kernel.image, kernel.description.trap.entry)
+    # Other symbols may begin where the entry does.
+    if symbol is not None and entry is not None and symbol.address == entry[1] and sp is not None:
+        place = replace(place, symbol=entry[0])
         if cursor.is_exact:
-            raise EndError(f"no call frame information for {symbol.name}")
+            return _entering(kernel, cursor, place, entry[1])
         try:
             context = context_at(kernel, sp)
         except DecodeError as error:
@@ -280,7 +283,24 @@ def _step_without(kernel: Kernel, cursor: Cursor) -> tuple[StackFrame, Cursor]:
         return frame, Cursor(ra, dict(cursor.registers), False)
     if _is_code(kernel, cursor.lookup):
         raise EndError("no call frame information for the code here")
+    if not cursor.registers:
+        raise EndError("its registers are being saved: not followed")
     raise EndError("the stack is broken", f"{cursor.pc:#x} is in no code of the kernel")
+
+
+def _entering(
+    kernel: Kernel, cursor: Cursor, place: Place, start: int
+) -> tuple[StackFrame, Cursor]:
+    """The same in a trap's entry, before the registers are saved: sepc says what was interrupted.
+
+    At the first instruction all registers are still those of the interrupted code.
+    """
+    sepc = cursor.registers.get(CSR_COLUMN + _CSRS["sepc"])
+    if sepc is None:
+        raise EndError(f"no call frame information for {place.symbol}")
+    is_first = kernel.linked(cursor.pc) == start
+    registers = dict(cursor.registers) if is_first else {}
+    return StackFrame(place, None, cursor.sp, True), Cursor(sepc, registers, True)
 
 
 def _by_instructions(

@@ -24,6 +24,7 @@ THE_ENTRY = "the program's entry: nothing has called it"
 _S0 = 8
 _WORD = 8
 _MAX_CODE = 1 << 16
+_AHEAD = 32
 _MAX_FRAME = 1 << 20
 """Bytes of a stack frame that s0 is believed to lead out of."""
 
@@ -87,13 +88,15 @@ class _Walker:
         """The stack frame at the cursor, and the caller's place; raises EndError."""
         code = code_at(self._kernel, self._satp, cursor.lookup)
         image = None if code is None else code.image
-        if image is not None:
+        if image is not None and cursor.registers:
             if _is_entry(image, cursor.lookup):
                 raise EndError(THE_ENTRY)
             found = self._by_rules(image, cursor, place)
             found = found or self._by_instructions(image, cursor, place)
             if found is not None:
                 return found
+        if not cursor.registers:
+            raise EndError("its registers are being saved or restored: not followed")
         found = self._by_frame_pointer(cursor, place) or self._by_ra(cursor, place)
         if found is None:
             raise EndError(_why(code, place))
@@ -115,9 +118,11 @@ class _Walker:
     ) -> tuple[StackFrame, Cursor] | None:
         """By what the function's own instructions do with the stack."""
         symbol, sp = image.symbols.covering(cursor.lookup), cursor.sp
-        if symbol is None or not symbol.size or sp is None:
+        if symbol is None or sp is None:
             return None
-        code = image.read(symbol.address, min(symbol.size, _MAX_CODE))
+        # A label, as of a system call's stub in assembly, has no size of its own.
+        size = symbol.size or cursor.pc - symbol.address + _AHEAD
+        code = self._code(image, symbol.address, min(size, _MAX_CODE))
         opened = code and prologue.stack_frame(code, cursor.pc - symbol.address)
         if not opened or not (cursor.is_exact or RA in opened.saved):
             return None
@@ -132,6 +137,10 @@ class _Walker:
         if not self.is_code(pc - 2):
             return None
         return StackFrame(place, cfa, sp, is_guess=True), Cursor(pc, registers, False)
+
+    def _code(self, image: Image, start: int, size: int) -> bytes:
+        """As much of a function as there is."""
+        return image.read(start, size) or image.read(start, size - _AHEAD) or b""
 
     def _by_frame_pointer(self, cursor: Cursor, place: Place) -> tuple[StackFrame, Cursor] | None:
         """By s0, where programs keep the CFA there, with ra and the caller's s0 below it."""

@@ -22,6 +22,7 @@ from rcdbg.image.elf import Image
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frame_owners import FrameOwners, read_frame_owners
 from rcdbg.model.memory.heap import Heap, read_heap
+from rcdbg.model.programs.explained import place_now
 from rcdbg.model.read import read_state
 from rcdbg.model.state import KernelState
 from rcdbg.model.threads.call_stacks import HartStack, read_hart_stack
@@ -321,7 +322,7 @@ def _happenings(
     if expected is None:
         raise _WindowOverError
     kernel = story.kernel()
-    place = describe(kernel.place(kernel.registers.pc))
+    place = describe(place_now(kernel))
     _fail(f"{expected} {phrases.overdue(overdue, place)}")
 
 

@@ -8,7 +8,9 @@ from rcdbg.machine.gdb.client import Gdb
 from rcdbg.machine.gdb.mi import GdbError
 from rcdbg.machine.gdb.records import Breakpoint
 from rcdbg.machine.stop import Stop
+from rcdbg.model.programs.places import UserPlace, user_place
 from rcdbg.model.state import Trap
+from rcdbg.tui.live.console import Console
 
 NEXT_TRAP = "next trap"
 
@@ -16,9 +18,10 @@ NEXT_TRAP = "next trap"
 class Breakpoints:
     """Sets them, and knows why they are there."""
 
-    def __init__(self, gdb: Gdb, image: Image) -> None:
+    def __init__(self, gdb: Gdb, image: Image, console: Console) -> None:
         self._gdb = gdb
         self._image = image
+        self._console = console
         self._goals: dict[int, str] = {}
         """Breakpoints of ours, by number, that are there to get somewhere once."""
         self._kept: dict[int, str] = {}
@@ -41,8 +44,27 @@ class Breakpoints:
         """Stop at an address whenever the guest comes there; it is none of the user's."""
         self._kept[self._gdb.insert_breakpoint(address)] = words
 
+    def run_into(self, place: UserPlace, words: str, hit: int = 1) -> None:
+        """The same for a place in a program."""
+        for number in self._in_program(place, "--once "):
+            self._goals[number] = words
+            if hit > 1:
+                self._gdb.command(f"-break-after {number} {hit - 1}")
+        self._gdb.resume()
+
+    def _in_program(self, place: UserPlace, options: str = "") -> list[int]:
+        made = self._console.document(f"rc break {options}{place}")["break"]["breakpoints"]
+        return [one["number"] for one in made]
+
     def add(self, location: str) -> Breakpoint:
-        """One of the user's, at a symbol, a line or an address; the guest must stand."""
+        """One of the user's, at a symbol, a line or an address; the guest must stand.
+
+        In a program it is `hello:main` or `3:main`.
+        """
+        if (place := user_place(location)) is not None:
+            numbers = self._in_program(place)
+            self._names |= dict.fromkeys(numbers, location)
+            return next(b for b in self._gdb.breakpoints() if b.number == numbers[0])
         address = self._image.symbols.address_of(location)
         if address is not None and self._image.lines.lookup(address) is None:
             # Where a prologue ends, gdb can only guess without source lines.

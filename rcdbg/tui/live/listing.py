@@ -9,6 +9,8 @@ from rcdbg.machine.gdb.mi import GdbError
 from rcdbg.machine.gdb.records import Breakpoint
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.panics import panicking
+from rcdbg.model.programs.code import user_place
+from rcdbg.model.programs.explained import place_now
 from rcdbg.model.state import Place
 from rcdbg.model.threads.inlined import with_inlined
 from rcdbg.model.threads.unwind import backtrace_now
@@ -26,7 +28,7 @@ def read_code(kernel: Kernel, gdb: Gdb, breakpoints: list[Breakpoint]) -> Code:
 
     At a panic they are those of the code that gave up, not of the function that prints that.
     """
-    here = kernel.place(kernel.registers.pc)
+    here = place_now(kernel)
     pc = _gave_up(kernel) or here
     notes = [] if pc is here else [f"this gave up; the pc is at {here.symbol}"]
     source = None
@@ -42,12 +44,13 @@ def read_code(kernel: Kernel, gdb: Gdb, breakpoints: list[Breakpoint]) -> Code:
     except GdbError as error:
         notes.append(f"no instructions: {error}")
     addresses = frozenset(b.address for b in breakpoints if b.enabled and b.address is not None)
-    lines = (kernel.image.lines.lookup(address) for address in addresses)
+    places = (user_place(kernel, kernel.memory.satp, a) if pc.program else kernel.place(a)
+              for a in addresses)  # fmt: skip
     return Code(
         pc,
         source,
         instructions,
-        frozenset(line.line for line in lines if line is not None and line.file == pc.file),
+        frozenset(p.line for p in places if p.line is not None and p.file == pc.file),
         addresses,
         tuple(notes),
     )

@@ -11,6 +11,7 @@ from rcdbg.image.elf import load_image
 from rcdbg.kernels.recognise import demand_handler, describe
 from rcdbg.machine.gdb.run import Step
 from rcdbg.model.panics import panic_entry, panicking
+from rcdbg.model.programs.places import user_place
 from rcdbg.model.read import read_state
 from rcdbg.model.state import Problem
 from rcdbg.trace.conditions import place
@@ -127,9 +128,11 @@ class LiveSession:
         boot.tell_of_programs(image)
         first = place(self._options.at, image)
         address = first.places(image, describe(image, boot.overlay))[0]
+        user = user_place(first.symbol)
         relay = Relay()
         rig = Rig(image, boot.config(image), self._options.gdb, relay.end, boot.overlay)
-        here = _Round(rig, relay, Breakpoints(rig.gdb, image), Console(rig.gdb, boot.overlay.file))
+        console = Console(rig.gdb, boot.overlay.file, boot.places)
+        here = _Round(rig, relay, Breakpoints(rig.gdb, image, console), console)
         with self._lock:
             if not self._closed:
                 self._round = here
@@ -146,7 +149,11 @@ class LiveSession:
         if panic is not None and panic != address:
             with contextlib.suppress(RcdbgError):
                 here.breakpoints.keep(panic, PANIC)
-        here.breakpoints.run_to(address, f"reached {self._options.at}", first.hit)
+        words = f"reached {self._options.at}"
+        if user is None:
+            here.breakpoints.run_to(address, words, first.hit)
+        else:
+            here.breakpoints.run_into(user, words, first.hit)
 
     def _attach(self, listener: Listener) -> None:
         here = self._here()
