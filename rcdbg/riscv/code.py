@@ -24,6 +24,7 @@ SATP, STVEC = 0x180, 0x105
 
 _RA = 1
 _SYSTEM, _JAL, _JALR, _AUIPC = 0x73, 0x6F, 0x67, 0x17
+_BRANCH = 0x63
 _MASK64 = (1 << 64) - 1
 
 
