@@ -1,4 +1,4 @@
-"""Running from trap to trap, and steps that are right for a kernel.
+"""RunningCommand from trap to trap, and steps that are right for a kernel.
 
 The commands set the kernel going and return when it stands again, so they can follow each other in
 a gdb script. They stop the machine only where they have to look, by breakpoints of their own that
@@ -80,7 +80,7 @@ def stopped_elsewhere(waited_for: str) -> dict[str, object]:
     return {"happened": False, "note": f"{waited_for} did not come first{where}"}
 
 
-class Running(Command):
+class RunningCommand(Command):
     """A command that sets the kernel going."""
 
     kind = gdb.COMMAND_RUNNING
@@ -94,7 +94,7 @@ class Running(Command):
         return serial.document("stop", document)
 
 
-class _NextTrap(Running):
+class _NextTrap(RunningCommand):
     """Run until a trap is handled: the Context is saved, nothing is done about it yet.
 
     CAUSE is a part of a cause's name: timer, breakpoint, "store page fault".
@@ -131,7 +131,7 @@ class _NextTrap(Running):
         return [cause[done:] for cause in causes if cause.startswith(text)]
 
 
-class _UntilSret(Running):
+class _UntilSret(RunningCommand):
     """Run until this trap is over: to the instruction at which the interrupted code goes on.
 
     That is code of the thread that goes on, which is another one if the handler switched threads.
@@ -219,7 +219,7 @@ def _named(thread: Thread | None, number: int | None) -> str:
     return f"thread {number}" + (f" of process {of}" if of not in (None, number) else "")
 
 
-class _NextSwitch(Running):
+class _NextSwitch(RunningCommand):
     """Run until another thread is about to go on, or the one with the number ID.
 
     The kernel then stands at the start of its trap return: `rc until-sret` enters the thread.

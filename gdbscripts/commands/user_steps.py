@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import gdb
 
-from gdbscripts.commands.stepping import Running, run_until, stopped_elsewhere
+from gdbscripts.commands.stepping import RunningCommand, run_until, stopped_elsewhere
 from gdbscripts.framework import Command, TypedWords
 from gdbscripts.machine.kernel import fresh_kernel
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _USER = 0
 
 
-class _Step(Running):
+class _Step(RunningCommand):
     """What the three have in common."""
 
     own: str

@@ -36,7 +36,8 @@ _MACHINE_MODE = 3
 _MAX_CODE, _SOME = 1 << 16, 64
 EBREAK_LENGTHS = (0, 2, 4)
 """What a handler may have added to sepc: nothing, or the length of the instruction that trapped."""
-_CSRS = {"sscratch": 0x140, "sepc": 0x141, "sstatus": 0x100, "stval": 0x143, "scause": 0x142}
+_SEPC = 0x141
+_CSRS = {"sscratch": 0x140, "sepc": _SEPC, "sstatus": 0x100, "stval": 0x143, "scause": 0x142}
 
 
 def backtrace_now(kernel: Kernel, most: int = MAX_FRAMES) -> Backtrace:
@@ -295,7 +296,7 @@ def _entering(
 
     At the first instruction all registers are still those of the interrupted code.
     """
-    sepc = cursor.registers.get(CSR_COLUMN + _CSRS["sepc"])
+    sepc = cursor.registers.get(CSR_COLUMN + _SEPC)
     if sepc is None:
         raise EndError(f"no call frame information for {place.symbol}")
     is_first = kernel.linked(cursor.pc) == start
