@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
 
-from rcdbg.errors import RcdbgError
+from rcdbg.errors import ImageError, RcdbgError
 from rcdbg.guest.memory import RamTarget
 from rcdbg.guest.snapshot_writer import Machine
 from rcdbg.image.elf import Image, load_image
@@ -87,10 +87,9 @@ class Boot:
         """
         own = self.own or OwnLine(PROGRAM, machine=DEFAULT_MACHINE)
         file, contents = own.kernel or self.kernel, None
-        if file == self.kernel:
-            image = image or load_image(self.kernel)
-            if not is_loadable(image, RAM_BASE, parse_memory(self.memory)):
-                contents = flat_image(image)
+        booted = (image or load_image(file)) if file == self.kernel else _elf_in(file)
+        if booted is not None and not is_loadable(booted, RAM_BASE, parse_memory(self.memory)):
+            contents = flat_image(booted)
         return QemuConfig(
             file,
             memory=self.memory,
@@ -106,6 +105,14 @@ class Boot:
             contents=contents,
             own=self.own,
         )
+
+
+def _elf_in(file: Path) -> Image | None:
+    """The ELF that is booted in place of the one that is debugged; None for a raw image."""
+    try:
+        return load_image(file)
+    except ImageError:
+        return None
 
 
 class Runner(Protocol):
