@@ -17,7 +17,7 @@ KEYS: Mapping[str, str] = {
     "memory_set": "MemorySet",
     "frame_allocator": "FrameAllocator",
     "frame_tracker": "FrameTracker",
-    "heap": "Heap",
+    "heap": "Heap Talc BuddyAllocator",
     "kernel_stack": "KernelStack",
     "trap_entry": "__interrupt",
     "trap_handler": "handle_interrupt",

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rcdbg.image.types import ArrayType, BaseType, StructType, TypeId, UnionType
-from rcdbg.kernels.description import UNKNOWN, Roots
-from rcdbg.kernels.frames import HeapConcept
+from rcdbg.kernels.description import UNKNOWN, Names, Roots
+from rcdbg.kernels.frames import HEAPS, HeapConcept
 from rcdbg.model.concepts import held
+from rcdbg.model.heaps.shapes import FreeBlocks, free_blocks
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import LOCKED, NOT_YET
 from rcdbg.model.remember import once_a_moment
@@ -73,24 +74,27 @@ class Heap:
     note: str = ""
     problems: tuple[Problem, ...] = ()
     counted_free: int | None = None
-    """Bytes free by the allocator's own count, where its lists are not read."""
+    """Bytes free by the allocator's own count, where not all of its free blocks are read."""
+    holes: tuple[tuple[int, int], ...] = ()
+    """Free blocks of heaps that have any sizes: address and bytes, ascending."""
 
     @property
     def free(self) -> int:
         """Bytes in the blocks of the free lists, or as the allocator counts them."""
         if self.counted_free is not None:
             return self.counted_free
-        return sum(found.size for found in self.lists)
+        return sum(found.size for found in self.lists) + sum(size for _, size in self.holes)
 
     @property
     def blocks(self) -> int:
         """How many free blocks there are."""
-        return sum(len(found.blocks) for found in self.lists)
+        return sum(len(found.blocks) for found in self.lists) + len(self.holes)
 
     @property
     def largest(self) -> int:
         """Bytes of the largest allocation that would succeed now."""
-        return max((found.block_size for found in self.lists if found.blocks), default=0)
+        sizes = [found.block_size for found in self.lists if found.blocks]
+        return max((*sizes, *(size for _, size in self.holes)), default=0)
 
     @property
     def waste(self) -> int | None:
@@ -103,14 +107,15 @@ class Heap:
 @once_a_moment
 def read_heap(kernel: Kernel) -> Heap:
     """The heap as the kernel's static has it; never fails."""
-    if not kernel.description.heap.type and kernel.description.family != UNKNOWN.family:
+    names = kernel.description.heap.type
+    if kernel.description.family == UNKNOWN.family:
+        names = names or HEAPS
+    if not names:
         return _nothing(kernel.not_described)
-    if kernel.image.has_debug_info and not _has_type(kernel):
-        return _nothing(
-            f"no type of this kernel is called {' or '.join(kernel.description.heap.type)}"
-        )
+    if kernel.image.has_debug_info and not _has_type(kernel, names):
+        return _nothing(f"no type of this kernel is called {' or '.join(names)}")
     try:
-        found = held(kernel, kernel.description.heap.type, Roots(), "heap")
+        found = held(kernel, names, Roots(), "heap")
         if found.value is None:
             return _nothing(NOT_YET)
         return _read(kernel, found.value, found.locked)
@@ -118,10 +123,10 @@ def read_heap(kernel: Kernel) -> Heap:
         return _nothing("", error.problem)
 
 
-def _has_type(kernel: Kernel) -> bool:
+def _has_type(kernel: Kernel, names: Names) -> bool:
     """Whether an allocator that could be read is a part of the kernel at all."""
     types = kernel.image.types
-    return any(types.types_named(name) for name in kernel.description.heap.type)
+    return any(types.types_named(name) for name in names)
 
 
 def _nothing(note: str, *problems: Problem) -> Heap:
@@ -132,6 +137,9 @@ def _read(kernel: Kernel, owner: Value, locked: bool | None) -> Heap:
     problems: list[Problem] = []
     kind = owner.type.name
     names = kernel.description.heap
+    other = None if owner.has("free_list") else free_blocks(owner)
+    if other is not None:
+        return _of_another_make(owner, other, locked)
     if not owner.has("free_list") and has(owner, names.total) and has(owner, names.free):
         return _counted(names, owner, locked)
 
@@ -169,6 +177,28 @@ def _read(kernel: Kernel, owner: Value, locked: bool | None) -> Heap:
         problems += _contradictions(heap, owner.path)
     return Heap(
         kind, start, end, lists, requested, allocated, total, locked, note, _first(problems)
+    )
+
+
+def _of_another_make(owner: Value, found: FreeBlocks, locked: bool | None) -> Heap:
+    """A heap with free blocks of any size; while it is locked, its books may contradict."""
+    kind, notes = owner.type.name.split("<", 1)[0], ([LOCKED] if locked else []) + found.notes
+    counted = None
+    if not found.complete and found.total is not None and found.used is not None:
+        counted = found.total - found.used
+    return Heap(
+        kind,
+        found.start,
+        found.end,
+        (),
+        None,
+        found.used,
+        found.total,
+        locked,
+        "; ".join(notes),
+        _first([] if locked else found.problems),
+        counted,
+        tuple(sorted(found.blocks)),
     )
 
 

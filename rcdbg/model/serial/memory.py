@@ -41,6 +41,7 @@ def heap(value: Heap) -> Json:
             }
             for found in value.lists
         ],
+        "holes": [{"address": _hex(start), "bytes": size} for start, size in value.holes],
         "locked": value.locked,
         "note": value.note,
         "problems": _problems(value.problems),

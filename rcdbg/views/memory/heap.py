@@ -19,6 +19,14 @@ _COLUMNS = (
     Column("blocks at, next to be handed out first"),
 )
 
+_SIZES = (
+    Column("block", right=True),
+    Column("free", right=True),
+    Column("blocks at"),
+)
+SIZES_SHOWN = 16
+"""Sizes that are listed unless more are asked for."""
+
 
 def view(heap: Heap, *, limit: int | None = BLOCKS_SHOWN) -> RenderableType:
     """Counts, the largest allocation that would succeed, and each order's first `limit` blocks."""
@@ -27,9 +35,12 @@ def view(heap: Heap, *, limit: int | None = BLOCKS_SHOWN) -> RenderableType:
         parts.append(Fitted(lambda width: _head(heap, width)))
     if heap.note:
         parts.append(note_line(heap.note))
-    if heap.total:
+    if heap.total or heap.holes:
         parts.append(Fitted(lambda width: _counts(heap, width)))
         parts += [_largest(heap)] if heap.counted_free is None else []
+    if heap.holes:
+        sizes = _by_size(heap, limit)
+        parts.append(Fitted(lambda width: listing(_SIZES, sizes, width)))
     if heap.lists:
         rows = [_row(found, limit) for found in heap.lists]
         parts.append(Fitted(lambda width: listing(_COLUMNS, rows, width)))
@@ -63,12 +74,33 @@ def _counts(heap: Heap, width: int) -> Text:
 
 
 def _largest(heap: Heap) -> Text:
-    if not heap.largest:
+    if not heap.largest or not heap.free:
         return styled("no allocation would succeed: no block is free", palette.PROBLEM)
-    text = Text("largest allocation that would succeed: ")
+    what = "largest free block: " if heap.holes else "largest allocation that would succeed: "
+    text = Text(what)
     text.append(size(heap.largest), palette.HEADING)
     share = 100 * heap.largest / heap.free
     return text.append(f"  {share:.0f} % of what is free", palette.QUIET)
+
+
+def _by_size(heap: Heap, limit: int | None) -> list[Row]:
+    """The free blocks of any size, those of the same size together, the largest first."""
+    by_size: dict[int, list[int]] = {}
+    for block, length in heap.holes:
+        by_size.setdefault(length, []).append(block)
+    every = sorted(by_size, reverse=True)
+    rows = []
+    for length in every if limit is None else every[:SIZES_SHOWN]:
+        blocks = by_size[length]
+        shown = blocks if limit is None else blocks[:limit]
+        cells = Text(" ").join(address(block) for block in shown)
+        if left := len(blocks) - len(shown):
+            cells.append(f" and {left:,} more", palette.NOTE)
+        rows.append(Row((Text(size(length)), Text(f"{len(blocks):,}"), cells)))
+    if len(every) > len(rows):
+        more = styled(f"{len(every) - len(rows):,} sizes more", palette.NOTE)
+        rows.append(Row((Text(""), Text(""), more)))
+    return rows
 
 
 def _row(found: FreeList, limit: int | None) -> Row:

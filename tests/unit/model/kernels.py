@@ -123,6 +123,9 @@ class FakeImage:
     def physical(self, va: int) -> int | None:
         return va
 
+    def locals_of(self, _function: str) -> tuple[()]:
+        return ()
+
 
 def kernel_of(world: World, root_ppn: int | None = None, overlay: Overlay = LAB) -> Kernel:
     """The kernel; with a root table it pages, and the statics are read where they were loaded.
