@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from rcdbg.errors import UsageError
 from rcdbg.kernels.description import NO_NAMES, Names, Paths, Roots
+from rcdbg.kernels.paths import Each
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.values.parts import FoundPart, find, has, parts, struct_inside
 from rcdbg.model.values.path import start
@@ -34,6 +35,15 @@ def values_at(kernel: Kernel, roots: Roots, what: str, stop: Names = NO_NAMES) -
     """
     static, paths = _first_static(kernel, roots, what)
     yield from parts(static, paths, stop)
+
+
+def leads_to_one(kernel: Kernel, roots: Roots) -> bool:
+    """Whether the first of these paths that the kernel has is that of a single value.
+
+    Raises DecodeError if it has none of the statics.
+    """
+    _, paths = _first_static(kernel, roots, "")
+    return not any(isinstance(step, Each) for path in paths for step in path.steps)
 
 
 def locked_on_the_way(kernel: Kernel, roots: Roots) -> bool | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import islice
 
-from rcdbg.model.concepts import values_at
+from rcdbg.model.concepts import leads_to_one, values_at
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Problem
@@ -21,7 +21,7 @@ class ProcessList:
     values: tuple[Value, ...]
     problems: tuple[Problem, ...]
     is_known: bool
-    """Whether the list could be read at all."""
+    """Whether the list could be read, and leads to all of them."""
 
 
 @once_a_moment
@@ -38,6 +38,13 @@ def listed_processes(kernel: Kernel) -> ProcessList:
                 found.setdefault(value.address, value)
         for value in tuple(found.values()):
             _add_children(kernel, value, found, problems)
+        if found and names.children and leads_to_one(kernel, names.list):
+            root = next(iter(found.values()))
+            if not has(root, names.children):
+                what = names.children.first
+                why = f"{root.type.name} has no {what}: the processes below it are not known"
+                problems.append(Problem(root.path, why))
+                is_known = False
     except DecodeError as error:
         problems.append(error.problem)
         is_known = bool(found)

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,19 +63,26 @@ def reorder(source: Path) -> None:
     """Reverse the fields of the REORDERED structs, and keep Rust from sorting them again."""
     left = set(REORDERED)
     for path in source.rglob("*.rs"):
-        text = path.read_text()
-        for name in REORDERED:
-            pattern = rf"^(pub(?:\(\w+\))? )?struct {name}\b([^{{;]*)\{{\n(.*?)^\}}"
-            match = re.search(pattern, text, re.MULTILINE | re.DOTALL)
-            if match is None:
-                continue
-            left.discard(name)
-            fields = "\n".join(reversed(_fields(match[3])))
-            new = f"#[repr(C)]\n{match[1] or ''}struct {name}{match[2]}{{\n{fields}\n}}"
-            text = text[: match.start()] + new + text[match.end() :]
+        text, done = reversed_fields(path.read_text(), REORDERED)
+        left -= done
         path.write_text(text)
     if left:
         raise ValueError(f"structs that were not found: {', '.join(sorted(left))}")
+
+
+def reversed_fields(text: str, names: Iterable[str]) -> tuple[str, set[str]]:
+    """A source with the fields of these structs in reverse order, and those that it has."""
+    done = set()
+    for name in names:
+        pattern = rf"^(pub(?:\(\w+\))? )?struct {name}\b([^{{;]*)\{{\n(.*?)^\}}"
+        match = re.search(pattern, text, re.MULTILINE | re.DOTALL)
+        if match is None:
+            continue
+        done.add(name)
+        fields = "\n".join(reversed(_fields(match[3])))
+        new = f"#[repr(C)]\n{match[1] or ''}struct {name}{match[2]}{{\n{fields}\n}}"
+        text = text[: match.start()] + new + text[match.end() :]
+    return text, done
 
 
 def _fields(body: str) -> list[str]:

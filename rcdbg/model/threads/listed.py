@@ -43,7 +43,9 @@ class Tasks:
     """The address at each place of the list, empty ones too."""
     problems: tuple[Problem, ...]
     is_known: bool
-    """Whether a list was found."""
+    """Whether a list was found, with all of them."""
+    is_table: bool = False
+    """Whether the kernel has them all in one list, so that its order may be a schedule."""
 
 
 @once_a_moment
@@ -57,7 +59,8 @@ def tasks(kernel: Kernel) -> Tasks:
             values = list(islice(every, _count(kernel)))
             used = [value for value in values if not is_unused(kernel, value)]
             found = {value.address: value for value in used}
-            return Tasks(found, tuple(v.address for v in values), (), is_known=True)
+            places = tuple(v.address for v in values)
+            return Tasks(found, places, (), is_known=True, is_table=True)
         except DecodeError as error:
             if not names.process.threads:
                 return Tasks({}, (), (error.problem,), is_known=False)
@@ -349,7 +352,7 @@ def _by_turns(kernel: Kernel, known: Tasks, now: Running) -> _Queue:
     if names.queue.head_runs and names.queue.at and not has_states:
         return _Queue(tuple(waiting), tuple(v.address for v in waiting), is_ordered=True)
     certain = names.queue.round_robin and now.harts == 1 and now.own in known.places
-    if not certain or is_unordered(kernel, ready):
+    if not certain or not known.is_table or is_unordered(kernel, ready):
         return _Queue(tuple(ready))
     start = known.places.index(now.own) if now.own is not None else 0
     places = {address: place for place, address in enumerate(known.places)}

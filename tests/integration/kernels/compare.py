@@ -44,11 +44,11 @@ def stops(run: Run) -> Iterator[tuple[Account, Kernel]]:
 def same_threads(account: Account, processor: Processor, *, is_ordered: bool = True) -> None:
     """Whether all threads are what the kernel says; `is_ordered`: and in the order it says."""
     assert processor.problems == (), account.number
-    threads = {_name(account, t): t for t in processor.threads if t.id is not None}
+    threads = {name_of(account, t): t for t in processor.threads if t.id is not None}
     assert threads.keys() == account.tasks.keys(), account.number
-    current = None if processor.current is None else _name(account, processor.current)
+    current = None if processor.current is None else name_of(account, processor.current)
     assert current == account.current, account.number
-    ready = tuple(_name(account, t) for t in processor.ready)
+    ready = tuple(name_of(account, t) for t in processor.ready)
     if is_ordered:
         assert ready == account.ready, account.number
     else:
@@ -60,7 +60,8 @@ def same_threads(account: Account, processor: Processor, *, is_ordered: bool = T
     assert {t.status for t in nameless} <= {"dead"}, (account, nameless)
 
 
-def _name(account: Account, thread: Thread) -> str:
+def name_of(account: Account, thread: Thread) -> str:
+    """What the kernel calls a thread in its account."""
     return f"{thread.process_id}.{thread.id}" if account.processes else str(thread.id)
 
 
