@@ -22,6 +22,10 @@ MXR = 1 << 19
 """sstatus.MXR: loads may read pages that are only executable."""
 
 
+UNDECIDED = ("mode", pte.EXTENSION)
+"""Rules that end a walk of ours and not, or not surely, the hart's."""
+
+
 @dataclass(frozen=True, slots=True)
 class AccessRule:
     """A rule that an access breaks: a short stable name, and in words why."""
@@ -34,8 +38,9 @@ class AccessRule:
 class Verdict:
     """Whether an access is allowed.
 
-    `allowed` is None where the specification leaves it to the hart: a page whose A or D bit would
-    have to be set first, which some harts do themselves (Svadu) and others answer with a fault.
+    `allowed` is None where it is the hart that decides: a page whose A or D bit would have to be
+    set first, which some do themselves (Svadu) and others answer with a fault; an entry of an
+    extension; a scheme that is not known here. A walk that cannot be done claims no fault.
     """
 
     access: Access
@@ -58,7 +63,7 @@ def verdict(
         if walk.physical is not None:
             return Verdict(access, privilege, True)
         rule = AccessRule(walk.rule, walk.fault or "not known")
-        return Verdict(access, privilege, False, (rule,))
+        return Verdict(access, privilege, None if walk.rule in UNDECIDED else False, (rule,))
     bits = leaf.pte.bits
     broken = _rights(bits, access, mxr) + _privilege(bits, access, privilege, sum_)
     if walk.fault is not None:

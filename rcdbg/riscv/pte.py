@@ -20,6 +20,10 @@ _RESERVED = 0x7F << 54
 MISALIGNED: Final = "misaligned"
 """The rule that a superpage breaks whose frame number is no multiple of its size."""
 
+UNLESS: Final = "reserved unless the hart has"
+EXTENSION: Final = "extension"
+"""The rule of an entry that means something to harts with an extension, and nothing to others."""
+
 _SIZES = ("4 KiB", "2 MiB", "1 GiB", "512 GiB", "256 TiB")
 _FLAGS = tuple(
     "".join(letter if bits >> place & 1 else "-" for place, letter in enumerate("rwxugad"))
@@ -78,9 +82,9 @@ class Pte:
         if bits & _RESERVED:
             return "reserved bits 60..54 are set"
         if bits & (1 << 63):
-            return "N is set, which needs Svnapot"
+            return f"N is set: {UNLESS} Svnapot"
         if bits & (3 << 61):
-            return "PBMT is set, which needs Svpbmt"
+            return f"PBMT is set: {UNLESS} Svpbmt"
         if not self.leaf:
             if bits & (A | D | U):
                 return "A, D or U in a pointer to a table is reserved"
@@ -90,7 +94,9 @@ class Pte:
         return None
 
     def rule(self, level: int, why_reserved: str) -> str:
-        """The short name of what `reserved` says: misaligned, level, or reserved."""
+        """The short name of what `reserved` says: misaligned, level, extension, or reserved."""
+        if UNLESS in why_reserved:
+            return EXTENSION
         if self.leaf:
             return MISALIGNED if why_reserved.startswith(MISALIGNED) else "reserved"
         return "level" if level == 0 and not self.bits & (A | D | U) else "reserved"

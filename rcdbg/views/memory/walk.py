@@ -4,6 +4,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from rcdbg.model.state import Translation
+from rcdbg.riscv.access import UNDECIDED
 from rcdbg.riscv.pages import PAGE_SHIFT, index, page_size
 from rcdbg.riscv.paging import Step
 from rcdbg.riscv.pte import Pte
@@ -96,6 +97,8 @@ def _decision(step: Step, translation: Translation) -> Text:
 
 def _result(translation: Translation) -> Text:
     walk = translation.walk
+    if walk.rule in UNDECIDED:
+        return styled("? depends on the hart: ", palette.WARNING) + guest(walk.fault or "not known")
     if walk.physical is None:
         return styled("✗ no translation: ", palette.PROBLEM) + guest(walk.fault or "not known")
     result = styled("✓ physical ", palette.GOOD)
