@@ -1,4 +1,4 @@
-"""RunningCommand from trap to trap, and steps that are right for a kernel.
+"""Running from trap to trap, and steps that are right for a kernel.
 
 The commands set the kernel going and return when it stands again, so they can follow each other in
 a gdb script. They stop the machine only where they have to look, by breakpoints of their own that

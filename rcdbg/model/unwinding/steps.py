@@ -24,6 +24,8 @@ MAX_LINES = 256
 _USER = 0
 _SP = 2
 _LONGEST = 4
+_DEEPEST = 1 << 16
+"""Bytes of a stack frame that a function opens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,27 @@ class UserStep:
     """Where the function returns to."""
     entered: frozenset[int] = frozenset()
     """Functions that it may enter."""
+    lowest_sp: int = 0
+    """The stack pointer is not below it in this activation, but below it in one inside of it."""
 
     @property
     def places(self) -> tuple[int, ...]:
         """All addresses."""
         back = frozenset() if self.back is None else {self.back}
         return tuple(sorted(self.inside | self.entered | back))
+
+    def condition(self, place: int) -> str:
+        """The same as `happened` for gdb, at one of the places, as far as registers tell."""
+        root = f"$satp == {self.satp.value:#x}" if self.satp.translates else "1"
+        mine = f"$priv == {_USER} && {root}"
+        if self.cfa is None:
+            return mine
+        low, high = self.lowest_sp, self.cfa
+        if place == self.back:
+            low = self.cfa
+        elif place in self.entered:
+            low = max(0, self.lowest_sp - _DEEPEST)
+        return f"{mine} && $sp >= {low:#x} && $sp <= {high:#x}"
 
     def happened(self, kernel: Kernel) -> bool:
         """Whether the hart, which is at one of them, is there in the same activation."""
@@ -71,14 +88,17 @@ def next_line(kernel: Kernel, *, into: bool = False) -> UserStep:
     known = code_at(kernel, satp, pc)
     image = None if known is None else known.image
     lines = [] if image is None else _lines(image, pc)
+    sp = unsigned(kernel.registers.x[_SP])
+    # Where the frame is not open yet, it may still grow.
+    lowest = sp if cfa != sp else max(0, sp - _DEEPEST)
     if not lines:
         entered = frozenset(_calls(kernel, pc, pc + _LONGEST)) if into else frozenset()
-        return UserStep(satp, frozenset(_next(kernel, pc)), cfa, back, entered)
+        return UserStep(satp, frozenset(_next(kernel, pc)), cfa, back, entered, lowest)
     entered = frozenset()
     if into and image is not None:
         start, end = _extent(image, pc)
         entered = frozenset(a for a in _calls(kernel, start, end) if image.lines.lookup(a))
-    return UserStep(satp, frozenset(lines) - {pc}, cfa, back, entered)
+    return UserStep(satp, frozenset(lines) - {pc}, cfa, back, entered, lowest)
 
 
 def to_caller(kernel: Kernel) -> UserStep:

@@ -10,9 +10,10 @@ from rcdbg.machine.gdb.records import Breakpoint
 from rcdbg.machine.stop import Stop
 from rcdbg.model.programs.places import UserPlace, user_place
 from rcdbg.model.state import Trap
+from rcdbg.model.unwinding.steps import UserStep
 from rcdbg.tui.live.console import Console
 
-NEXT_TRAP = "next trap"
+NEXT_TRAP, STEPPED = "next trap", "stepped"
 
 
 class Breakpoints:
@@ -50,6 +51,15 @@ class Breakpoints:
             self._goals[number] = words
             if hit > 1:
                 self._gdb.command(f"-break-after {number} {hit - 1}")
+        self._gdb.resume()
+
+    def run_step(self, step: UserStep) -> None:
+        """Let the guest run to the end of a step in a program."""
+        for place in step.places:
+            number = self._gdb.insert_breakpoint(
+                place, temporary=True, condition=step.condition(place)
+            )
+            self._goals[number] = STEPPED
         self._gdb.resume()
 
     def _in_program(self, place: UserPlace, options: str = "") -> list[int]:

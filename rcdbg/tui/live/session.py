@@ -11,9 +11,11 @@ from rcdbg.image.elf import load_image
 from rcdbg.kernels.recognise import demand_handler, describe
 from rcdbg.machine.gdb.run import Step
 from rcdbg.model.panics import panic_entry, panicking
+from rcdbg.model.programs.explained import USER
 from rcdbg.model.programs.places import user_place
 from rcdbg.model.read import read_state
 from rcdbg.model.state import Problem
+from rcdbg.model.unwinding.steps import UserStep, next_line, to_caller
 from rcdbg.trace.conditions import place
 from rcdbg.trace.run import Boot
 from rcdbg.tui.live.breakpoints import NEXT_TRAP, Breakpoints
@@ -51,6 +53,18 @@ class _Round:
     relay: Relay
     breakpoints: Breakpoints
     console: Console
+
+
+def _in_program(rig: Rig, move: Move) -> UserStep | None:
+    """Where a step ends that begins in U-mode, of whose code gdb knows nothing; else None."""
+    if move not in (Move.STEP_LINE, Move.NEXT_LINE, Move.FINISH):
+        return None
+    kernel = rig.kernel()
+    if kernel.registers.privilege != USER:
+        return None
+    if move is Move.FINISH:
+        return to_caller(kernel)
+    return next_line(kernel, into=move is Move.STEP_LINE)
 
 
 class LiveSession:
@@ -208,7 +222,10 @@ class LiveSession:
     def go(self, move: Move) -> None:
         """Let the guest run."""
         here = self._here()
-        if move in _STEPS:
+        step = _in_program(here.rig, move)
+        if step is not None:
+            here.breakpoints.run_step(step)
+        elif move in _STEPS:
             here.rig.gdb.step(_STEPS[move])
         elif move is Move.NEXT_TRAP:
             image = here.rig.image
