@@ -65,6 +65,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--rcdbg-profile", metavar="FILE", help="TOML with the names that this kernel uses"
     )
     group.addoption(
+        "--rcdbg-programs",
+        metavar="PLACE",
+        action="append",
+        default=[],
+        help="where the programs are that it runs in U-mode: a folder, a disk image or an ELF",
+    )
+    group.addoption(
         "--rcdbg-qemu",
         metavar="PATH|LINE",
         help="the qemu-system-riscv64 to use, or a whole command line that boots the kernel",
@@ -155,6 +162,8 @@ def rcdbg_boot(request: pytest.FixtureRequest, rcdbg_names: "Overlay") -> Iterat
     ) -> Story:
         words = ([f"scenario={scenario}"] if scenario else []) + ([append] if append else [])
         boot = said.boot(qemu, request.path.parent, " ".join(words), memory)
+        places = request.config.getoption("--rcdbg-programs")
+        boot = replace(boot, programs=tuple(Path(place) for place in places))
         boot = replace(boot, deterministic=deterministic, overlay=rcdbg_names)
         kinds = DEFAULT_KINDS if events is None else parse_kinds(events)
         run = begin(boot, images.of(boot.kernel), kinds=kinds, rules=rules)

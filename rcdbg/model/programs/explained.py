@@ -13,7 +13,8 @@ from rcdbg.model.threads.context import as_trapped, decode_context
 from rcdbg.model.threads.listed import running_task, tasks
 from rcdbg.model.threads.task import context_value, process_of
 from rcdbg.model.values.value import DecodeError, Value
-from rcdbg.riscv.paging import Satp
+from rcdbg.riscv import pte
+from rcdbg.riscv.paging import Satp, walk
 from rcdbg.riscv.registers import unsigned
 
 USER = 0
@@ -68,7 +69,15 @@ def _side_of(kernel: Kernel, task: Value, *, now: bool = False) -> UserSide | No
     process = process_of(kernel, task)
     if process is not None:
         satp = satp.other(root_of_process(kernel, process))
+    if _is_kernels(kernel, satp, context.sepc.address):
+        return None  # on a way through a page of the kernel's, which keeps the others elsewhere
     return UserSide(explained(kernel, satp, context), satp)
+
+
+def _is_kernels(kernel: Kernel, satp: Satp, address: int) -> bool:
+    """Whether something is mapped there, and not for U-mode."""
+    leaf = walk(kernel.target.read_phys, satp, address).leaf
+    return leaf is not None and not leaf.pte.bits & pte.U
 
 
 def space_of_thread(kernel: Kernel, thread: Thread) -> Satp:

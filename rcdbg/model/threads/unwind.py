@@ -6,7 +6,7 @@ stack holds, the result is what could be followed, and a note or a Problem that 
 
 from dataclasses import replace
 
-from rcdbg.errors import ImageError
+from rcdbg.errors import ImageError, MemoryReadError
 from rcdbg.image.dwarf.cfi import CSR_COLUMN, CallFrame
 from rcdbg.image.dwarf.cfi_program import How, RegisterRule
 from rcdbg.image.dwarf.forms import DwarfError
@@ -18,11 +18,12 @@ from rcdbg.model.programs.explained import SPP, USER, UserSide, is_user_code, us
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Backtrace, Context, Place, Problem, StackFrame, SwitchFrame
 from rcdbg.model.threads.context import context_at, offset_of_sepc
-from rcdbg.model.unwinding.cursor import RA, SP, Cursor, EndError, by_rules, callers
+from rcdbg.model.unwinding.cursor import RA, SP, Cursor, EndError, by_rules, callers, word_at
 from rcdbg.model.unwinding.unreturned import caller_of
 from rcdbg.model.unwinding.user_stack import stack_of_context, user_stack
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv import prologue
+from rcdbg.riscv.calls import restored_ra
 from rcdbg.riscv.paging import Satp
 from rcdbg.riscv.registers import MASK64, unsigned
 
@@ -36,6 +37,7 @@ _MACHINE_MODE = 3
 _MAX_CODE, _SOME = 1 << 16, 64
 EBREAK_LENGTHS = (0, 2, 4)
 """What a handler may have added to sepc: nothing, or the length of the instruction that trapped."""
+_RESTORES, _WORD = 8, 8
 _SEPC = 0x141
 _CSRS = {"sscratch": 0x140, "sepc": _SEPC, "sstatus": 0x100, "stval": 0x143, "scause": 0x142}
 
@@ -215,6 +217,7 @@ def _step(kernel: Kernel, cursor: Cursor) -> tuple[StackFrame, Cursor]:
     rules = _rules(kernel, cursor)
     if rules is None:
         return _step_without(kernel, cursor)
+    cursor = _behind_saved_ra(kernel, cursor)
     cfa, caller = by_rules(kernel.memory.read, cursor, rules)
     if not cursor.is_exact and rules.return_column == RA and RA not in rules.rules:
         # It made a call and has not saved where it came from: so the call was not to return.
@@ -230,6 +233,22 @@ def _unreturned(kernel: Kernel, cursor: Cursor, start: int, cfa: int) -> tuple[S
     if caller is None:
         raise EndError("it never returns, and has not saved who called it: not followed")
     return StackFrame(_place(kernel, cursor), cfa, cursor.sp, is_guess=True), caller
+
+
+def _behind_saved_ra(kernel: Kernel, cursor: Cursor) -> Cursor:
+    """The same cursor, as it is once what assembly around a call has put on the stack is gone.
+
+    Kernels call their way into user code so; call frame information does not know of it.
+    """
+    code = kernel.image.read(kernel.linked(cursor.pc), _RESTORES)
+    if cursor.is_exact or cursor.sp is None or not code or not restored_ra(code):
+        return cursor
+    registers = {**cursor.registers, SP: cursor.sp + _WORD}
+    try:
+        registers[RA] = word_at(kernel.memory.read, cursor.sp)
+    except MemoryReadError:
+        registers.pop(RA, None)
+    return replace(cursor, registers=registers)
 
 
 def _rules(kernel: Kernel, cursor: Cursor) -> CallFrame | None:
@@ -262,7 +281,9 @@ def _step_without(kernel: Kernel, cursor: Cursor) -> tuple[StackFrame, Cursor]:
     symbol = kernel.image.symbols.covering(kernel.linked(cursor.lookup))
     entry = first_symbol(kernel.image, kernel.description.trap.entry)
     # Other symbols may begin where the entry does.
-    if symbol is not None and entry is not None and symbol.address == entry[1] and sp is not None:
+    is_entry = symbol is not None and entry is not None and symbol.address == entry[1]
+    # A kernel that runs tasks in a loop calls what is also the entry.
+    if is_entry and entry and sp is not None and not kernel.description.trap.resumes:
         place = replace(place, symbol=entry[0])
         if cursor.is_exact:
             return _entering(kernel, cursor, place, entry[1])

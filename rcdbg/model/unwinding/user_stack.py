@@ -10,6 +10,7 @@ from dataclasses import replace
 from rcdbg.errors import ImageError, MemoryReadError
 from rcdbg.image.dwarf.forms import DwarfError
 from rcdbg.image.elf import Image
+from rcdbg.image.programs.shelf import programs_of
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.programs.code import UserCode, code_at, is_users, memory_of, user_place
 from rcdbg.model.state import Backtrace, Context, Place, Problem, StackFrame
@@ -99,7 +100,7 @@ class _Walker:
             raise EndError("its registers are being saved or restored: not followed")
         found = self._by_frame_pointer(cursor, place) or self._by_ra(cursor, place)
         if found is None:
-            raise EndError(_why(code, place))
+            raise EndError(_why(self._kernel, code, place))
         return found
 
     def _by_rules(
@@ -175,9 +176,10 @@ def _is_entry(image: Image, address: int) -> bool:
     return entry.address == own.address
 
 
-def _why(code: UserCode | None, place: Place) -> str:
+def _why(kernel: Kernel, code: UserCode | None, place: Place) -> str:
     if code is None:
-        return NO_PROGRAM
+        problems = programs_of(kernel.image).problems
+        return f"{NO_PROGRAM}; {problems[0]}" if problems else NO_PROGRAM
     if place.symbol is None:
         return f"{code.name} has no symbol for this code, and no call frame information"
     return "the outermost stack frame that is known"
