@@ -65,6 +65,15 @@ class Deeds:
         self._link.tell(partial(self._link.note, guest(said)))
         self.follower.look_again()
 
+    def next_thread(self) -> None:
+        """Show the next thread that waits, or the hart again."""
+        self._link.submit(self._next_thread)
+
+    def _next_thread(self) -> None:
+        said = self._link.session.select_next()
+        self._link.tell(partial(self._link.note, guest(said)))
+        self.follower.look_again()
+
     def write_snapshot(self) -> None:
         """Write the stopped kernel to a file."""
         self._link.submit(self._write_snapshot)

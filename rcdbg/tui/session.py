@@ -31,6 +31,8 @@ class Stopped:
     state: KernelState
     code: Code
     reason: str
+    selected: str = ""
+    """Whose Context, page table and code they are, in words; empty for the hart's."""
 
 
 class Listener(Protocol):
@@ -79,6 +81,12 @@ class DebugSession(Protocol):
 
     def state(self) -> Stopped:
         """The kernel as it stands."""
+
+    def select_next(self) -> str:
+        """Have the next thread that is not on the hart in `state`, after the last the hart again.
+
+        Returns in a line what is selected.
+        """
 
     def symbols(self) -> Sequence[str]:
         """The kernel's functions, for completion."""

@@ -50,6 +50,7 @@ class FakeSession:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.selected = ""
         self.hold = False
         self.fail: dict[str, Exception] = {}
         self.answers: dict[str, str] = {}
@@ -94,7 +95,7 @@ class FakeSession:
 
     def state(self) -> Stopped:
         self._note("state")
-        return self.make(self.stops, self.reason)
+        return replace(self.make(self.stops, self.reason), selected=self.selected)
 
     def symbols(self) -> Sequence[str]:
         return (
@@ -134,6 +135,11 @@ class FakeSession:
 
     def write_console(self, text: str) -> None:
         self._note(f"write_console({text!r})")
+
+    def select_next(self) -> str:
+        self._note("select_next")
+        self.selected = "" if self.selected else "of thread 2"
+        return "the panels are of it" if self.selected else "the panels are of the hart"
 
     def write_snapshot(self) -> str:
         self._note("write_snapshot")

@@ -35,6 +35,17 @@ async def test_keys(sit: Sit, key: str, call: str, words: str) -> None:
         await until_shown(desk.pilot, "STOPPED", words)
 
 
+async def test_the_next_thread_and_back(sit: Sit) -> None:
+    """The titles of what is not the hart's say whose it is."""
+    async with sit() as desk:
+        await desk.press("T")
+        await until_shown(desk.pilot, "Context  of thread 2", "Page table  of thread 2")
+        await until_shown(desk.pilot, "the panels are of it")
+        await desk.press("T")
+        text = await until_shown(desk.pilot, "the panels are of the hart", "Context  of the trap")
+        assert "of thread 2" not in text
+
+
 async def test_everything_slow_is_done_in_one_thread_beside_the_screen(sit: Sit) -> None:
     async with sit() as desk:
         desk.session.answers["p 1"] = "$1 = 1"

@@ -23,14 +23,20 @@ _BACK_BYTES = 160
 """How far before the pc the instructions may begin; only a function's start is known to be one."""
 
 
-def read_code(kernel: Kernel, gdb: Gdb, breakpoints: list[Breakpoint]) -> Code:
+def read_code(
+    kernel: Kernel, gdb: Gdb, breakpoints: list[Breakpoint], at: int | None = None
+) -> Code:
     """The source lines and instructions around the pc; what is missing becomes a note.
 
-    At a panic they are those of the code that gave up, not of the function that prints that.
+    At a panic they are those of the code that gave up, not of the function that prints that. `at`
+    is where a thread that is not on the hart goes on.
     """
     here = place_now(kernel)
-    pc = _gave_up(kernel) or here
-    notes = [] if pc is here else [f"this gave up; the pc is at {here.symbol}"]
+    pc, notes = here, []
+    if at is not None:
+        pc = kernel.place(at)
+    elif gave_up := _gave_up(kernel):
+        pc, notes = gave_up, [f"this gave up; the pc is at {here.symbol}"]
     source = None
     if pc.file is None or pc.line is None:
         notes.append("no source line is known for this address")

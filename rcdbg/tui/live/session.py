@@ -23,6 +23,7 @@ from rcdbg.tui.live.console import Console
 from rcdbg.tui.live.listing import read_code
 from rcdbg.tui.live.relay import STOP_SECONDS, Relay
 from rcdbg.tui.live.rig import Rig
+from rcdbg.tui.live.selection import ShownThread, goes_on_at, seen_by, title
 from rcdbg.tui.session import Listener, Move, Stopped
 
 PANIC = "the kernel panics"
@@ -78,6 +79,7 @@ class LiveSession:
         self._closed = False
         self._prepared: Future[None] | None = None
         self._round: _Round | None = None
+        self._selection = ShownThread()
         self._user_breakpoints: tuple[str, ...] = ()
         self._symbols: tuple[str, ...] = ()
 
@@ -120,15 +122,17 @@ class LiveSession:
             self.prepare()
         assert self._prepared is not None
         self._prepared.result()
-        self._attach(listener)
+        self._listener = listener
+        self._here().relay.attach(listener, self._here().rig)
 
     def restart(self) -> None:
         """The same again; the user's breakpoints are set again."""
         if self._listener is None:
             raise UsageError("the session has not been started")
         self._end()
+        self._selection = ShownThread()
         self._begin()
-        self._attach(self._listener)
+        self._here().relay.attach(self._listener, self._here().rig)
 
     def close(self) -> None:
         """End the machine and gdb."""
@@ -169,11 +173,6 @@ class LiveSession:
         else:
             here.breakpoints.run_into(user, words, first.hit)
 
-    def _attach(self, listener: Listener) -> None:
-        here = self._here()
-        self._listener = listener
-        here.relay.attach(listener, here.rig)
-
     def _end(self) -> None:
         with self._lock:
             here, self._round = self._round, None
@@ -203,11 +202,21 @@ class LiveSession:
             self._user_breakpoints = tuple(
                 b.location for b in breakpoints if b.kind == "breakpoint"
             )
-            code = read_code(kernel, here.rig.gdb, breakpoints)
             reason = here.breakpoints.reason(stop, breakpoints, state.trap)
             if reason == PANIC:
                 reason = panicking(kernel) or PANIC
-            return Stopped(state, code, reason)
+            thread = self._selection.thread(kernel)
+            at = None
+            if thread is not None:
+                state, at = seen_by(kernel, state, thread), goes_on_at(kernel, thread)
+            code = read_code(kernel, here.rig.gdb, breakpoints, at)
+            return Stopped(state, code, reason, "" if thread is None else title(thread))
+
+    def select_next(self) -> str:
+        """Show the next thread that is not on the hart, or the hart again."""
+        with self._reading:
+            self._here().rig.gdb.wait_stop(STOP_SECONDS)
+            return self._selection.next(self._here().rig.kernel())
 
     def symbols(self) -> Sequence[str]:
         """The kernel's functions."""

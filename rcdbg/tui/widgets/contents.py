@@ -43,7 +43,9 @@ class Content:
     """What stands behind the title."""
 
 
-def _subject(name: str, wide: Spot, narrow: Spot) -> Content:
+def _subject(
+    name: str, wide: Spot, narrow: Spot, detail: Callable[[Stopped], str] | None = None
+) -> Content:
     """The panel of a subject, as the table draws it."""
     entry = subject(name)
     return Content(
@@ -52,6 +54,7 @@ def _subject(name: str, wide: Spot, narrow: Spot) -> Content:
         wide,
         narrow,
         lambda stopped, before, height: draw(entry, stopped.state, before),
+        detail,
     )
 
 
@@ -70,17 +73,28 @@ def _context(stopped: Stopped, before: KernelState | None, height: int) -> Rende
     return Group(*parts)
 
 
+def _whose_table(stopped: Stopped) -> str:
+    return stopped.selected
+
+
+def _whose_code(stopped: Stopped) -> str:
+    where = code.where(stopped.code).plain
+    return f"{stopped.selected}: {where}" if stopped.selected else where
+
+
 def _whose_context(stopped: Stopped) -> str:
+    if stopped.selected:
+        return stopped.selected
     return "of the trap" if stopped.state.trap.context else "none; the hart's registers"
 
 
 CONTENTS: Final = (
-    Content("code", "Code", Spot(0, 22), Spot(0, 12), _code, lambda s: code.where(s.code).plain),
+    Content("code", "Code", Spot(0, 22), Spot(0, 12), _code, _whose_code),
     Content("console", "Console", Spot(0, 14), Spot(0, 9)),
     Content("gdb", "gdb", Spot(0, 10), Spot(0, 6)),
     Content("context", "Context", Spot(2, 27), Spot(1, 7), _context, _whose_context),
     _subject("csr", Spot(2, 19), Spot(1, 5)),
-    _subject("pagetable", Spot(1, 18), Spot(1, 6)),
+    _subject("pagetable", Spot(1, 18), Spot(1, 6), _whose_table),
     _subject("threads", Spot(1, 15), Spot(1, 6)),
     _subject("frames", Spot(1, 13), Spot(1, 4)),
 )

@@ -92,6 +92,29 @@ def test_steps(debug: Debug, gdb: str) -> None:
     assert len({pc.address for pc in pcs}) == 5
 
 
+def test_threads_that_wait_one_after_the_other_and_the_hart_again(debug: Debug) -> None:
+    """Each with the Context that it is parked with; the hart's own is as it was."""
+    session, told = debug()
+    told.wait_stops(1)
+    while len(session.state().state.processor.ready) < 2:
+        told.clear()
+        session.go(Move.NEXT_TRAP)
+        told.wait_stops(1)
+    first = session.state()
+    waiting = [t for t in first.state.processor.threads if t.status != "running"]
+    for thread in waiting:
+        assert f"thread {thread.id} is not on the hart" in session.select_next()
+        stopped = session.state()
+        assert stopped.selected == f"of thread {thread.id}"
+        assert stopped.state.trap.context == thread.context
+        assert thread.context is not None
+        assert stopped.code.pc == thread.context.sepc
+        assert stopped.state.hart == first.state.hart
+    assert "of the hart" in session.select_next()
+    assert session.state().state.trap == first.state.trap
+    assert session.state().selected == ""
+
+
 def test_to_the_next_trap_and_the_one_after(debug: Debug) -> None:
     session, told = debug()
     told.wait_stops(1)
