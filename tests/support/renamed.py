@@ -23,7 +23,9 @@ from tests.support.variants import KERNEL, ROOT, TARGET
 LABS = ROOT / "rcdbg" / "kernels" / "families" / "lab.toml"
 """The description of the sample kernel's family."""
 
-NOT_OURS = frozenset({"Heap", "idle", "pid", "unmap_one", "birth_time", "service_count"})
+NOT_OURS = frozenset(
+    {"Heap", "Talc", "BuddyAllocator", "idle", "pid", "unmap_one", "birth_time", "service_count"}
+)
 """What the description names and our kernel does not have: a library's type, a part of a static's
 name, alternatives, and the marks of schedulers that are not ours."""
 
