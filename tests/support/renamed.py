@@ -23,11 +23,12 @@ from tests.support.variants import KERNEL, ROOT, TARGET
 LABS = ROOT / "rcdbg" / "kernels" / "families" / "lab.toml"
 """The description of the sample kernel's family."""
 
-NOT_OURS = frozenset(
-    {"Heap", "Talc", "BuddyAllocator", "idle", "pid", "unmap_one", "birth_time", "service_count"}
-)
-"""What the description names and our kernel does not have: a library's type, a part of a static's
-name, alternatives, and the marks of schedulers that are not ours."""
+NOT_OURS = frozenset({
+    "Heap", "Talc", "BuddyAllocator", "idle", "pid", "unmap_one", "birth_time", "service_count",
+    "lab", "sys_",
+})  # fmt: skip
+"""What the description names and our kernel does not have: libraries' types, parts of names, the
+name of a table of ours, alternatives, and the marks of schedulers that are not ours."""
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _TOKENS = re.compile(r"""//[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])'|[^/"']+|.""", re.DOTALL)
