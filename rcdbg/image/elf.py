@@ -376,7 +376,8 @@ class _Lazy:
         if self._debug is None:
             return ()
         with _damage(self._path, "debug info"):
-            return local_variables(self._debug_sections(), function)
+            named = {f.address for f in self.functions if f.path.rsplit("::", 1)[-1] == function}
+            return local_variables(self._debug_sections(), function, frozenset(named))
 
     def _debug_sections(self) -> DebugSections:
         assert self._debug is not None

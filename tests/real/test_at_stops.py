@@ -5,7 +5,7 @@ import pytest
 from rcdbg.model.memory.memory_set import read_memory_sets
 from rcdbg.model.state import Context
 from rcdbg.trace.run import Run
-from tests.real import at_stops
+from tests.real import at_stops, page
 from tests.real.truth import Truth
 from tests.support.real import traps, tutorial
 
@@ -53,6 +53,7 @@ def _look(
 ) -> Context | None:
     """Note what is said at one stop; returns the Context of the trap."""
     run.settle()
+    truth.look(run.console)
     kernel, state = run.kernel(), run.state()
     sets = read_memory_sets(kernel)
     said.note("registers", at_stops.registers(run, state))
@@ -68,6 +69,9 @@ def _look(
 
 
 @pytest.mark.parametrize("chapter", RUNS)
-def test_what_is_said_is_right(chapter: str) -> None:
+def test_what_is_said_is_right_and_as_the_page_has_it(chapter: str) -> None:
     said = words_at_stops(chapter)
-    assert {said.verdict(column) for column in said.said} <= set(at_stops.WORDS)
+    assert said.verdict("registers") == at_stops.RIGHT
+    found = {column: said.verdict(column) for column in page.COLUMNS if column in said.said}
+    committed = page.cells()[page.name_of(chapter)]
+    assert found == {column: committed[column] for column in found}

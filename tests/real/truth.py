@@ -4,6 +4,7 @@ Nothing here reads the kernel's structures: the ids are those that it hands to i
 addresses are those of the arguments, so that what rcdbg decodes is held against something else.
 """
 
+import re
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -29,6 +30,8 @@ class Truth:
     """By task, as soon as it has run."""
     syscall: int | None = None
     """The number that the kernel's dispatcher was called with last."""
+    _blocks: list[int] = field(default_factory=list)
+    """In the third chapter: where each task's block is."""
 
     @property
     def waiting(self) -> set[int]:
@@ -42,7 +45,8 @@ class Truth:
         if chapter >= "ch4":
             seen[_USER_PORTAL] = self._entered
         if chapter == "ch3":
-            seen["::task::TaskControlBlock::init"] = lambda a: self._listed(+1)
+            seen["::task::TaskControlBlock::init"] = self._made
+            seen["::task::TaskControlBlock::execute"] = self._chosen
         elif chapter == "ch4":
             seen["::process::Process::new"] = lambda a: self._listed(+1)
             seen["::ptr::drop_in_place<tg_rcore_tutorial_ch4::process::Process>"] = lambda a: (
@@ -75,6 +79,22 @@ class Truth:
             f"{manage}insert": lambda a: self.tasks.append(a[1]),
             f"{manage}delete": self._deleted,
         }
+
+    def look(self, console: str) -> None:
+        """What the third chapter tells of its tasks: those that have ended are not run again."""
+        if not self._blocks:
+            return
+        ended = {int(n) for n in re.findall(r"app(\d+) (?:exit|was killed)", console)}
+        self.tasks = [n for n in range(len(self._blocks)) if n not in ended]
+        now = 0 if self.current is None else self.current
+        self.queue = deque(n for n in self.tasks if n > now)
+        self.queue.extend(n for n in self.tasks if n < now)
+
+    def _made(self, a: tuple[int, ...]) -> None:
+        self._blocks.append(a[0])
+
+    def _chosen(self, a: tuple[int, ...]) -> None:
+        self.current = self._blocks.index(a[0])
 
     def _listed(self, more: int) -> None:
         """Chapters without ids have a list, in which a place is all that a task has."""

@@ -65,6 +65,13 @@ def tutorial(chapter: str) -> RealKernel:
     )
 
 
+def programs(chapter: str) -> list[str]:
+    """The user programs of a chapter of the tutorial, in their order."""
+    cases = tomllib.loads((place() / "user" / "cases.toml").read_text())
+    names: list[str] = cases[chapter]["cases"]
+    return names
+
+
 Seen = Callable[[tuple[int, ...]], None]
 """Told of a call: the values of a0 to a7."""
 

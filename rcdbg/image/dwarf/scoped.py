@@ -54,9 +54,12 @@ class LocalVariable:
         return sum(size for _, size in self.code)
 
 
-def local_variables(sections: DebugSections, function: str) -> tuple[LocalVariable, ...]:
+def local_variables(
+    sections: DebugSections, function: str, entries: frozenset[int] = frozenset()
+) -> tuple[LocalVariable, ...]:
     """Those of all functions of that name whose places are known.
 
+    With the addresses of their entries, only the units are read that have code there.
     On damaged data it raises DwarfError, IndexError or struct.error.
     """
     found: list[LocalVariable] = []
@@ -69,6 +72,9 @@ def local_variables(sections: DebugSections, function: str) -> tuple[LocalVariab
         for _, depth, tag, attributes in scanner.scan(unit):
             if not depth:
                 root = attributes
+                pieces = tuple(code_ranges(unit, root, root))
+                if pieces and entries and not _reach(pieces, entries):
+                    break
             while scopes and scopes[-1][0] >= depth:
                 scopes.pop()
             if inside >= 0 and depth <= inside:
@@ -85,6 +91,10 @@ def local_variables(sections: DebugSections, function: str) -> tuple[LocalVariab
                     name, kind = attributes.get(dw.AT_NAME, ""), attributes[dw.AT_TYPE]
                     found.append(LocalVariable(name, kind, base, offset, scopes[-1][1]))
     return tuple(found)
+
+
+def _reach(pieces: tuple[Range, ...], entries: frozenset[int]) -> bool:
+    return any(start <= entry < start + size for start, size in pieces for entry in entries)
 
 
 def _frame_base(place: object) -> FrameBase | None:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,10 @@ _FOLDER, _DISK, _KERNEL = range(3)
 """What is taken first of several that say the same."""
 
 _START = "_start"
-_UNIT = re.compile(rb"([\w-]{1,80})\.rs/@/")
-"""The name of a unit, `src/bin/hello.rs/@/1a2b`, as it stands in the debug info."""
+_UNIT = re.compile(rb"\.rs/@/")
+"""Behind the name of a unit, `src/bin/hello.rs/@/1a2b`, as it stands in the debug info."""
+_NAME = re.compile(rb"[\w-]+\Z")
+_MAX_NAME = 80
 _MAGIC = b"\x7fELF"
 
 
@@ -116,14 +118,21 @@ def _sources(program: Program) -> set[str]:
 
     rustc calls its units so in the debug info; and in the symbol table, where it optimizes.
     """
-    units = {name.decode("utf-8", "replace") for name in _UNIT.findall(program.contents())}
-    if units:
+    if units := set(_units(program.contents())):
         return units
     try:
         names = program.image.source_names
     except ImageError:
         return set()
     return {name.partition(".")[0] for name in names if "." in name}
+
+
+def _units(data: bytes) -> Iterator[str]:
+    # What stands behind the name is looked for: a pattern with the name first tries each byte.
+    for behind in _UNIT.finditer(data):
+        start = behind.start()
+        if name := _NAME.search(data[max(0, start - _MAX_NAME) : start]):
+            yield name[0].decode("utf-8", "replace")
 
 
 def programs_of(image: Image) -> Shelf:
