@@ -52,7 +52,8 @@ def test_completion(gdb: str) -> None:
     )
     text = batch(gdb, f"source {SCRIPT}", *(f"complete {a}" for a in asked)).stdout
     assert text.splitlines() == [
-        *("rc next-switch", "rc next-trap", "rc next-trap load page fault", "rc next-trap --json"),
+        *("rc next", "rc next-switch", "rc next-trap"),
+        *("rc next-trap load page fault", "rc next-trap --json"),
         *("rc step-irq off", "rc step-irq on", "rc next-switch to"),
         *("rc walk $sp --process", "rc walk --process 0 --json", "rc thread 3 --json"),
         *("rc thread 3 frame", "rc print --elements", "rc csr --explain sstatus"),
