@@ -2,6 +2,7 @@
 
 from rcdbg.image.types import ArrayType, StructType
 from rcdbg.model.kernel import Kernel
+from rcdbg.model.values.statics import short_name
 from rcdbg.model.values.value import MAX_DEPTH
 
 
@@ -12,7 +13,7 @@ def path_to(kernel: Kernel, address: int) -> str:
         offset = address - static.address
         if not 0 <= offset < types.type(static.type).size:
             continue
-        name = static.path.rsplit("::", 1)[-1]
+        name = short_name(static)
         return name + _inside(kernel, static.type, offset)
     return ""
 

@@ -23,6 +23,7 @@ from rcdbg.model.values.parts import (
     parts,
     struct_inside,
 )
+from rcdbg.model.values.statics import short_name
 from rcdbg.model.values.value import MAX_ELEMENTS, DecodeError, Value
 
 MAX_OBJECTS = 4096
@@ -139,7 +140,7 @@ def _objects(kernel: Kernel, problems: list[Problem]) -> Iterator[Value]:
                       and has_struct_inside(types, s.type, names.type)),
     )  # fmt: skip
     for static in holders:
-        value = Value(kernel.space, static.type, static.address, static.path.rsplit("::", 1)[-1])
+        value = Value(kernel.space, static.type, static.address, short_name(static))
         try:
             inner = struct_inside(value, names.type).value
         except DecodeError as error:

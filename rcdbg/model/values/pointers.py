@@ -14,6 +14,7 @@ from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.space import kernel_memory
 from rcdbg.model.state import Problem
 from rcdbg.model.values.reach import Found, Reached
+from rcdbg.model.values.statics import short_name
 from rcdbg.model.values.value import MAX_DEPTH, Value
 from rcdbg.riscv.pages import PAGE_SHIFT, PAGE_SIZE
 
@@ -37,7 +38,7 @@ def pages_pointed_to(kernel: Kernel) -> Reached:
             problems.append(Problem(static.path, "too large to look for pointers in"))
             continue
         left -= len(places)
-        value = Value(kernel.space, static.type, static.address, static.path.rsplit("::", 1)[-1])
+        value = Value(kernel.space, static.type, static.address, short_name(static))
         try:
             data = memory.read(value.address, value.type.size)
         except MemoryReadError as error:

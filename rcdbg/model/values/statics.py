@@ -26,6 +26,12 @@ class NamedStatic:
     static: Static
 
 
+def short_name(static: Static) -> str:
+    """Its name without its modules; the data of a lazy_static goes by that of its handle."""
+    lazy = _LAZY.match(static.path)
+    return (lazy["handle"] if lazy else static.path).rsplit("::", 1)[-1]
+
+
 @lru_cache(maxsize=8)
 def statics(image: Image) -> tuple[NamedStatic, ...]:
     """All statics, by the names that the source gives them, sorted."""

@@ -1,5 +1,7 @@
 """What threads wait for, and whose child is whose: by construction, and where memory is damaged."""
 
+from dataclasses import replace
+
 import pytest
 
 from rcdbg.model.serial import state as serial
@@ -7,6 +9,7 @@ from rcdbg.model.serial import tasks as serial_tasks
 from rcdbg.model.state import Thread
 from rcdbg.model.tasks.relatives import read_processes
 from rcdbg.model.threads.processor import read_processor
+from rcdbg.model.values.statics import short_name
 from rcdbg.views.render import render_text
 from rcdbg.views.threads import processes as processes_view
 from rcdbg.views.threads import threads as threads_view
@@ -96,3 +99,13 @@ def test_relations_are_unknown_where_the_kernel_keeps_none() -> None:
     tree = read_processes(kernel_with(WorldOfStatics(), "tg"))
     assert tree.entries == ()
     assert tree.problems
+
+
+def test_a_static_condition_variable_goes_by_its_handle() -> None:
+    """A lazy_static's data is called LAZY, in a function of a trait; nobody knows it by that."""
+    world = WorldOfStatics(3)
+    world.static("STDIN", world.new(world.u64))
+    (plain,) = world.known
+    path = "<os::STDIN as core::ops::deref::Deref>::deref::__stability::LAZY"
+    lazy = replace(plain, path=path)
+    assert [short_name(static) for static in (plain, lazy)] == ["STDIN", "STDIN"]
