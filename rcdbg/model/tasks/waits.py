@@ -13,7 +13,7 @@ from rcdbg.model.process_list import listed_processes
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Problem, Processor, Thread, Wait
 from rcdbg.model.tasks.places import path_to
-from rcdbg.model.values.containers import base_name, elements, is_container
+from rcdbg.model.values.containers import base_name, elements, is_container, pools
 from rcdbg.model.values.parts import (
     find,
     has,
@@ -24,7 +24,9 @@ from rcdbg.model.values.parts import (
     struct_inside,
 )
 from rcdbg.model.values.statics import short_name
+from rcdbg.model.values.type_path import element
 from rcdbg.model.values.value import MAX_ELEMENTS, DecodeError, Value
+from rcdbg.model.values.ways import way_to_struct
 
 MAX_OBJECTS = 4096
 """Semaphores, mutexes and the like that are looked at."""
@@ -86,14 +88,14 @@ def _all(kernel: Kernel, problems: list[Problem]) -> Iterator[tuple[Value, Wait]
     names = kernel.description.waiting
     seen: set[int] = set()
     for thing in islice(_objects(kernel, problems), MAX_OBJECTS):
-        if thing.address in seen or not has(thing, names.queue):
+        if thing.address in seen:
             continue
         seen.add(thing.address)
         kind = base_name(thing.type)
         try:
-            queue = part(thing, names.queue)
-            for waiter in _waiters(kernel, queue, _ITSELF):
-                yield waiter, Wait(kind, thing.path, thing.address)
+            for queue in _queues(kernel, thing):
+                for waiter in _waiters(kernel, queue, _ITSELF):
+                    yield waiter, Wait(kind, thing.path, thing.address)
         except DecodeError as error:
             problems.append(error.problem)
     if not has_static(kernel, names.timers):
@@ -107,6 +109,18 @@ def _all(kernel: Kernel, problems: list[Problem]) -> Iterator[tuple[Value, Wait]
             yield waiter, Wait(_TIMER, timer.path, timer.address, until, unit)
     except DecodeError as error:
         problems.append(error.problem)
+
+
+def _queues(kernel: Kernel, thing: Value) -> Iterator[Value]:
+    """The queue of such a thing; under another name, each collection of threads that is in it."""
+    names = kernel.description
+    if has(thing, names.waiting.queue):
+        yield part(thing, names.waiting.queue)
+        return
+    for pool in pools(thing):
+        inner = element(pool.space.types, pool.type_id)
+        if inner is not None and way_to_struct(pool.space.types, inner, names.thread.type):
+            yield pool
 
 
 def _waiters(kernel: Kernel, queue: Value, paths: Paths) -> Iterator[Value]:

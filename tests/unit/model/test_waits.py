@@ -37,6 +37,13 @@ def test_what_each_waits_for(seed: int) -> None:
     assert read_processor(world.kernel()).problems == ()
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_queue_under_another_name_is_found_by_what_it_holds(seed: int) -> None:
+    threads = by_id(Waiting(seed, queue="sleepers"))
+    for number in (11, 12):
+        assert [w.kind for w in threads[number].waits or ()] == ["Semaphore"]
+
+
 def test_one_that_sleeps_in_no_queue_is_not_known() -> None:
     threads = by_id(Waiting(1, on_semaphore=(12,)))
     assert threads[11].status == "sleeping"

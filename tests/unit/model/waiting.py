@@ -21,9 +21,11 @@ V3 = Overlay(family="v3")
 
 
 class Waiting(WorldOfStatics):
-    """See above. `on_semaphore` wait for the semaphore, in that order."""
+    """See above. `on_semaphore` wait for the semaphore, in that order, in the field `queue`."""
 
-    def __init__(self, seed: int = 0, on_semaphore: tuple[int, ...] = (12, 11)) -> None:
+    def __init__(
+        self, seed: int = 0, on_semaphore: tuple[int, ...] = (12, 11), queue: str = "wait_queue"
+    ) -> None:
         super().__init__(seed)
         self.i32 = self.add(BaseType("i32", 4, "signed"))
         self.status = self.add(CEnumType("os::TaskStatus", 1, STATES))
@@ -34,7 +36,7 @@ class Waiting(WorldOfStatics):
         ])  # fmt: skip
         self.task = self.struct("os::TaskControlBlock", [("inner", self.mutex_of(inner))])
         self.queue = self.vec_type(self.arc_of(self.task), "alloc::collections::VecDeque<T>")
-        waits = self.struct("os::SemaphoreInner", [("count", self.u64), ("wait_queue", self.queue)])
+        waits = self.struct("os::SemaphoreInner", [("count", self.u64), (queue, self.queue)])
         self.semaphore = self.struct("os::Semaphore", [("inner", self.mutex_of(waits))])
         hidden = self.struct("os::MutexInner", [("locked", self.u64), ("wait_queue", self.queue)])
         self.blocking = self.struct("os::MutexBlocking", [("inner", self.mutex_of(hidden))])
@@ -44,7 +46,7 @@ class Waiting(WorldOfStatics):
         for number, state in THREADS.items():
             self._write_thread(number, state)
         self._write_processes()
-        self._write_waits(on_semaphore)
+        self._write_waits(on_semaphore, queue)
         self._write_timers()
         processor = self.struct("os::Processor", [("current", self.option_pointer(
             self.arc_of(self.task)))])  # fmt: skip
@@ -121,12 +123,12 @@ class Waiting(WorldOfStatics):
         for place, number in zip(places, THREADS, strict=True):
             self.link(place, self.threads[number])
 
-    def _write_waits(self, on_semaphore: tuple[int, ...]) -> None:
+    def _write_waits(self, on_semaphore: tuple[int, ...], name: str) -> None:
         # The first semaphore was never made, or is gone.
         _, second = self.fill_vec(self.inner(1)["semaphore_list"], 2, 4)
         semaphore = self.counted(self.semaphore)
         self.link(second, semaphore)
-        queue = self.guarded(self.behind(semaphore)["inner"])["wait_queue"]
+        queue = self.guarded(self.behind(semaphore)["inner"])[name]
         for place, number in zip(
             self.fill_vec(queue, len(on_semaphore), 4, 3), on_semaphore, strict=True
         ):
