@@ -165,8 +165,9 @@ class _UntilSret(RunningCommand):
 
 
 def _srets(kernel: Kernel) -> list[int]:
-    """Where the kernel's trap return has an sret; raises UsageError if it has none."""
+    """Where the kernel's trap return has an sret, as it runs; raises UsageError if it has none."""
     from rcdbg.kernels.recognise import demand_symbol
+    from rcdbg.kernels.trampoline import running_at
     from rcdbg.kernels.trampoline import running_at
     from rcdbg.riscv.code import SRET, instructions
 
@@ -182,7 +183,8 @@ def _srets(kernel: Kernel) -> list[int]:
     found = [a if moved is None else moved for a, moved in zip(found, elsewhere, strict=True)]
     if not found:
         raise UsageError(f"{name} has no sret in {len(code)} bytes at {start:#x}")
-    return found
+    elsewhere = [running_at(kernel.image, kernel.description.trap, address) for address in found]
+    return [a if b is None else b for a, b in zip(found, elsewhere, strict=True)]
 
 
 def _leaves_trap(kernel: Kernel) -> Happened:

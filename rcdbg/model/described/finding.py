@@ -53,8 +53,9 @@ def look_up(elf: Elf, concept: str, key: str) -> DescribedEntry:
 
 WORDS = frozenset({
     ("idle", "word"), ("syscalls", "table"), ("syscalls", "calls"), ("syscalls", "prefix"),
+    ("trap", "runs_at"),
 })  # fmt: skip
-"""Names that are no names of things, but parts of such, or words of ours."""
+"""Names that are no names of things, but parts of such, addresses, or words of ours."""
 
 
 def kind_of(concept: str, key: str) -> str:
