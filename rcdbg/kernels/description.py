@@ -314,8 +314,8 @@ class CallsConcept:
     frame_dealloc: Names = NO_NAMES
     map_page: Names = NO_NAMES
     unmap_pages: Names = NO_NAMES
-    panic: Names = RUSTS_PANIC
-    """A symbol: what is called to give up."""
+    panic: Names = NO_NAMES
+    """A symbol: what is called to give up, where that is not RUSTS_PANIC."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ column; a kernel in C calls a function with a text. The calling convention puts 
 from rcdbg.errors import RcdbgError
 from rcdbg.image.elf import Image
 from rcdbg.image.types import BaseType, PointerType
-from rcdbg.kernels.description import Description
+from rcdbg.kernels.description import RUSTS_PANIC, Description
 from rcdbg.kernels.recognise import first_symbol
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.values.containers import base_name, dig
@@ -21,7 +21,7 @@ _MOST = 200
 
 def panic_entry(image: Image, description: Description) -> int | None:
     """The first instruction of the function that a panic calls; None if none is known."""
-    found = first_symbol(image, description.calls.panic)
+    found = first_symbol(image, description.calls.panic or RUSTS_PANIC)
     return None if found is None else found[1]
 
 
