@@ -14,7 +14,7 @@ class FoundName:
     asked: str
     """The alternative that it is, as the description writes it."""
     kind: str
-    """`type`, `static`, `field`, `symbol`, `function` or `variant`."""
+    """`type`, `static`, `local`, `field`, `symbol`, `function` or `variant`."""
     path: str
     """Its full path; of a field that of the type, and the way from there."""
     type: str | None = None

@@ -152,7 +152,10 @@ def _roots(elf: Elf, roots: Roots) -> Iterator[FoundName]:
     for position, static, found in elf.rooted(roots):
         path, asked = _static_path(static.path), str(roots[position])
         kind = elf.types.type(found.type).name
-        yield FoundName(asked, "static", path + found.text, kind, static.address)
+        # A local variable is in a stack frame: an ELF knows no address of it.
+        is_static = bool(static.address)
+        place = static.address if is_static else None
+        yield FoundName(asked, "static" if is_static else "local", path + found.text, kind, place)
         return
 
 

@@ -67,13 +67,23 @@ class Elf:
     def rooted(self, roots: Roots) -> Iterator[tuple[int, Static, Way]]:
         """The roots that the kernel has: position, static, and the way from it."""
         for position, (name, paths) in enumerate(roots.each):
-            try:
-                static = self.static(name)
-            except UsageError:
+            static = self._static_or_local(name)
+            if static is None:
                 continue
             found = way(self.types, static.type, paths, NO_NAMES)
             if found is not None:
                 yield position, static, found
+
+    def _static_or_local(self, name: str) -> Static | None:
+        """The static, or the first local variable `FUNCTION::VARIABLE`, which has no address."""
+        try:
+            return self.static(name)
+        except UsageError:
+            function, _, variable = name.rpartition("::")
+        for found in self.image.locals_of(function.rsplit("::", 1)[-1]) if function else ():
+            if found.name == variable:
+                return Static(name, "", 0, found.type)
+        return None
 
     def origins(self, concept: str, key: str = "") -> tuple[TypeId, ...]:
         """The types from which the paths of that concept start, the likeliest first."""
