@@ -102,7 +102,7 @@ def test_names_that_the_user_tells_are_signs_too(two_families: tuple[Description
 
 def test_flat_names_of_a_kernel_that_nothing_else_tells_of() -> None:
     found = recognise.recognise(image(WorldOfStatics()), overlay_of(b'heap = "Pool"', "x"))
-    assert (found.description.family, found.description.heap.type) == ("lab", ("Pool",))
+    assert (found.description.family, found.description.heap.type[0]) == ("lab", "Pool")
     assert found.description.thread == family("lab").thread
     assert found.why == "the profile has names of that family"
 
