@@ -9,7 +9,7 @@ static HEAP_ALLOCATOR: LockedHeap = LockedHeap::empty();
 static mut HEAP_SPACE: [u8; KERNEL_HEAP_SIZE] = [0; KERNEL_HEAP_SIZE];
 
 pub fn init_heap() {
-    let start = &raw mut HEAP_SPACE as usize;
+    let start = core::ptr::addr_of_mut!(HEAP_SPACE) as usize;
     // SAFETY: it is used for nothing else.
     unsafe { HEAP_ALLOCATOR.lock().init(start, KERNEL_HEAP_SIZE) };
 }

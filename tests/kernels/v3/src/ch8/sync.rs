@@ -175,8 +175,9 @@ pub fn check_timer() {
     let now = now_ms();
     loop {
         let mut timers = TIMERS.exclusive_access();
-        if timers.peek().is_none_or(|timer| timer.expire_ms > now) {
-            return;
+        match timers.peek() {
+            Some(timer) if timer.expire_ms <= now => {}
+            _ => return,
         }
         let timer = timers.pop().unwrap();
         drop(timers);
