@@ -1,6 +1,8 @@
 """The programs in a folder of the user's: as built, with the debug info that copies lack."""
 
+import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from rcdbg.errors import ImageError
@@ -58,7 +60,8 @@ def _elves(folder: Path, order: int) -> Iterator[Program]:
 
 def program_file(file: Path, order: int = 0) -> Program:
     """The program in that file."""
-    return Program(file.name, f"in {file.parent}", lambda: _read(file), order)
+    where = f"in {file.parent}"
+    return Program(file.name, where, lambda: _read(file), order, part=partial(_part, file))
 
 
 def _is_elf(file: Path) -> bool:
@@ -69,6 +72,16 @@ def _is_elf(file: Path) -> bool:
             return opened.read(len(_MAGIC)) == _MAGIC
     except OSError:
         return False
+
+
+def _part(file: Path, start: int, size: int) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return os.pread(opened.fileno(), size, start)
+    except FileNotFoundError:
+        raise ImageError(f"{file} does not exist any more") from None
+    except (OSError, OverflowError) as error:
+        raise ImageError(f"cannot read {file}: {error}") from error
 
 
 def _read(file: Path) -> bytes:

@@ -21,6 +21,8 @@ _MAGIC = b"\x7fELF\x02\x01\x01"  # 64 bits, little-endian, version 1
 _RISCV, _EXECUTABLES = 243, (2, 3)
 _SECTION_SIZE = 64
 _MAX_SEGMENTS = 64
+_FIRST = 1 << 14
+"""Bytes from the start that the program headers are looked for in."""
 _PT_LOAD, _X, _W = 1, 1, 2
 
 
@@ -50,6 +52,8 @@ class Program:
     """The better one, where several explain the same bytes equally well, has the lower one."""
     address: int | None = None
     """Of one in the kernel: where it lies."""
+    part: Callable[[int, int], bytes] | None = field(default=None, repr=False, compare=False)
+    """As many bytes of its ELF from an offset on as there are, where not all have to be read."""
 
     @cached_property
     def image(self) -> Image:
@@ -59,17 +63,19 @@ class Program:
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
         """What of it nobody writes to, ascending; raises ImageError if it is damaged."""
-        data = self.contents()
-        headers = segments(data, 0, len(data))
+        part = self.part or _part_of(self.contents())
+        start = part(0, _FIRST)
+        headers = segments(start, 0, len(start))
         if headers is None:
             raise ImageError(f"{self.name} is no program for RISC-V")
         found = []
         for kind, flags, offset, vaddr, _, size, _, _ in headers:
             if kind != _PT_LOAD or not size or flags & _W:
                 continue
-            if offset + size > len(data):
+            content = part(offset, size) if size <= MAX_PROGRAM else b""
+            if len(content) != size:
                 raise ImageError(f"{self.name} is truncated")
-            found.append(Piece(vaddr, data[offset : offset + size], bool(flags & _X)))
+            found.append(Piece(vaddr, content, bool(flags & _X)))
         return tuple(sorted(found, key=lambda piece: piece.address))
 
     def code_at(self, address: int) -> Piece | None:
@@ -79,7 +85,11 @@ class Program:
     @property
     def worth(self) -> tuple[bool, bool, int]:
         """How much it can tell: lines before symbols, symbols before none; less is better."""
-        return not self.image.has_debug_info, not len(self.image.symbols), self.order
+        return not self.image.has_debug_info, self.image.section(".symtab") is None, self.order
+
+
+def _part_of(data: bytes) -> Callable[[int, int], bytes]:
+    return lambda start, size: data[start : start + size]
 
 
 def segments(data: bytes, start: int, end: int) -> list[tuple[int, ...]] | None:

@@ -93,12 +93,18 @@ class Shelf:
             called = sorted(names[elf.address], key=lambda name: not name.endswith(_START))
             name = called[0].removesuffix(_START) if called else f"{elf.address:#x}"
             contents = partial(_cut, data, elf.start, elf.size)
-            found.append(Program(name, "in the kernel", contents, _KERNEL, elf.address))
+            part = partial(_part, data, elf.start, elf.size)
+            found.append(Program(name, "in the kernel", contents, _KERNEL, elf.address, part))
         return _named(found)
 
 
 def _cut(data: bytes, start: int, size: int) -> bytes:
     return data[start : start + size]
+
+
+def _part(data: bytes, base: int, end: int, start: int, size: int) -> bytes:
+    """Of the ELF of `end` bytes at `base`."""
+    return data[base + start : base + min(start + size, end)]
 
 
 def _named(programs: list[Program]) -> list[Program]:
