@@ -79,7 +79,7 @@ ENTRIES: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("frames", "type"): ("{frame_allocator}",),
     ("frames", "start"): ("{frame_start}",),
     ("frame_tracker", "type"): ("{frame_tracker}",),
-    ("heap", "type"): ("{heap}", "Talc", "BuddyAllocator"),
+    ("heap", "type"): ("{heap}",),
     ("calls", "thread_ready"): ("{thread_ready}",),
     ("calls", "thread_wake"): ("{thread_wake}",),
     ("calls", "thread_sleep"): ("{thread_sleep}",),

@@ -58,4 +58,4 @@ class HeapConcept:
 NO_FRAMES, NO_FRAMETRACKER, NO_HEAP = FramesConcept(), FrameTrackerConcept(), HeapConcept()
 
 HEAPS = Names(("Heap", "Talc", "BuddyAllocator"))
-"""What the heaps of the usual crates are called, for kernels of which nothing is known."""
+"""What the heaps of the usual crates are called, where a kernel has none of its family's."""

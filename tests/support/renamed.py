@@ -24,8 +24,7 @@ LABS = ROOT / "rcdbg" / "kernels" / "families" / "lab.toml"
 """The description of the sample kernel's family."""
 
 NOT_OURS = frozenset({
-    "Heap", "Talc", "BuddyAllocator", "idle", "pid", "unmap_one", "birth_time", "service_count",
-    "lab", "sys_",
+    "Heap", "idle", "pid", "unmap_one", "birth_time", "service_count", "lab", "sys_",
 })  # fmt: skip
 """What the description names and our kernel does not have: libraries' types, parts of names, the
 name of a table of ours, alternatives, and the marks of schedulers that are not ours."""

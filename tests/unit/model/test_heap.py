@@ -156,7 +156,7 @@ def test_before_memory_is_given() -> None:
 def test_a_kernel_without_a_heap_has_nothing_wrong() -> None:
     found = read_heap(kernel_of(WorldOfStatics()))
     assert (found.note, found.problems) == (
-        "no type of this kernel is called Heap or Talc or BuddyAllocator",
+        "no type of this kernel is called Heap",
         (),
     )
     assert found.total is None
