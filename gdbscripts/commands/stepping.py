@@ -168,7 +168,6 @@ def _srets(kernel: Kernel) -> list[int]:
     """Where the kernel's trap return has an sret, as it runs; raises UsageError if it has none."""
     from rcdbg.kernels.recognise import demand_symbol
     from rcdbg.kernels.trampoline import running_at
-    from rcdbg.kernels.trampoline import running_at
     from rcdbg.riscv.code import SRET, instructions
 
     leaving = kernel.description.trap.exit

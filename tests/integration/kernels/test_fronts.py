@@ -1,4 +1,4 @@
-"""Other ways to ask than the decoders: the default stop, gdb, snapshots, on kernels of each shape."""
+"""Other ways to ask than the decoders: the default stop, gdb, snapshots, on each shape of kernel."""
 
 import json
 import re
