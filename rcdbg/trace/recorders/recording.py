@@ -159,7 +159,9 @@ def _choose(backend: str, made: Plan, boot: Boot, image: Image) -> Backend:
     # read would find its next timer due before it has done anything.
     names = description_of(image, boot.overlay)
     if names.thread.list or names.process.threads:
-        return "stub"
+        # With several harts each of them stops at a place of all: that took minutes.
+        alone = boot.own is None or boot.own.smp in (None, "", "1")
+        return "stub" if alone else "held"
     # Among all other kinds they are marked instead: nobody has asked for them.
     calls = made.kinds != DEFAULT_KINDS and bool({"syscall", "syscall_end"} & {*made.kinds})
     return "held" if in_memory or calls else "log"
