@@ -127,6 +127,10 @@ def running(kernel: Kernel) -> Running:
             locked = found.locked if locked is None else locked or found.locked
             own.append(_thread_of(kernel, found.value))
     except DecodeError as error:
+        listed = tasks(kernel)
+        if names.thread.list and not listed.is_known and not listed.values:
+            # A number that could be the place of any: the list is missed already.
+            return Running({}, None, 0, locked, () if listed.problems else (error.problem,))
         head = None if is_there(kernel, names.processor.at) else _head(kernel)
         if head is not None:
             return Running({head.address: head}, head.address, 1, None, ())

@@ -1,4 +1,4 @@
-"""Other ways to ask than the decoders: the default stop, gdb, snapshots, on each shape of kernel."""
+"""Other ways to ask than the decoders: default stop, gdb, snapshots, on each shape of kernel."""
 
 import json
 import re
