@@ -128,9 +128,9 @@ def running(kernel: Kernel) -> Running:
             own.append(_thread_of(kernel, found.value))
     except DecodeError as error:
         listed = tasks(kernel)
-        if names.thread.list and not listed.is_known and not listed.values:
-            # A number that could be the place of any: the list is missed already.
-            return Running({}, None, 0, locked, () if listed.problems else (error.problem,))
+        if names.thread.list and listed.problems and not listed.values:
+            # A number that could be the place of any: that there is no list is said already.
+            return Running({}, None, 0, locked, ())
         head = None if is_there(kernel, names.processor.at) else _head(kernel)
         if head is not None:
             return Running({head.address: head}, head.address, 1, None, ())
