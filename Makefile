@@ -29,9 +29,9 @@ test: setup ## install, check and test everything
 	@$(MAKE) --no-print-directory -j2 first-tests real-kernels
 	@$(MAKE) --no-print-directory test-real test-variants
 
-# One after the other: each has tests that use all cores.
+# One after the other: each has tests that use all cores. Cargo would look for make's job server.
 first-tests: setup
-	@for goal in lint test-kernel kernel test-unit test-tui test-integration; do \
+	@unset MAKEFLAGS MFLAGS; for goal in lint test-kernel kernel test-unit test-tui test-integration; do \
 		$(MAKE) --no-print-directory $$goal; \
 	done
 

@@ -67,7 +67,8 @@ def common(arguments: argparse.Namespace) -> Options:
     memory, qemu, gdb = arguments.memory, arguments.qemu, arguments.gdb
     overlay, user = names(arguments), programs(arguments)
     if own is None:
-        kernel, memory = _debuggable(arguments.kernel or default_kernel()), memory or "128M"
+        kernel = _debuggable(arguments.kernel or default_kernel())
+        memory = "128M" if memory is None else memory
         return Options(kernel, memory, append, gdb, qemu, overlay, programs=user)
     for change in own.changes:
         remark(f"QEMU's {change}")

@@ -1,7 +1,8 @@
 """Where a kernel comes from: booted here, a snapshot, another's QEMU, or one that runs on."""
 
 import argparse
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rcdbg.cli.door import remark
@@ -14,6 +15,8 @@ from rcdbg.image.resolve import HOW_TO_GET_IT, with_types
 
 if TYPE_CHECKING:
     from rcdbg.model.kernel import Kernel
+    from rcdbg.trace.conditions import Condition
+    from rcdbg.trace.run import Boot, Run
     from rcdbg.trace.story.live import Sample
 
 T = TypeVar("T")
@@ -61,22 +64,13 @@ def _checked(image: Image, needs_types: bool) -> Image:
 def _booted(
     arguments: argparse.Namespace, ask: "Callable[[Kernel], T]", needs_types: bool, *, live: bool
 ) -> "tuple[T, Sample | None]":
-    from rcdbg.cli.door import remark
-    from rcdbg.model.panics import panic_entry, panicking
     from rcdbg.trace.conditions import place
-    from rcdbg.trace.run import Run
 
     options = common(arguments)
     image = _checked(load_image(options.kernel), needs_types)
-    event = place(where_to_stop(arguments, options, image), image)
-    with Run(options.boot, image) as run:
-        kernel = run.until(event, arguments.timeout, or_panic=True)
+    at = where_to_stop(arguments, options, image)
+    with _reached(options.boot, image, lambda: place(at, image), arguments.timeout) as run:
         warn(run.doubted())
-        panic = "" if kernel is None else panicking(kernel)
-        if panic and panic_entry(image, run.description) not in event.places(
-            image, run.description
-        ):
-            remark(f"{panic}, before {event}: it is shown as it stands there")
         if not live:
             return ask(run.kernel()), None
         from rcdbg.trace.story.live import running_guest, sample
@@ -94,6 +88,37 @@ def _booted(
                 f"the kernel ended with status {status} before it could be looked at: "
                 "leave out --live, or let it run something longer"
             ) from error
+
+
+@contextlib.contextmanager
+def _reached(
+    boot: "Boot", image: Image, make: "Callable[[], Condition]", timeout: float
+) -> "Iterator[Run]":
+    """A kernel that stands where what `make` makes is, or where it gives up before.
+
+    A breakpoint at a panic makes QEMU slow in all code of its page: so there is one only for a
+    kernel that has ended without it, and is booted again.
+    """
+    from rcdbg.cli.door import remark
+    from rcdbg.model.panics import panic_entry, panicking
+    from rcdbg.trace.run import EndedError, Run
+
+    with Run(boot, image) as run:
+        panic = panic_entry(image, run.description)
+        try:
+            run.until(make(), timeout)
+        except EndedError:
+            if panic is None:
+                raise
+        else:
+            yield run
+            return
+    with Run(boot, image) as run:
+        event = make()  # one that counts begins anew
+        kernel = run.until(event, timeout, or_panic=True)
+        if kernel is not None and (said := panicking(kernel)):
+            remark(f"{said}, before {event}: it is shown as it stands there")
+        yield run
 
 
 def _in_snapshot(

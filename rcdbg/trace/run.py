@@ -48,6 +48,10 @@ class MissedError(RcdbgError):
     """What was waited for did not come: the machine ended, or the deadline passed."""
 
 
+class EndedError(MissedError):
+    """What was waited for did not come: the machine ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Boot:
     """What to boot: `kernel` is an ELF; `append` the kernel's command line.
@@ -259,7 +263,7 @@ class Run:
             return
         last = [line for line in self.console.splitlines() if line.strip()][-_CONSOLE_LINES:]
         said = f"; it said: {last[-1].strip()}" if last else ""
-        raise MissedError(f"the kernel ended with status {status} before {condition}{said}")
+        raise EndedError(f"the kernel ended with status {status} before {condition}{said}")
 
     def _hang(self, condition: Condition, seconds: float) -> str:
         self.stub.interrupt()

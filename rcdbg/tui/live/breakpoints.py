@@ -27,6 +27,7 @@ class Breakpoints:
         """Breakpoints of ours, by number, that are there to get somewhere once."""
         self._kept: dict[int, str] = {}
         """Those of ours that stay: gdb's `delete` takes one out."""
+        self._watched: set[int] = set()
         self._names: dict[int, str] = {}
         """What the user called a breakpoint, by number, where gdb calls it an address."""
 
@@ -44,6 +45,11 @@ class Breakpoints:
     def keep(self, address: int, words: str) -> None:
         """Stop at an address whenever the guest comes there; it is none of the user's."""
         self._kept[self._gdb.insert_breakpoint(address)] = words
+        self._watched.add(address)
+
+    def keeps(self, address: int) -> bool:
+        """Whether one of ours has been set there, to stay."""
+        return address in self._watched
 
     def run_into(self, place: UserPlace, words: str, hit: int = 1) -> None:
         """The same for a place in a program."""

@@ -82,6 +82,9 @@ class LiveSession:
         self._selection = ShownThread()
         self._user_breakpoints: tuple[str, ...] = ()
         self._symbols: tuple[str, ...] = ()
+        self._has_stood = False
+        self._ended_at_once = False
+        """Whether the last machine ended before it came to the first place to look at."""
 
     @property
     def kernel_name(self) -> str:
@@ -129,6 +132,7 @@ class LiveSession:
         """The same again; the user's breakpoints are set again."""
         if self._listener is None:
             raise UsageError("the session has not been started")
+        self._ended_at_once, self._has_stood = not self._has_stood, False
         self._end()
         self._selection = ShownThread()
         self._begin()
@@ -163,15 +167,25 @@ class LiveSession:
             # One that is gone from a rebuilt kernel is no reason not to start.
             with contextlib.suppress(RcdbgError):
                 here.breakpoints.add(location)
-        panic = panic_entry(image, describe(image, boot.overlay))
-        if panic is not None and panic != address:
-            with contextlib.suppress(RcdbgError):
-                here.breakpoints.keep(panic, PANIC)
+        if self._ended_at_once:
+            self._watch_panics(here)
         words = f"reached {self._options.at}"
         if user is None:
             here.breakpoints.run_to(address, words, first.hit)
         else:
             here.breakpoints.run_into(user, words, first.hit)
+
+    def _watch_panics(self, here: _Round) -> None:
+        """Stop where the kernel gives up, from now on.
+
+        Such a breakpoint makes QEMU slow in all code of its page: none while it boots, unless it
+        has ended there before.
+        """
+        image = here.rig.image
+        panic = panic_entry(image, describe(image, self._options.boot.overlay))
+        if panic is not None and not here.breakpoints.keeps(panic):
+            with contextlib.suppress(RcdbgError):
+                here.breakpoints.keep(panic, PANIC)
 
     def _end(self) -> None:
         with self._lock:
@@ -193,6 +207,7 @@ class LiveSession:
         with self._reading:
             here = self._here()
             stop = here.rig.gdb.wait_stop(STOP_SECONDS)
+            self._has_stood = True
             kernel = here.rig.kernel()
             state = read_state(kernel)
             if doubt := here.rig.doubted():
@@ -231,6 +246,7 @@ class LiveSession:
     def go(self, move: Move) -> None:
         """Let the guest run."""
         here = self._here()
+        self._watch_panics(here)
         step = _in_program(here.rig, move)
         if step is not None:
             here.breakpoints.run_step(step)
