@@ -168,24 +168,12 @@ class LiveSession:
             with contextlib.suppress(RcdbgError):
                 here.breakpoints.add(location)
         if self._ended_at_once:
-            self._watch_panics(here)
+            _watch_panics(here, self._options.boot)
         words = f"reached {self._options.at}"
         if user is None:
             here.breakpoints.run_to(address, words, first.hit)
         else:
             here.breakpoints.run_into(user, words, first.hit)
-
-    def _watch_panics(self, here: _Round) -> None:
-        """Stop where the kernel gives up, from now on.
-
-        Such a breakpoint makes QEMU slow in all code of its page: none while it boots, unless it
-        has ended there before.
-        """
-        image = here.rig.image
-        panic = panic_entry(image, describe(image, self._options.boot.overlay))
-        if panic is not None and not here.breakpoints.keeps(panic):
-            with contextlib.suppress(RcdbgError):
-                here.breakpoints.keep(panic, PANIC)
 
     def _end(self) -> None:
         with self._lock:
@@ -246,7 +234,7 @@ class LiveSession:
     def go(self, move: Move) -> None:
         """Let the guest run."""
         here = self._here()
-        self._watch_panics(here)
+        _watch_panics(here, self._options.boot)
         step = _in_program(here.rig, move)
         if step is not None:
             here.breakpoints.run_step(step)
@@ -291,3 +279,16 @@ class LiveSession:
         from rcdbg.tui.live.snapshot import write_new
 
         return write_new(self._here().rig, self.scenario)
+
+
+def _watch_panics(here: _Round, boot: Boot) -> None:
+    """Stop where the kernel gives up, from now on.
+
+    Such a breakpoint makes QEMU slow in all code of its page: none while it boots, unless it has
+    ended there before.
+    """
+    image = here.rig.image
+    panic = panic_entry(image, describe(image, boot.overlay))
+    if panic is not None and not here.breakpoints.keeps(panic):
+        with contextlib.suppress(RcdbgError):
+            here.breakpoints.keep(panic, PANIC)
