@@ -54,13 +54,17 @@ def problems_panel(state: KernelState) -> RenderableType:
 
 
 def known_places(state: KernelState) -> dict[int, Place]:
-    """Every address of which the state knows the symbol."""
+    """Every address of the hart of which the state knows the symbol.
+
+    What a program that does not run has at an address is nothing that the hart's could mean.
+    """
     found = [state.hart.pc]
-    contexts = [state.trap.context, *(thread.context for thread in state.processor.threads)]
-    for item in contexts:
-        if item is not None:
-            found += [item.sepc, item.ra]
-    return {place.address: place for place in found if place.symbol is not None}
+    if state.trap.context is not None:
+        found += [state.trap.context.sepc, state.trap.context.ra]
+    for thread in state.processor.threads:
+        if (parked := thread.context) is not None:
+            found += [place for place in (parked.sepc, parked.ra) if place.program is None]
+    return {place.address: place for place in reversed(found) if place.symbol is not None}
 
 
 def boxed(title: str, draw: Callable[..., RenderableType], *parts: object) -> Panel:

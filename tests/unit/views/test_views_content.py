@@ -22,6 +22,7 @@ from rcdbg.views import problems
 from rcdbg.views.hart import context, csr, hart
 from rcdbg.views.memory import frames, page_table, walk
 from rcdbg.views.render import render_text
+from rcdbg.views.state import known_places
 from rcdbg.views.threads import threads
 from tests.unit.views import samples
 
@@ -305,3 +306,18 @@ def test_the_whole_is_not_without_problems_where_nothing_was_read() -> None:
     assert render_text(problems.whole(nothing)) == "not known: threads, frames\n"
     wrong = replace(known, frames=replace(known.frames, problems=(Problem("frames", "odd"),)))
     assert render_text(problems.whole(wrong)) == "1 problem, above\n"
+
+
+def test_a_csr_is_not_explained_by_another_program_at_the_same_address() -> None:
+    """Every program begins at the same address: what the trap says counts, in its own space."""
+    entry = Place(0x10000, "_start", 0, None, None, program="mine")
+    other = replace(entry, program="another")
+    state = samples.healthy()
+    assert state.trap.context is not None
+    trap = replace(state.trap, context=replace(state.trap.context, sepc=entry))
+    parked = replace(samples.thread(2, "ready", 0, samples.SPIN), context=samples.context(other, 0))
+    processor = replace(state.processor, ready=(parked,))
+    both = replace(state, trap=trap, processor=processor)
+    assert known_places(both)[0x10000] == entry
+    alone = replace(both, trap=replace(trap, context=None))
+    assert 0x10000 not in known_places(alone)
