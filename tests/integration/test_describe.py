@@ -73,7 +73,9 @@ def test_a_misspelt_profile_and_the_skeleton_that_mends_it(
 def test_a_stripped_kernel(rcdbg_kernel: Path, tmp_path: Path) -> None:
     stripped = tmp_path / "os"
     subprocess.run(["llvm-objcopy", "--strip-debug", rcdbg_kernel, stripped], check=True)
-    found = described("--kernel", stripped)
+    done = rcdbg("describe", "--json", "--kernel", stripped)
+    assert "has no debug info" in done.stderr
+    found = json.loads(done.stdout)["described"]
     assert "no debug info" in str(found["problems"])
     assert entry(found, "trap", "entry")["found"]
     assert entry(found, "thread", "type")["found"] == []

@@ -164,7 +164,7 @@ def test_machines_run_side_by_side(boot: BootGuest) -> None:
         ({"extra": ("-device", "no-such-device")}, "no-such-device"),
         ({"cpu": "z80"}, "z80"),
         ({"bios": "/no/such/firmware"}, "Unable to (load|find) the RISC-V"),
-        ({"harts": 1000}, "Invalid SMP CPUs"),
+        ({"smp": "1000"}, "Invalid SMP CPUs"),
     ],
 )
 def test_what_qemu_refuses_is_told_in_its_words(
