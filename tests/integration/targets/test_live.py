@@ -27,13 +27,18 @@ pytestmark = pytest.mark.every_kernel
 
 
 def test_samples_of_a_busy_kernel_are_whole(rcdbg_boot: BootKernel) -> None:
-    """Threads are switched thousands of times a second: each must be there, and once."""
+    """Threads are switched thousands of times a second: each must be there, and once.
+
+    A sample may be of a moment in the middle of a queue's operation, when the queue contradicts
+    itself: that is then said, and the samples of which nothing is said are whole.
+    """
     run = rcdbg_boot("preempt", "interval=3000")
     for _ in range(3):
         run.until(trap("timer"))
     before = run.state()
     assert before.processor.current is not None
     let_go(run.machine)
+    whole = 0
     for _ in range(25):
         with running_guest(run.machine.target, run.machine.qemu.quick_socket) as guest:
             found, _ = sample(run.image, guest, read_state)
@@ -42,11 +47,14 @@ def test_samples_of_a_busy_kernel_are_whole(rcdbg_boot: BootKernel) -> None:
         ids = sorted(t.id for t in threads if t is not None and t.id is not None)
         assert ids == sorted(set(ids))
         assert set(ids) <= {t.id for t in before.processor.threads}
-        others = [t for t in before.processor.threads if not t.is_idle]
-        assert len(ids) >= len(others) - 1
+        if not found.processor.problems:
+            others = [t for t in before.processor.threads if not t.is_idle]
+            assert len(ids) >= len(others) - 1
+            whole += 1
         assert found.frames == before.frames
-        assert found.page_table.problems == found.processor.problems == ()
+        assert found.page_table.problems == ()
         assert is_running(run.machine)
+    assert whole >= 20
 
 
 def test_a_stop_is_measured_and_over(run: Run) -> None:
