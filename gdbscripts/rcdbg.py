@@ -20,5 +20,7 @@ def _find_packages() -> None:
 _find_packages()
 
 from gdbscripts.commands import registry  # noqa: E402  # the path had to be known first
+from gdbscripts.machine import disassembly  # noqa: E402
 
 registry.register()
+disassembly.register()

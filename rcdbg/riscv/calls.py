@@ -2,6 +2,8 @@
 
 import re
 
+from rcdbg.riscv.instructions.fields import i_immediate, jal_offset, u_immediate
+
 _AUIPC, _JALR, _JAL, _RA = 0x17, 0x67, 0x6F, 1
 
 UNKNOWN = -1
@@ -24,13 +26,13 @@ def behind_call(code: bytes, start: int, target: int) -> int | None:
             at += 2
             continue
         rd, opcode = word >> 7 & 31, word & 0x7F
-        if opcode == _JAL and rd == _RA and start + at + _jump(word) == target:
+        if opcode == _JAL and rd == _RA and start + at + jal_offset(word) == target:
             return start + at + 4
         if opcode == _AUIPC and at + 8 <= len(code):
             after = int.from_bytes(code[at + 4 : at + 8], "little")
             is_call = after & 0x7F == _JALR and after >> 7 & 31 == _RA and after >> 15 & 31 == rd
-            base = start + at + _signed(word & 0xFFFF_F000, 32)
-            if is_call and base + _signed(after >> 20, 12) == target:
+            base = start + at + u_immediate(word)
+            if is_call and base + i_immediate(after) == target:
                 return start + at + 8
         at += 4
     return None
@@ -60,12 +62,12 @@ def called_before(code: bytes, behind: int) -> int | None:
     last = int.from_bytes(code[-4:], "little") if len(code) >= 4 else 0
     rd, opcode = last >> 7 & 31, last & 0x7F
     if opcode == _JAL and rd == _RA:
-        return behind - 4 + _jump(last)
+        return behind - 4 + jal_offset(last)
     if opcode == _JALR and rd == _RA and not last >> 12 & 7:
         before = int.from_bytes(code[-8:-4], "little") if len(code) >= 8 else 0
         if before & 0x7F == _AUIPC and before >> 7 & 31 == last >> 15 & 31:
-            base = behind - 8 + _signed(before & 0xFFFF_F000, 32)
-            return base + _signed(last >> 20, 12) & (1 << 64) - 1
+            base = behind - 8 + u_immediate(before)
+            return base + i_immediate(last) & (1 << 64) - 1
         return UNKNOWN
     short = int.from_bytes(code[-2:], "little")
     is_c_jalr = short & 0xF07F == 0x9002 and short >> 7 & 31
@@ -81,13 +83,3 @@ def restored_ra(code: bytes) -> bytes:
             return b""
         found += form
     return found
-
-
-def _jump(word: int) -> int:
-    """The distance of a jal."""
-    bits = (word >> 31) << 20 | (word >> 12 & 0xFF) << 12 | (word >> 20 & 1) << 11
-    return _signed(bits | (word >> 21 & 0x3FF) << 1, 21)
-
-
-def _signed(value: int, bits: int) -> int:
-    return value - (1 << bits) if value >> bits - 1 & 1 else value

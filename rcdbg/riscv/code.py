@@ -7,6 +7,15 @@ Sources: unprivileged spec, section 1.5 (lengths), chapter "RV32I" (jal, jalr, a
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rcdbg.riscv.instructions.fields import (
+    branch_offset,
+    cb_offset,
+    cj_offset,
+    i_immediate,
+    jal_offset,
+    u_immediate,
+)
+
 SRET = 0x1020_0073
 """The instruction that leaves a trap taken to S-mode (privileged spec, section 3.3.2)."""
 
@@ -85,69 +94,20 @@ def jumps(code: bytes, address: int) -> Iterator[Jump]:
         before, upper = upper, None
         if size_of(encoding) == 2:
             if encoding & 0xE003 == 0xA001:  # c.j
-                yield Jump(at, 2, (at + _cj_offset(encoding)) & _MASK64, False)
+                yield Jump(at, 2, (at + cj_offset(encoding)) & _MASK64, False)
         elif opcode == _AUIPC:
-            upper = rd, at + _signed(encoding & 0xFFFF_F000, 32)
+            upper = rd, at + u_immediate(encoding)
         elif opcode == _JAL:
-            yield Jump(at, 4, (at + _jal_offset(encoding)) & _MASK64, rd == _RA)
+            yield Jump(at, 4, (at + jal_offset(encoding)) & _MASK64, rd == _RA)
         elif opcode == _JALR and before is not None and encoding >> 15 & 31 == before[0]:
-            target = (before[1] + _signed(encoding >> 20, 12)) & _MASK64
+            target = (before[1] + i_immediate(encoding)) & _MASK64
             yield Jump(at, 4, target, rd == _RA)
 
 
 def branch(encoding: int, address: int) -> int | None:
     """Where a conditional branch at that address goes if it is taken; None if it is none."""
     if size_of(encoding) == 4:
-        return address + _branch_offset(encoding) if encoding & 0x7F == _BRANCH else None
+        return address + branch_offset(encoding) if encoding & 0x7F == _BRANCH else None
     if encoding & 3 == 1 and encoding >> 13 & 7 in (6, 7):  # c.beqz, c.bnez
-        return address + _cb_offset(encoding)
+        return address + cb_offset(encoding)
     return None
-
-
-def _branch_offset(encoding: int) -> int:
-    offset = (
-        (encoding >> 31 & 1) << 12
-        | (encoding >> 7 & 1) << 11
-        | (encoding >> 25 & 0x3F) << 5
-        | (encoding >> 8 & 0xF) << 1
-    )
-    return _signed(offset, 13)
-
-
-def _cb_offset(encoding: int) -> int:
-    offset = (
-        (encoding >> 12 & 1) << 8
-        | (encoding >> 10 & 3) << 3
-        | (encoding >> 5 & 3) << 6
-        | (encoding >> 3 & 3) << 1
-        | (encoding >> 2 & 1) << 5
-    )
-    return _signed(offset, 9)
-
-
-def _signed(value: int, bits: int) -> int:
-    return value - (1 << bits) if value >> (bits - 1) & 1 else value
-
-
-def _jal_offset(encoding: int) -> int:
-    offset = (
-        (encoding >> 31 & 1) << 20
-        | (encoding >> 12 & 0xFF) << 12
-        | (encoding >> 20 & 1) << 11
-        | (encoding >> 21 & 0x3FF) << 1
-    )
-    return _signed(offset, 21)
-
-
-def _cj_offset(encoding: int) -> int:
-    offset = (
-        (encoding >> 12 & 1) << 11
-        | (encoding >> 11 & 1) << 4
-        | (encoding >> 9 & 3) << 8
-        | (encoding >> 8 & 1) << 10
-        | (encoding >> 7 & 1) << 6
-        | (encoding >> 6 & 1) << 7
-        | (encoding >> 3 & 7) << 1
-        | (encoding >> 2 & 1) << 5
-    )
-    return _signed(offset, 12)

@@ -8,6 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rcdbg.riscv.code import size_of
+from rcdbg.riscv.instructions.fields import (
+    addi16sp_offset,
+    ci_immediate,
+    i_immediate,
+    u_immediate,
+)
 from rcdbg.riscv.registers import MASK64
 
 _SP = 2
@@ -39,40 +45,25 @@ def computed(encoding: int, pc: int, x: Sequence[int]) -> Computed | None:
 def _wide(encoding: int, pc: int, x: Sequence[int]) -> tuple[int, int] | None:
     opcode, rd = encoding & 0x7F, encoding >> 7 & 31
     if opcode == _OP_IMM and encoding >> 12 & 7 == 0:
-        return rd, x[encoding >> 15 & 31] + _signed(encoding >> 20 & 0xFFF, 12)
+        return rd, x[encoding >> 15 & 31] + i_immediate(encoding)
     if opcode in (_LUI, _AUIPC):
-        return rd, _signed(encoding & 0xFFFF_F000, 32) + (pc if opcode == _AUIPC else 0)
+        return rd, u_immediate(encoding) + (pc if opcode == _AUIPC else 0)
     return None
 
 
 def _narrow(encoding: int, x: Sequence[int]) -> tuple[int, int] | None:
     rd = encoding >> 7 & 31
     kind = encoding & 0xE003
-    immediate = _signed((encoding >> 12 & 1) << 5 | encoding >> 2 & 31, 6)
+    immediate = ci_immediate(encoding)
     if kind == 0x0001:  # c.addi, c.nop
         return rd, x[rd] + immediate
     if kind == 0x4001:  # c.li
         return rd, immediate
     if kind == 0x6001 and immediate:  # with 0 both are reserved
         if rd == _SP:  # c.addi16sp
-            return _SP, x[_SP] + _addi16sp_offset(encoding)
+            return _SP, x[_SP] + addi16sp_offset(encoding)
         return rd, immediate << 12  # c.lui
     source = encoding >> 2 & 31
     if encoding & 0xF003 == 0x8002 and source:  # c.mv
         return rd, x[source]
     return None
-
-
-def _addi16sp_offset(encoding: int) -> int:
-    offset = (
-        (encoding >> 12 & 1) << 9
-        | (encoding >> 6 & 1) << 4
-        | (encoding >> 5 & 1) << 6
-        | (encoding >> 3 & 3) << 7
-        | (encoding >> 2 & 1) << 5
-    )
-    return _signed(offset, 10)
-
-
-def _signed(value: int, bits: int) -> int:
-    return value - (1 << bits) if value >> (bits - 1) & 1 else value

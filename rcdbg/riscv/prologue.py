@@ -8,6 +8,9 @@ specification, RV64I and the C extension.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rcdbg.riscv.instructions.compressed import expanded
+from rcdbg.riscv.instructions.fields import i_immediate, s_immediate
+
 _SP = 2
 _MOST = 64
 _RET, _C_RET = 0x0000_8067, 0x8082
@@ -81,14 +84,10 @@ def _steps(code: bytes) -> Iterator[tuple[int, _Step]]:
         position += 4
 
 
-def _signed(value: int, bits: int) -> int:
-    return value - (1 << bits) if value >> (bits - 1) & 1 else value
-
-
 def _full(word: int) -> _Step:
     opcode, rd, funct3 = word & 0x7F, word >> 7 & 31, word >> 12 & 7
     rs1, rs2 = word >> 15 & 31, word >> 20 & 31
-    immediate = _signed(word >> 20, 12)
+    immediate = i_immediate(word)
     if word == _RET:
         return _Step("ret")
     if opcode in (0x63, 0x67, 0x6F, 0x73):
@@ -96,25 +95,15 @@ def _full(word: int) -> _Step:
     if opcode == 0x13 and funct3 == 0 and rd == rs1 == _SP:
         return _Step("sp", immediate)
     if opcode == 0x23 and funct3 == 3 and rs1 == _SP:
-        return _Step("save", _signed(word >> 25 << 5 | rd, 12), rs2)
+        return _Step("save", s_immediate(word), rs2)
     if opcode == 0x03 and funct3 == 3 and rs1 == _SP:
         return _Step("load", immediate, rd)
     return _Step("other")
 
 
-def _compressed(word: int) -> _Step:
-    opcode, funct3 = word & 3, word >> 13
-    rd, rs2 = word >> 7 & 31, word >> 2 & 31
-    if word == _C_RET:
+def _compressed(half: int) -> _Step:
+    """By the full instruction that it stands for, if that is one that matters here."""
+    if half == _C_RET:
         return _Step("ret")
-    if opcode == 1 and rd == _SP and funct3 == 0:  # c.addi
-        return _Step("sp", _signed(word >> 7 & 0x20 | rs2, 6))
-    if opcode == 1 and rd == _SP and funct3 == 3:  # c.addi16sp
-        bits = word >> 3 & 0x200 | word >> 2 & 0x10 | word << 1 & 0x40
-        return _Step("sp", _signed(bits | word << 4 & 0x180 | word << 3 & 0x20, 10))
-    if opcode == 2 and funct3 == 7:  # c.sdsp
-        return _Step("save", word >> 7 & 0x38 | word >> 1 & 0x1C0, rs2)
-    if opcode == 2 and funct3 == 3:  # c.ldsp
-        return _Step("load", word >> 7 & 0x20 | word >> 2 & 0x18 | word << 4 & 0x1C0, rd)
-    jumps = (opcode == 1 and funct3 >= 5) or (opcode == 2 and funct3 == 4 and rs2 == 0)
-    return _Step("jump" if jumps else "other")
+    word = expanded(half)
+    return _Step("other") if word is None else _full(word)

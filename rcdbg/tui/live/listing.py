@@ -14,6 +14,7 @@ from rcdbg.model.programs.explained import place_now
 from rcdbg.model.state import Place
 from rcdbg.model.threads.inlined import with_inlined
 from rcdbg.model.threads.unwind import backtrace_now
+from rcdbg.riscv.instructions.decode import in_words
 from rcdbg.views.code import Code, Instruction, Source, source_window
 
 _LINES_AROUND = 60
@@ -94,5 +95,11 @@ def _instructions(gdb: Gdb, pc: Place) -> tuple[Instruction, ...]:
         # The pc is inside of what looked like an instruction: begin there instead.
         found = gdb.data.disassemble(pc.address, _INSTRUCTIONS)
     return tuple(
-        Instruction(item.address, item.text, item.function, item.offset or 0) for item in found
+        Instruction(
+            item.address,
+            in_words(item.text, item.opcodes, item.address),
+            item.function,
+            item.offset or 0,
+        )
+        for item in found
     )

@@ -54,6 +54,16 @@ def test_the_first_stop_has_everything(debug: Debug, gdb: str) -> None:
     assert session.scenario == "preempt"
 
 
+@pytest.mark.parametrize("gdb", GDBS)
+def test_the_instructions_of_a_traps_entry_are_words(debug: Debug, gdb: str) -> None:
+    """gdb has only numbers for those about CSRs, since no ELF claims the extension."""
+    session, told = debug(gdb=gdb, at="__interrupt")
+    told.wait_stops(1)
+    texts = [item.text for item in session.state().code.instructions]
+    assert texts[0] == "csrrw\tsp,sscratch,sp"
+    assert not any(text.startswith(".insn") for text in texts)
+
+
 PANIC = "os/src/scenarios/panic.rs"
 
 
