@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from rcdbg import __version__
-from rcdbg.cli import attach, debug, describe, gdb, grade, printing, show, snapshot
+from rcdbg.cli import attach, debug, describe, doctor, gdb, grade, printing, show, snapshot
 from rcdbg.cli.door import remark
 from rcdbg.cli.options import add_at, add_common, split
 from rcdbg.cli.project import build, init
@@ -16,7 +16,7 @@ from rcdbg.errors import RcdbgError
 
 USAGE_STATUS = 2
 
-_COMMANDS = (build, init, show, printing, describe, gdb, attach, snapshot, trace, grade)
+_COMMANDS = (build, init, show, doctor, printing, describe, gdb, attach, snapshot, trace, grade)
 """Modules with `add_to(subparsers)`; what is heavy, they import when they run."""
 
 

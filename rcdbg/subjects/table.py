@@ -237,6 +237,19 @@ SUBJECTS: tuple[Subject, ...] = (
         title="Heap",
     ),
     Subject(
+        "doctor",
+        "what is wrong with the kernel: faults, what shows each, what to do",
+        Reading(
+            "diagnosis",
+            "rcdbg.doctor.examine:diagnose",
+            "rcdbg.views.doctor:view",
+            "rcdbg.doctor.serial:diagnosis",
+            needs_types=False,
+        ),
+        title="Doctor",
+        summary="rcdbg.views.doctor:summary",
+    ),
+    Subject(
         "backtrace",
         "the call stack, through the trap into the code that it interrupted",
         _HART_STACK,

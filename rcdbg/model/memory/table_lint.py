@@ -18,7 +18,7 @@ MAX_FINDINGS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Oddity:
     """Something in a page table that no healthy kernel has, or hardly any."""
 
     rule: str
@@ -33,7 +33,7 @@ class Finding:
 class Lint:
     """What is odd about a page table; `skipped` says which rules could not be applied, and why."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[Oddity, ...]
     tables: int
     """Page tables that were looked at."""
     origin: str = ""
@@ -81,26 +81,26 @@ _WX = pte.W | pte.X
 class _Findings:
     """At the most MAX_FINDINGS of each rule, and how many more there are, and from where on."""
 
-    by_rule: dict[str, list[Finding]] = field(default_factory=dict)
+    by_rule: dict[str, list[Oddity]] = field(default_factory=dict)
     left: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def add(self, rule: str, va: int, why: str, size: int | None = None) -> None:
         """One more."""
         found = self.by_rule.setdefault(rule, [])
         if len(found) < MAX_FINDINGS:
-            found.append(Finding(rule, va, size, why))
+            found.append(Oddity(rule, va, size, why))
             return
         first, count = self.left.get(rule, (va, 0))
         self.left[rule] = first, count + 1
 
-    def all(self) -> tuple[Finding, ...]:
+    def all(self) -> tuple[Oddity, ...]:
         """All of them, rule by rule."""
-        result: list[Finding] = []
+        result: list[Oddity] = []
         for rule, found in sorted(self.by_rule.items()):
             result += found
             if rule in self.left:
                 va, count = self.left[rule]
-                result.append(Finding(rule, va, None, f"{count:,} more of this kind from here on"))
+                result.append(Oddity(rule, va, None, f"{count:,} more of this kind from here on"))
         return tuple(result)
 
 

@@ -49,7 +49,8 @@ def problems(found: Iterable[Problem]) -> list[Json]:
 _problems = problems
 
 
-def _place(place: Place) -> Json:
+def place(place: Place) -> Json:
+    """A place."""
     return {
         "address": _hex(place.address),
         "symbol": place.symbol,
@@ -79,8 +80,8 @@ def context(value: Context) -> Json:
         "address": _hex(value.address),
         "x": _registers(value.x),
         "sstatus": None if value.sstatus is None else _csr(value.sstatus),
-        "sepc": _place(value.sepc),
-        "ra": _place(value.ra),
+        "sepc": place(value.sepc),
+        "ra": place(value.ra),
         "problems": _problems(value.problems),
     }
 
@@ -133,7 +134,7 @@ def backtrace(value: Backtrace | None) -> Json | None:
     return {
         "frames": [
             {
-                "pc": _place(f.pc),
+                "pc": place(f.pc),
                 "cfa": _hex(f.cfa),
                 "sp": _hex(f.sp),
                 "trap": f.is_trap,
@@ -157,7 +158,7 @@ def hart(value: Hart) -> Json:
     """The hart's registers."""
     privilege = None if value.privilege is None else PRIVILEGES.get(value.privilege)
     return {
-        "pc": _place(value.pc),
+        "pc": place(value.pc),
         "x": _registers(value.x),
         "privilege": privilege,
         "csrs": csrs(value),
@@ -217,7 +218,7 @@ def translation(value: Translation) -> Json:
             }
             for s in value.walk.steps
         ],
-        "symbol": _place(value.place),
+        "symbol": place(value.place),
         "content": value.content.hex() if value.content is not None else None,
         "accesses": [
             {
@@ -271,7 +272,7 @@ def _wait(value: Wait) -> Json:
 def _switch(value: SwitchFrame) -> Json:
     return {
         "address": _hex(value.address),
-        "ra": _place(value.ra),
+        "ra": place(value.ra),
         "sp": _hex(value.sp),
         "saved": [_hex(word) for word in value.saved],
     }

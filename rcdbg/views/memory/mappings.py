@@ -6,7 +6,7 @@ from rich.text import Text
 from rcdbg.model.memory.mappings import Mapped, Reverse
 from rcdbg.model.memory.table_aliases import Aliases
 from rcdbg.model.memory.table_diff import Change, TableDiff
-from rcdbg.model.memory.table_lint import Finding, Lint
+from rcdbg.model.memory.table_lint import Lint, Oddity
 from rcdbg.model.state import PAGE_SIZE, MappedRange
 from rcdbg.views import palette
 from rcdbg.views.common import address, count, guest, note_line, short_size, size, styled
@@ -100,7 +100,7 @@ def _mapped(item: Mapped) -> Text:
     return text
 
 
-def _finding(item: Finding) -> Row:
+def _finding(item: Oddity) -> Row:
     return Row(
         (
             styled(item.rule, palette.WARNING),

@@ -10,7 +10,7 @@ from rcdbg.guest.protocol import Ram, Registers, Target
 from rcdbg.model.memory import mappings, table_aliases, table_diff, table_lint
 from rcdbg.model.memory.mappings import Filter
 from rcdbg.model.memory.page_table import Root, merge, read_page_table, translate
-from rcdbg.model.memory.table_lint import Finding
+from rcdbg.model.memory.table_lint import Oddity
 from rcdbg.model.state import MappedRange
 from rcdbg.riscv import paging, pte, table_listing
 from rcdbg.riscv.table_listing import Listing
@@ -152,8 +152,8 @@ class Counting:
         return self._target.registers()
 
 
-def rules(tables: Tables) -> dict[str, list[Finding]]:
-    found: dict[str, list[Finding]] = {}
+def rules(tables: Tables) -> dict[str, list[Oddity]]:
+    found: dict[str, list[Oddity]] = {}
     for finding in table_lint.lint(tables.kernel()).findings:
         found.setdefault(finding.rule, []).append(finding)
     return found

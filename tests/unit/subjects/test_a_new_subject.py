@@ -78,4 +78,4 @@ def test_the_documents() -> None:
     rows = docs.json_table()
     assert f"| `show {NAME}`, `rc {NAME}` | `{NAME}` |" in rows
     assert f"| `show {NAME} --named NAME` | `{NAME}` |" in rows
-    assert f"`heap`, `{NAME}`, `problems` |" in rows
+    assert f"`diagnosis`, `{NAME}`, `problems` |" in rows

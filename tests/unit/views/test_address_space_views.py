@@ -8,7 +8,7 @@ from rcdbg.model.memory.memory_set import MemorySet, MemorySets
 from rcdbg.model.memory.segments import Difference, Segment
 from rcdbg.model.memory.table_aliases import Alias, Aliases
 from rcdbg.model.memory.table_diff import Change, TableDiff
-from rcdbg.model.memory.table_lint import Finding, Lint
+from rcdbg.model.memory.table_lint import Lint, Oddity
 from rcdbg.model.state import MappedRange, Place, Problem, Translation
 from rcdbg.riscv import access, paging, pte
 from rcdbg.riscv.csr import decode
@@ -45,7 +45,7 @@ VIEWS: list[tuple[RenderableType, list[str]]] = [
         ["9times", "differentrights", "and7more"],
     ),
     (
-        mappings.lint(Lint((Finding("W+X", 0x1000, 4096, HOSTILE),), 3, "", "", ("a rule",))),
+        mappings.lint(Lint((Oddity("W+X", 0x1000, 4096, HOSTILE),), 3, "", "", ("a rule",))),
         ["W+X", "3pagetables", "notapplied:arule"],
     ),
     (

@@ -1,0 +1,73 @@
+"""`rcdbg doctor`: what is wrong with a kernel; `rcdbg explain`: what a fault is."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rcdbg.cli import show
+from rcdbg.cli.door import tell
+from rcdbg.errors import UsageError
+
+if TYPE_CHECKING:
+    from rcdbg.model.kernel import Kernel
+    from rcdbg.subjects.subject import Answer
+
+GRAVE_STATUS = 3
+"""The exit status where something is certainly broken."""
+
+_MAX_CONSOLE = 1 << 24
+
+
+def add_to(commands: Any) -> None:
+    """Add the commands to a parser's subparsers."""
+    parser = commands.add_parser(
+        "doctor",
+        help="boot, run to a place, say what is wrong with the kernel, end",
+        description="Say what is wrong with the kernel: each fault with what shows it, its cause "
+        f"and what to do. Exit status {GRAVE_STATUS} if something is certainly broken.",
+    )
+    parser.add_argument(
+        "--console", metavar="FILE", type=Path, help="what the kernel has printed before"
+    )
+    show.add_source(parser)
+    parser.set_defaults(run=_doctor)
+    explain = commands.add_parser("explain", help="tell what a fault of that code is")
+    explain.add_argument("code", nargs="?", metavar="CODE", help="RC0101, ...; without: a list")
+    explain.set_defaults(run=_explain)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from rcdbg.doctor.examine import examine
+    from rcdbg.subjects import table
+    from rcdbg.subjects.subject import Answer
+
+    console = None if arguments.console is None else _printed(arguments.console)
+    grave = False
+
+    def ask(kernel: "Kernel") -> "Answer":
+        nonlocal grave
+        found = examine(kernel, console=console)
+        grave = found.is_grave
+        return Answer(table.subject("doctor").reading, found)
+
+    show.answer(arguments, ask)
+    return GRAVE_STATUS if grave else 0
+
+
+def _printed(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_CONSOLE).decode("utf-8", "replace")
+    except OSError as error:
+        raise UsageError(f"--console {path}: {error.strerror}") from error
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from rcdbg.doctor.explanations import explanation, titles
+
+    if arguments.code is None:
+        for code, title in titles():
+            tell(f"{code}  {title}")
+        return 0
+    tell(explanation(arguments.code))
+    return 0

@@ -1,0 +1,1 @@
+"""The rules: functions of an Examination that yield Findings, or raise UndecidedError."""
