@@ -2,8 +2,10 @@
 
 import argparse
 import os
+import signal
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from rcdbg.cli.door import progress, remark
 from rcdbg.errors import UsageError
@@ -11,7 +13,6 @@ from rcdbg.errors import UsageError
 if TYPE_CHECKING:
     from rcdbg.machine.host.suite import Grade
 
-_INTERRUPTED = 130
 _SECONDS = 600.0
 
 
@@ -39,6 +40,14 @@ def add_to(commands: Any) -> None:
         "--profile", metavar="FILE", type=Path, help="TOML with the names that these kernels use"
     )
     parser.add_argument(
+        "--sources",
+        metavar="DIR",
+        type=Path,
+        action="append",
+        default=[],
+        help="whose files reports may quote lines of (default: each kernel's own folder)",
+    )
+    parser.add_argument(
         "--timeout",
         type=float,
         metavar="SECONDS",
@@ -56,20 +65,51 @@ def _run(arguments: argparse.Namespace) -> int:
 
     _check(arguments)
     kernels: list[str] = arguments.kernels
-    found, interrupted = _grade_all(arguments)
+    with _Broken() as broken:
+        found, interrupted = _grade_all(arguments)
     missing = "interrupted" if interrupted else "its worker ended without a word"
     grades = [
         found.get(number) or Grade(kernel, "error", None, 0.0, missing)
         for number, kernel in enumerate(kernels)
     ]
-    if arguments.json:
-        write_json(arguments.json, str(arguments.suite), grades)
-    if arguments.junit:
-        write_junit(arguments.junit, grades)
+    # First of all what cannot be lost to a full disk; then as many of the files as can be.
     show(view(grades))
+    sys.stdout.flush()
+    failures = []
+    for path, write in ((arguments.json, write_json), (arguments.junit, write_junit)):
+        try:
+            if path:
+                write(path, str(arguments.suite), grades)
+        except UsageError as error:
+            failures.append(str(error))
+    if failures:
+        raise UsageError("; ".join(failures))
     if interrupted:
-        return _INTERRUPTED
+        return 128 + (broken.by or signal.SIGINT)
     return 0 if all(grade.outcome == "passed" for grade in grades) else 1
+
+
+class _Broken:
+    """While it is open, SIGTERM and SIGHUP are to pytest what Ctrl-C is: it ends in good order."""
+
+    _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+    def __init__(self) -> None:
+        self.by: int | None = None
+        self._before: list[Any] = []
+
+    def _take(self, number: int, _: object) -> None:
+        if self.by is None:  # a second one would break off the end
+            self.by = number
+            raise KeyboardInterrupt
+
+    def __enter__(self) -> Self:
+        self._before = [signal.signal(number, self._take) for number in self._SIGNALS]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in zip(self._SIGNALS, self._before, strict=True):
+            signal.signal(number, handler)
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -89,6 +129,9 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--timeout {arguments.timeout:g}: more than 0 seconds")
     if arguments.workers is not None and arguments.workers < 0:
         raise UsageError(f"-n {arguments.workers}: not less than 0")
+    for folder in arguments.sources:
+        if not folder.is_dir():
+            raise UsageError(f"--sources {folder}: no such folder")
     for file in filter(None, (arguments.json, arguments.junit)):
         if not file.absolute().parent.is_dir():
             raise UsageError(f"cannot write {file}: there is no folder {file.parent}")
@@ -127,6 +170,7 @@ def _grade_all(arguments: argparse.Namespace) -> tuple[dict[int, "Grade"], bool]
         profile = arguments.profile and str(arguments.profile.absolute())
         document = {"suite": [str(arguments.suite)], "kernels": kernels, "profile": profile,
                     "qemu": list(arguments.own_line or ()),
+                    "sources": [str(folder.absolute()) for folder in arguments.sources],
                     "timeout": arguments.timeout, "artifacts": artifacts}  # fmt: skip
         order.write_text(json.dumps(document))
         (folder / "pytest.ini").write_text("[pytest]\n")

@@ -11,9 +11,12 @@ from xml.etree import ElementTree
 from rcdbg.errors import UsageError
 
 if TYPE_CHECKING:
-    from rcdbg.machine.host.suite import CaseResult, Grade
+    from rcdbg.machine.host.results import CaseResult
+    from rcdbg.machine.host.suite import Grade
 
 FORMAT = 1
+
+_TAGS = {"failed": "failure", "error": "error", "skipped": "skipped", "not run": "error"}
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot hold (section 2.2); a kernel prints what it likes."""
@@ -25,15 +28,23 @@ def write_json(path: Path, suite: str, grades: Sequence["Grade"]) -> None:
         "format": FORMAT,
         "suite": suite,
         "kernels": [
-            {**asdict(g), "passed": g.count("passed"), "failed": g.count("failed", "error")}
+            {
+                **asdict(g),
+                "passed": g.count("passed"),
+                "failed": g.count("failed", "error"),
+                "not_run": g.count("not run"),
+            }
             for g in grades
         ],
     }
     _write(path, json.dumps(document, indent=2) + "\n")
 
 
-def write_junit(path: Path, grades: Sequence["Grade"]) -> None:
-    """Write a test suite for each kernel; one that could not be graded has an error of its own."""
+def write_junit(path: Path, _: str, grades: Sequence["Grade"]) -> None:
+    """Write a test suite for each kernel; one that could not be graded has an error of its own.
+
+    A test that was not run is an error too: JUnit has no word for it, and skipped looks harmless.
+    """
     root = ElementTree.Element("testsuites", name="rcdbg grade")
     for grade in grades:
         ungraded = grade.outcome == "error"
@@ -43,7 +54,7 @@ def write_junit(path: Path, grades: Sequence["Grade"]) -> None:
             name=_clean(grade.kernel),
             tests=str(len(grade.tests) + ungraded),
             failures=str(grade.count("failed")),
-            errors=str(grade.count("error") + ungraded),
+            errors=str(grade.count("error", "not run") + ungraded),
             skipped=str(grade.count("skipped")),
             time=f"{grade.seconds:.3f}",
         )
@@ -58,15 +69,20 @@ def write_junit(path: Path, grades: Sequence["Grade"]) -> None:
 
 def _case(suite: ElementTree.Element, kernel: str, test: "CaseResult") -> None:
     case = ElementTree.SubElement(
-        suite, "testcase", classname=_clean(kernel), name=test.name, time=f"{test.seconds:.3f}"
+        suite,
+        "testcase",
+        classname=_clean(kernel),
+        name=_clean(test.name),
+        time=f"{test.seconds:.3f}",
     )
     if test.properties:
         kept = ElementTree.SubElement(case, "properties")
         for name, value in test.properties.items():
             ElementTree.SubElement(kept, "property", name=name, value=_clean(value))
     if test.outcome != "passed":
-        tag = "failure" if test.outcome == "failed" else test.outcome
-        ElementTree.SubElement(case, tag, message=_clean(test.cause)).text = _clean(test.details)
+        ElementTree.SubElement(case, _TAGS[test.outcome], message=_clean(test.cause)).text = _clean(
+            test.details
+        )
 
 
 def _clean(text: str) -> str:

@@ -2,7 +2,7 @@
 
 So pytest-xdist spreads the kernels over its workers, and replaces a worker that crashes. The list
 of kernels is a file `NAME.rcdbg-grade`, JSON: {"suite": [...], "kernels": [...], "timeout": S,
-"artifacts": FOLDER or null, "profile": FILE or null, "qemu": WORDS}.
+"artifacts": FOLDER or null, "profile": FILE or null, "qemu": WORDS, "sources": FOLDERS}.
 """
 
 import json
@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from rcdbg.machine.host.suite import CaseResult, Grade, run_suite
+from rcdbg.machine.host.results import CaseResult
+from rcdbg.machine.host.suite import Grade, run_suite
 
 SUFFIX = ".rcdbg-grade"
 _PROPERTY = "rcdbg-grade"
@@ -58,6 +59,7 @@ class KernelItem(pytest.Item):
             artifacts=kept,
             profile=Path(profile) if profile else None,
             qemu=self.order["qemu"],
+            sources=[Path(folder) for folder in self.order["sources"]],
         )
         self.user_properties.append((_PROPERTY, json.dumps(asdict(grade))))
 

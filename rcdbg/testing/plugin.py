@@ -78,6 +78,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini("rcdbg_qemu", "the QEMU command line that boots the kernel", type="args")
     group.addoption(
+        "--rcdbg-sources",
+        metavar="DIR",
+        action="append",
+        default=[],
+        help="whose files a report may quote lines of (default: the kernel's own folder)",
+    )
+    group.addoption(
         "--rcdbg-artifacts",
         metavar="DIR",
         help="where the kernels of failed tests are saved (default: tmp_path; '' for nowhere)",
@@ -243,7 +250,7 @@ def _add(item: pytest.Item, report: Any, run: "Story", suffix: str) -> None:
         report.user_properties.append(kept)
         item.user_properties.append(kept)  # for the report of the teardown, which JUnit takes
     title = f"kernel{suffix} {run.boot.kernel.name} {run.boot.append}".rstrip()
-    text = tell(run, saved)
+    text = tell(run, saved, [Path(one) for one in item.config.getoption("--rcdbg-sources")])
     add = getattr(report.longrepr, "addsection", None)
     if add is None:
         report.sections.append((title, text))

@@ -1,15 +1,15 @@
 """What a failed test tells of its kernel: events, where it stands, threads, trap, files."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rcdbg.errors import RcdbgError
 from rcdbg.escape import safe_lines
-from rcdbg.image.lines import source_path
 from rcdbg.model.programs.explained import place_now
 from rcdbg.model.state import Place, StackFrame
+from rcdbg.testing.sources import own_folder, read_source
 from rcdbg.trace.run import describe
 from rcdbg.trace.story.keeping import header_of, save_snapshot, save_trace
 from rcdbg.trace.story.story import Story
@@ -31,11 +31,15 @@ class Saved:
     command: str
 
 
-def report(story: Story, saved: list[Saved]) -> str:
-    """Everything that matters of a kernel as it stands, on about a screen; never fails."""
+def report(story: Story, saved: list[Saved], sources: Sequence[Path] = ()) -> str:
+    """Everything that matters of a kernel as it stands, on about a screen; never fails.
+
+    Lines are quoted of files in `sources` only; if there is none, of those in the kernel's folder.
+    """
+    folders = sources or (own_folder(story.boot.kernel),)
     parts: list[tuple[str, Callable[[], Iterator[str]]]] = [
         (_events_title(story), lambda: _events(story)),
-        ("stands at", lambda: _place(story)),
+        ("stands at", lambda: _place(story, folders)),
         ("threads", lambda: _threads(story)),
         ("trap", lambda: _trap(story)),
         ("console", lambda: _console(story)),
@@ -91,19 +95,19 @@ def _events(story: Story) -> Iterator[str]:
         yield "none of those that were watched"
 
 
-def _place(story: Story) -> Iterator[str]:
+def _place(story: Story, folders: Sequence[Path]) -> Iterator[str]:
     stack = story.backtrace()
     frames = stack.backtrace.frames
     kernel = story.kernel()
     pc = place_now(kernel)
     yield describe(pc)
-    source = list(_source(pc))
+    source = list(_source(pc, folders))
     yield from source
     for frame in frames[1:_CALLS]:
         yield f"{_called(frame)} {describe(frame.pc)}"
         if not source:
             # The innermost place that has source: assembly often has none.
-            source = list(_source(frame.pc))
+            source = list(_source(frame.pc, folders))
             yield from source
     if len(frames) > _CALLS:
         yield f"... and {len(frames) - _CALLS} more"
@@ -113,14 +117,10 @@ def _called(frame: StackFrame) -> str:
     return "in a trap from" if frame.is_trap else "called from"
 
 
-def _source(place: Place) -> Iterator[str]:
-    path = source_path(place.file) if place.file else None
-    if path is None or place.line is None:
+def _source(place: Place, folders: Sequence[Path]) -> Iterator[str]:
+    if place.file is None or place.line is None:
         return
-    try:
-        lines = path.read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return
+    lines = read_source(place.file, folders)
     first = max(1, place.line - _LINES_AROUND)
     for number in range(first, min(place.line + _LINES_AROUND, len(lines)) + 1):
         mark = "▸" if number == place.line else " "

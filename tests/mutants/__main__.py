@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rcdbg.image.elf import load_image
-from rcdbg.machine.host.suite import CaseResult, Grade, run_suite
+from rcdbg.machine.host.results import CaseResult
+from rcdbg.machine.host.suite import Grade, run_suite
 from tests.mutants import TRACES, Mutant, copy_sources, mutants, patch
 from tests.support.variants import KERNEL, TARGET
 

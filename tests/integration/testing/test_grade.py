@@ -36,8 +36,14 @@ def test_own_ways(rcdbg_kernel, rcdbg_boot):
 ENDLESS = """
 import time
 
+def test_before():
+    pass
+
 def test_for_ever():
     time.sleep(10**6)
+
+def test_never_come_to():
+    pass
 """
 
 
@@ -106,7 +112,7 @@ def test_every_kernel_is_a_row(kernels: Path, tmp_path: Path) -> None:
         assert Path(kept).is_relative_to(tmp_path / "kept")
     suites = ElementTree.parse(tmp_path / "grades.xml").getroot()
     assert [Path(s.get("name", "")).name for s in suites] == names
-    assert [s.get("errors") for s in suites][:3] == ["0", "0", "1"]
+    assert [s.get("errors") for s in suites][:3] == ["0", "0", "2"], "the test, and the suite"
     failure = next(s for s in suites if s.get("name") == "kernels/wrong").find(".//failure")
     assert failure is not None
     assert "stands at" in (failure.text or "")
@@ -114,11 +120,19 @@ def test_every_kernel_is_a_row(kernels: Path, tmp_path: Path) -> None:
 
 def test_a_grade_that_does_not_end_is_a_row(kernels: Path, tmp_path: Path) -> None:
     (tmp_path / "suite" / "test_them.py").write_text(ENDLESS)
-    done = grade("suite", "kernels/right", "--timeout", "20", "--json", "it.json", cwd=tmp_path)
+    done = grade("suite", "kernels/right", "--timeout", "20", "--json", "it.json",
+                 "--junit", "it.xml", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 1, done.stderr
     (row,) = json.loads((tmp_path / "it.json").read_text())["kernels"]
     assert row["outcome"] == "error"
-    assert row["cause"].startswith("did not end within 20 s in test_for_ever")
+    assert row["cause"] == "did not end within 20 s in test_for_ever; one test not run"
+    outcomes = {test["name"].rpartition("::")[2]: test["outcome"] for test in row["tests"]}
+    assert outcomes == {
+        "test_before": "passed", "test_for_ever": "error", "test_never_come_to": "not run",
+    }  # fmt: skip
+    cases = list(ElementTree.parse(tmp_path / "it.xml").iter("testcase"))
+    assert [case.find("error") is None for case in cases] == [True, False, False, False]
+    assert all(case.get("name") for case in cases)
 
 
 def test_all_passed_is_status_0(kernels: Path, tmp_path: Path) -> None:
@@ -151,7 +165,10 @@ def test_a_suite_that_cannot_be_imported_is_told_for_each(kernels: Path, tmp_pat
     assert "no_such_module" in done.stdout
 
 
-def test_a_grading_that_is_broken_off_tells_what_it_has(kernels: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_grading_that_is_broken_off_tells_what_it_has(
+    kernels: Path, tmp_path: Path, number: signal.Signals
+) -> None:
     # In what a shell starts in the background (`make test &`), SIGINT is ignored from the start.
     start = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
@@ -165,10 +182,22 @@ def test_a_grading_that_is_broken_off_tells_what_it_has(kernels: Path, tmp_path:
     ) as process:  # fmt: skip
         assert process.stderr is not None
         first = next(line for line in process.stderr if line.startswith("["))
-        process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=SECONDS)
+        process.send_signal(number)
+        said, complaints = process.communicate(timeout=SECONDS)
     assert "kernels/right: passed" in first
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
+    assert "INTERNALERROR" not in said + complaints
     assert "interrupted" in said
     rows = json.loads((tmp_path / "grades.json").read_text())["kernels"]
     assert [row["outcome"] for row in rows] == ["passed", "error"]
+
+
+def test_a_full_disk_loses_the_files_only(kernels: Path, tmp_path: Path) -> None:
+    (tmp_path / "suite" / "test_them.py").write_text("def test_one(rcdbg_kernel): pass")
+    full = tmp_path / "full.json"
+    full.symlink_to("/dev/full")
+    done = grade("suite", "kernels/right", "--json", full, "--junit", "it.xml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "1 kernel  1 passed" in done.stdout
+    assert f"cannot write {full}" in done.stderr.splitlines()[-1]
+    assert ElementTree.parse(tmp_path / "it.xml").getroot().find(".//testcase") is not None
