@@ -4,11 +4,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from rcdbg.machine.host.deadline import Deadline
 from rcdbg.machine.stub import packets, rsp
-from rcdbg.machine.stub.wire import ANSWER_SECONDS, StubError, Wire
+from rcdbg.machine.stub.wire import StubError, Wire
 
 _SILENT_STOPS = (8, 1)
+_MAX_TEXT = 16 << 20
+"""Bytes of what the monitor prints: far above what QEMU has to say of a machine."""
 
 
 class StubLink:
@@ -62,10 +63,16 @@ class StubLink:
     def monitor(self, line: str) -> str:
         """What QEMU's human monitor prints for `line`: gdb's `monitor`, packet qRcmd."""
         self.demand_stopped()
-        text, deadline = b"", Deadline(ANSWER_SECONDS)
-        self.wire.send(rsp.frame(b"qRcmd," + line.encode().hex().encode()))
-        while (answer := self.wire.receive(deadline))[:1] == b"O" and answer != b"OK":
-            text += packets.raw(answer[1:]) or b""
+        text = bytearray()
+        with self.wire.answering() as deadline:
+            self.wire.send(rsp.frame(b"qRcmd," + line.encode().hex().encode()))
+            for answer in self.wire.packets(deadline):
+                if answer[:1] != b"O" or answer == b"OK":
+                    break
+                text += packets.raw(answer[1:]) or b""
+                if len(text) > _MAX_TEXT:
+                    self.wire.close()
+                    raise StubError(f"the stub at {self.address} has no end of an answer")
         if answer != b"OK":
             raise StubError(f"the stub has no monitor: it says {answer[:40]!r}")
         return text.decode("utf-8", "replace").replace("\r\n", "\n")
@@ -83,11 +90,13 @@ class StubLink:
 
     def _greet(self) -> bool:
         """Say hello; whatever comes before the answer is about the stop that we caused."""
-        answer = self.exchange([b"qSupported:xmlRegisters=riscv"])[0]
-        stopped_by_us, deadline = False, Deadline(ANSWER_SECONDS)
-        while answer[:1] in (b"T", b"S"):
-            stopped_by_us = True
-            answer = self.wire.receive(deadline)
+        stopped_by_us = False
+        with self.wire.answering() as deadline:
+            self.wire.send(rsp.frame(b"qSupported:xmlRegisters=riscv"))
+            for answer in self.wire.packets(deadline):
+                if answer[:1] not in (b"T", b"S"):
+                    break
+                stopped_by_us = True
         if b"PacketSize" not in answer:
             raise StubError(f"what listens at {self.address} is no gdb stub: it says {answer!r}")
         return stopped_by_us

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from rcdbg.guest.protocol import Registers
+from rcdbg.machine.host.deadline import Deadline, DeadlineError
 from rcdbg.machine.qemu import timer
 from rcdbg.machine.stub import packets
 from rcdbg.machine.stub.clock import StubClock
@@ -13,6 +14,8 @@ from rcdbg.machine.stub.link import StubLink
 from rcdbg.machine.stub.wire import StubError
 
 _PC = "pc"
+_MAX_FILES, _MAX_DESCRIPTION = 64, 1 << 20
+"""Of a register description, the second in bytes: QEMU's has 4 files, together 50 KB."""
 
 
 class StubRegisters:
@@ -89,26 +92,34 @@ def _numbers(link: StubLink) -> dict[str, int]:
 
     Format: gdb manual, appendix "Target Descriptions".
     """
-    target = _transfer(link, "target.xml")
-    files = re.findall(r'<xi:include href="([^"]+)"', target)
     numbers: dict[str, int] = {}
     number = 0
-    for text in [target, *(_transfer(link, file) for file in files)]:
+    for text in _descriptions(link):
         plain = re.sub(r"<xi:include[^>]*/>", "", text)
         try:
             root = ElementTree.fromstring(plain)
-        except ElementTree.ParseError as error:
+            for register in root.iter("reg"):
+                number = int(register.get("regnum", number))
+                numbers[register.get("name", "")] = number
+                number += 1
+        except (ElementTree.ParseError, ValueError) as error:
             raise StubError(f"the stub's register description is broken: {error}") from error
-        for register in root.iter("reg"):
-            number = int(register.get("regnum", number))
-            numbers[register.get("name", "")] = number
-            number += 1
     return numbers
 
 
-def _transfer(link: StubLink, file: str) -> str:
+def _descriptions(link: StubLink) -> list[str]:
+    """The stub's target.xml, and the files that it includes; one answer, as for its deadline."""
+    with link.wire.answering() as deadline:
+        target = _transfer(link, "target.xml", deadline)
+        files = re.findall(r'<xi:include href="([^"]+)"', target)
+        if len(files) > _MAX_FILES:
+            raise StubError(f"the stub's register description has {len(files)} files")
+        return [target, *(_transfer(link, file, deadline) for file in files)]
+
+
+def _transfer(link: StubLink, file: str, deadline: Deadline) -> str:
     text = b""
-    while True:
+    while len(text) <= _MAX_DESCRIPTION:
         request = b"qXfer:features:read:%b:%x,%x" % (file.encode(), len(text), READ_CHUNK)
         answer = link.exchange([request])[0]
         text += answer[1:]
@@ -116,3 +127,6 @@ def _transfer(link: StubLink, file: str) -> str:
             return text.decode("utf-8", "replace")
         if answer[:1] != b"m" or len(answer) == 1:
             raise StubError(f"the stub does not describe its registers: {file}: {answer!r}")
+        if deadline.expired:
+            raise DeadlineError("the description has no end")
+    raise StubError(f"the stub's register description has no end: {file}")

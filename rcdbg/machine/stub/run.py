@@ -148,9 +148,8 @@ class StubRun:
                 if answer != b"OK":
                     wire.close()
                     raise MachineError(f"the stub refuses to write a register: it says {answer!r}")
-            answer = wire.receive(deadline)
-            while answer[:1] not in packets.STOP_REPLIES:
-                answer = wire.receive(deadline)  # `O...`: text for gdb's console
+            # Others are `O...`: text for gdb's console.
+            answer = next(a for a in wire.packets(deadline) if a[:1] in packets.STOP_REPLIES)
         except StubError:
             if not wire.gone:
                 raise

@@ -3,8 +3,9 @@
 Protocol: gdb manual, appendix "GDB Remote Serial Protocol", node "Overview".
 """
 
+import contextlib
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rcdbg.errors import MachineError
@@ -36,10 +37,18 @@ class Wire:
 
     def exchange(self, commands: Sequence[bytes]) -> list[bytes]:
         """Send packets in one go, return the answer to each, in the same order."""
-        deadline = Deadline(ANSWER_SECONDS)
-        try:
+        with self.answering() as deadline:
             self.send(b"".join(map(rsp.frame, commands)))
             return [self.receive(deadline) for _ in commands]
+
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[Deadline]:
+        """The time that one answer may take, whatever arrives meanwhile.
+
+        What raises DeadlineError within it ends the connection, and is raised as StubError.
+        """
+        try:
+            yield Deadline(ANSWER_SECONDS)
         except DeadlineError as error:
             # A late answer would be taken for that to the next question.
             self.close()
@@ -47,6 +56,16 @@ class Wire:
                 f"the stub at {self.address} gave no answer in {ANSWER_SECONDS:g} s: "
                 "is another debugger connected to it?"
             ) from error
+
+    def packets(self, deadline: Deadline) -> Iterator[bytes]:
+        """Packet after packet, for those who look for one of them; raises DeadlineError.
+
+        Also when they never end: `receive` alone waits for what does not come.
+        """
+        while True:
+            yield self.receive(deadline)
+            if deadline.expired:
+                raise self._late(deadline)
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are, after the acknowledgements that are still due."""
@@ -62,10 +81,16 @@ class Wire:
 
     def receive(self, deadline: Deadline) -> bytes:
         """The next packet's payload, acknowledged; raises DeadlineError."""
+        has_read = False
         while True:
             item, self._stream = rsp.take(self._stream)
             if item is None:
+                if has_read and deadline.expired:
+                    raise self._late(deadline)
+                has_read = True
                 self._stream += self._read(deadline)
+                # Of a peer that says nothing else, there may be many thousands.
+                self._stream = self._stream.lstrip(rsp.ACK)
             elif item.kind is rsp.ItemKind.PACKET:
                 self._bad_items = 0
                 self._unacknowledged += 1
@@ -85,7 +110,7 @@ class Wire:
         try:
             data = self._socket.recv(65536)
         except TimeoutError as error:
-            raise DeadlineError(f"the guest did not stop within {deadline.seconds:g} s") from error
+            raise self._late(deadline) from error
         except OSError as error:
             self.close()
             raise StubError(f"the connection to the stub broke: {error.strerror}") from error
@@ -93,6 +118,10 @@ class Wire:
             self.close()
             raise StubError("QEMU has ended, or closed its gdb stub")
         return data
+
+    @staticmethod
+    def _late(deadline: Deadline) -> DeadlineError:
+        return DeadlineError(f"the guest did not stop within {deadline.seconds:g} s")
 
     @property
     def gone(self) -> bool:
@@ -117,6 +146,7 @@ def _connect(address: Path | str) -> socket.socket:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return connection
         local = socket.socket(socket.AF_UNIX)
+        local.settimeout(ANSWER_SECONDS)  # also for one that listens and never takes us
         try:
             local.connect(str(address))
         except BaseException:

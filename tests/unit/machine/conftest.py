@@ -5,7 +5,7 @@ import socket
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from textwrap import dedent
 
@@ -15,8 +15,11 @@ from rcdbg.machine.stub import rsp
 
 from .processes import Watch
 
-Answer = Callable[[bytes], bytes | None]
-"""Raw bytes to send for a packet's payload (or for an interrupt); None closes the connection."""
+Answer = Callable[[bytes], bytes | Iterable[bytes] | None]
+"""Raw bytes to send for a packet's payload (or for an interrupt); None closes the connection.
+
+Pieces may have no end: they are sent as long as somebody takes them.
+"""
 
 StubFactory = Callable[[Answer], Path]
 GdbFactory = Callable[[str], str]
@@ -93,7 +96,11 @@ def _serve(listener: socket.socket, answer: Answer) -> None:
                 reply = answer(payload)
                 if reply is None:
                     return
-                connection.sendall(reply)
+                try:
+                    for piece in [reply] if isinstance(reply, bytes) else reply:
+                        connection.sendall(piece)
+                except ConnectionError:
+                    return
 
 
 def _receive(connection: socket.socket) -> bytes:

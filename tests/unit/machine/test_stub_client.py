@@ -1,7 +1,10 @@
 """The stub client against stubs that behave, misbehave, and vanish."""
 
+import itertools
 import socket
 import threading
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -303,6 +306,71 @@ def test_a_silent_stub_is_given_up(fake_stub: StubFactory, monkeypatch: pytest.M
     monkeypatch.setattr(wire, "ANSWER_SECONDS", 0.05)
     with pytest.raises(StubError, match="another debugger"):
         StubClient(fake_stub(lambda _: b""))
+
+
+@pytest.mark.parametrize(
+    ("asked", "endless"),
+    [
+        (b"qSupported", b"+" * 1000),
+        (b"qSupported", b"+"),
+        (b"qSupported", rsp.frame(b"T05thread:01;")),
+        (b"qXfer", b"+" * 1000),
+        (b"g", b"+"),
+        (b"qRcmd", rsp.frame(b"O41")),
+        (b"qRcmd", b"+"),
+    ],
+)
+def test_a_stub_that_never_comes_to_the_answer_is_given_up(
+    fake_stub: StubFactory, monkeypatch: pytest.MonkeyPatch, asked: bytes, endless: bytes
+) -> None:
+    monkeypatch.setattr(wire, "ANSWER_SECONDS", 0.3)
+    hart = FakeHart()
+
+    def answer(payload: bytes) -> bytes | Iterable[bytes] | None:
+        return itertools.repeat(endless) if payload.startswith(asked) else hart(payload)
+
+    def ask_all() -> None:
+        with StubClient(fake_stub(answer)) as client:
+            client.registers()
+            client.monitor("info status")
+
+    begin = time.monotonic()
+    with pytest.raises(StubError, match=r"gave no answer in 0\.3 s"):
+        ask_all()
+    assert time.monotonic() - begin < 5
+
+
+def test_a_guest_that_only_prints_has_not_stopped(fake_stub: StubFactory) -> None:
+    hart = FakeHart()
+
+    def answer(payload: bytes) -> bytes | Iterable[bytes] | None:
+        return itertools.repeat(rsp.frame(b"O41")) if payload == b"c" else hart(payload)
+
+    with StubClient(fake_stub(answer)) as client:
+        client.resume()
+        with pytest.raises(DeadlineError, match=r"did not stop within 0\.3 s"):
+            client.wait_stop(0.3)
+
+
+def test_a_description_without_an_end_is_given_up(fake_stub: StubFactory) -> None:
+    hart = FakeHart()
+
+    def answer(payload: bytes) -> bytes | Iterable[bytes] | None:
+        return rsp.frame(b"m" + b"x" * 2048) if payload.startswith(b"qXfer") else hart(payload)
+
+    with pytest.raises(StubError, match="has no end"):
+        StubClient(fake_stub(answer))
+
+
+def test_a_description_with_nonsense_for_a_number_is_broken(fake_stub: StubFactory) -> None:
+    text = b'l<target><reg name="pc" regnum="many"/></target>'
+    hart = FakeHart()
+
+    def answer(payload: bytes) -> bytes | Iterable[bytes] | None:
+        return rsp.frame(text) if payload.startswith(b"qXfer") else hart(payload)
+
+    with pytest.raises(StubError, match="description is broken"):
+        StubClient(fake_stub(answer))
 
 
 def test_a_damaged_answer_is_asked_for_again(fake_stub: StubFactory) -> None:
