@@ -1,10 +1,7 @@
 """The stub client against stubs that behave, misbehave, and vanish."""
 
-import itertools
 import socket
 import threading
-import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -12,79 +9,12 @@ import pytest
 from rcdbg.errors import MachineError, MemoryReadError
 from rcdbg.machine.host.deadline import DeadlineError
 from rcdbg.machine.stop import Stop
-from rcdbg.machine.stub import dialect, rsp, wire
+from rcdbg.machine.stub import dialect, rsp
 from rcdbg.machine.stub.client import StubClient
 from rcdbg.machine.stub.wire import StubError
 
-from .conftest import Answer, StubFactory, describe_registers
-
-
-def little(value: int) -> bytes:
-    return value.to_bytes(8, "little").hex().encode()
-
-
-class FakeHart:
-    """A stub with memory from 0x1000 to 0x9000, whose instructions are one byte long.
-
-    `c` runs to the next breakpoint, or on for ever; `packets` is what was asked.
-    """
-
-    def __init__(self) -> None:
-        self.pc = 0x1000
-        self.breakpoints: set[int] = set()
-        self.memory = bytearray(range(256)) * 128
-        self.packets: list[bytes] = []
-        self.physical = False
-
-    def __call__(self, payload: bytes) -> bytes | None:
-        self.packets.append(payload)
-        described = describe_registers(payload)
-        if described is not None:
-            return described
-        reply = self.reply(payload)
-        return b"" if reply is None else rsp.frame(reply)
-
-    def reply(self, payload: bytes) -> bytes | None:
-        kind, rest = payload[:1], payload[1:]
-        if kind in b"Zz":
-            address = int(rest.split(b",")[1], 16)
-            (self.breakpoints.add if kind == b"Z" else self.breakpoints.remove)(address)
-            return b"OK"
-        if kind == b"g":
-            return b"".join(little(number) for number in range(32)) + little(self.pc)
-        if kind == b"p":
-            values = {32: self.pc, 450: 8 << 60 | 0x80222, 451: 1 << 63 | 5, 4161: 1}
-            return little(values[int(rest, 16)])
-        if kind == b"P":
-            assert rest.startswith(b"20="), "the pc is all that can be set"
-            self.pc = int.from_bytes(bytes.fromhex(rest[3:].decode()), "little")
-            return b"OK"
-        if kind == b"s":
-            self.pc += 1
-            return b"T05thread:01;"
-        if kind == b"c":
-            ahead = [address for address in self.breakpoints if address >= self.pc]
-            if not ahead:
-                return None
-            self.pc = min(ahead)
-            return b"T05thread:01;"
-        if payload == rsp.INTERRUPT:
-            return b"T02thread:01;"
-        if kind == b"m":
-            address, size = (int(number, 16) for number in rest.split(b","))
-            if not 0x1000 <= address <= 0x9000 - size:
-                return b"E14"
-            return self.memory[address - 0x1000 :][:size].hex().encode()
-        if kind == b"M":
-            span, data = rest.split(b":")
-            address, _ = (int(number, 16) for number in span.split(b","))
-            piece = bytes.fromhex(data.decode())
-            self.memory[address - 0x1000 : address - 0x1000 + len(piece)] = piece
-            return b"OK"
-        if payload.startswith(b"Qqemu.PhyMemMode:"):
-            self.physical = payload.endswith(b"1")
-            return b"OK"
-        return b""
+from .conftest import StubFactory
+from .stub_hart import FakeHart
 
 
 def test_registers_come_by_name_and_unsigned(fake_stub: StubFactory) -> None:
@@ -273,104 +203,6 @@ def test_the_guests_end_is_a_stop(
         assert client.wait_stop(5).reason == "exited"
         with pytest.raises(StubError):
             client.resume()
-
-
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [
-        (lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak like a stub"),
-        (lambda _: b"$OK#00" * 20, "does not speak like a stub"),
-        (lambda _: rsp.frame(b"hello"), "is no gdb stub"),
-        (lambda _: rsp.frame(b""), "is no gdb stub"),
-        (lambda _: None, "closed its gdb stub"),
-        (
-            lambda payload: rsp.frame(b"PacketSize=1000" if b"qSupp" in payload else b"E01"),
-            "does not describe its registers",
-        ),
-        (
-            lambda payload: rsp.frame(b"PacketSize=1000" if b"qSupp" in payload else b"l<target>"),
-            "description is broken",
-        ),
-        (
-            lambda payload: rsp.frame(b"PacketSize=1000" if b"qSupp" in payload else b"l<target/>"),
-            "describes no register 'pc'",
-        ),
-    ],
-)
-def test_what_is_no_stub_is_found_out(fake_stub: StubFactory, answer: Answer, message: str) -> None:
-    with pytest.raises(StubError, match=message):
-        StubClient(fake_stub(answer))
-
-
-def test_a_silent_stub_is_given_up(fake_stub: StubFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "ANSWER_SECONDS", 0.05)
-    with pytest.raises(StubError, match="another debugger"):
-        StubClient(fake_stub(lambda _: b""))
-
-
-@pytest.mark.parametrize(
-    ("asked", "endless"),
-    [
-        (b"qSupported", b"+" * 1000),
-        (b"qSupported", b"+"),
-        (b"qSupported", rsp.frame(b"T05thread:01;")),
-        (b"qXfer", b"+" * 1000),
-        (b"g", b"+"),
-        (b"qRcmd", rsp.frame(b"O41")),
-        (b"qRcmd", b"+"),
-    ],
-)
-def test_a_stub_that_never_comes_to_the_answer_is_given_up(
-    fake_stub: StubFactory, monkeypatch: pytest.MonkeyPatch, asked: bytes, endless: bytes
-) -> None:
-    monkeypatch.setattr(wire, "ANSWER_SECONDS", 0.3)
-    hart = FakeHart()
-
-    def answer(payload: bytes) -> bytes | Iterable[bytes] | None:
-        return itertools.repeat(endless) if payload.startswith(asked) else hart(payload)
-
-    def ask_all() -> None:
-        with StubClient(fake_stub(answer)) as client:
-            client.registers()
-            client.monitor("info status")
-
-    begin = time.monotonic()
-    with pytest.raises(StubError, match=r"gave no answer in 0\.3 s"):
-        ask_all()
-    assert time.monotonic() - begin < 5
-
-
-def test_a_guest_that_only_prints_has_not_stopped(fake_stub: StubFactory) -> None:
-    hart = FakeHart()
-
-    def answer(payload: bytes) -> bytes | Iterable[bytes] | None:
-        return itertools.repeat(rsp.frame(b"O41")) if payload == b"c" else hart(payload)
-
-    with StubClient(fake_stub(answer)) as client:
-        client.resume()
-        with pytest.raises(DeadlineError, match=r"did not stop within 0\.3 s"):
-            client.wait_stop(0.3)
-
-
-def test_a_description_without_an_end_is_given_up(fake_stub: StubFactory) -> None:
-    hart = FakeHart()
-
-    def answer(payload: bytes) -> bytes | Iterable[bytes] | None:
-        return rsp.frame(b"m" + b"x" * 2048) if payload.startswith(b"qXfer") else hart(payload)
-
-    with pytest.raises(StubError, match="has no end"):
-        StubClient(fake_stub(answer))
-
-
-def test_a_description_with_nonsense_for_a_number_is_broken(fake_stub: StubFactory) -> None:
-    text = b'l<target><reg name="pc" regnum="many"/></target>'
-    hart = FakeHart()
-
-    def answer(payload: bytes) -> bytes | Iterable[bytes] | None:
-        return rsp.frame(text) if payload.startswith(b"qXfer") else hart(payload)
-
-    with pytest.raises(StubError, match="description is broken"):
-        StubClient(fake_stub(answer))
 
 
 def test_a_damaged_answer_is_asked_for_again(fake_stub: StubFactory) -> None:
