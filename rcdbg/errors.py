@@ -39,5 +39,9 @@ class MachineError(RcdbgError):
     """QEMU, gdb or the toolchain is missing, refused to start, or went away."""
 
 
+class OutputError(RcdbgError):
+    """What was to be written cannot be: a full disk, no such folder, a place that is no file."""
+
+
 class UsageError(RcdbgError):
     """What the user asked for makes no sense as it stands."""

@@ -70,11 +70,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _write(path: Path, text: str, *, force: bool) -> None:
-    """Raises UsageError if it cannot be written, or is there and that was not said."""
+    """Raises OutputError if it cannot be written, UsageError if it is there unexpectedly."""
+    from rcdbg.outputs import write_new, write_whole
+
     try:
-        with path.open("w" if force else "x", encoding="utf-8", errors="replace") as file:
-            file.write(text)
+        (write_whole if force else write_new)(path, text.encode("utf-8", "replace"))
     except FileExistsError as error:
         raise UsageError(f"{path} is there already: --force writes over it") from error
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error

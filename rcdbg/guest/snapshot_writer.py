@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +22,7 @@ from rcdbg.guest.snapshot_format import (
     ZERO_PAGE,
     compress,
 )
+from rcdbg.outputs import write_whole
 from rcdbg.riscv.pages import PAGE_SIZE
 from rcdbg.riscv.registers import MASK64
 
@@ -53,27 +52,11 @@ def write_snapshot(
 ) -> int:
     """Write the machine to a file, which appears when it is complete; returns its size in bytes.
 
-    `small` takes seconds longer and saves a third. Raises TargetError if the file cannot be
+    `small` takes seconds longer and saves a third. Raises OutputError if the file cannot be
     written, MemoryReadError if RAM cannot be read, before there is a new file.
     """
     data = pack(machine, read_phys, small=small)
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    except (OSError, ValueError) as error:
-        raise _not_written(path, error) from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        # As a plain `open` would have made it: mkstemp's is for the owner alone.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    except OSError as error:
-        raise _not_written(path, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, data)
     return len(data)
 
 
@@ -145,8 +128,3 @@ def _used_pages(read_phys: ReadPhys, ram: Ram) -> Iterator[tuple[int, bytes]]:
             page = piece[offset : offset + PAGE_SIZE]
             if page != ZERO_PAGE:
                 yield (start + offset) // PAGE_SIZE, page
-
-
-def _not_written(path: Path, error: Exception) -> TargetError:
-    why = getattr(error, "strerror", None) or str(error)
-    return TargetError(f"cannot write {path}: {why}")

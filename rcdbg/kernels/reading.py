@@ -115,7 +115,8 @@ def _tables(data: bytes, where: str) -> dict[str, Any]:
         raise UsageError(f"{where} is no profile: it is larger than {_MAX_SIZE} bytes")
     try:
         return tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # Python has a limit of its own for the digits of a number, which is no TOML error.
         raise UsageError(f"{where} is no TOML file: {error}") from error
 
 

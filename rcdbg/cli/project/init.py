@@ -40,16 +40,14 @@ def add_to(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from rcdbg.cli.project.start import OWN_FILE
+    from rcdbg.outputs import write_new, write_whole
 
     path = Path.cwd() / OWN_FILE
     text, sources = document(Path.cwd())
     try:
-        with path.open("w" if arguments.force else "x", encoding="utf-8") as file:
-            file.write(text)
+        (write_whole if arguments.force else write_new)(path, text.encode())
     except FileExistsError as error:
         raise UsageError(f"{OWN_FILE} is there already: --force writes over it") from error
-    except OSError as error:
-        raise UsageError(f"cannot write {OWN_FILE}: {error.strerror}") from error
     tell(f"{OWN_FILE}: {'; '.join(sources)}")
     return 0
 

@@ -163,7 +163,7 @@ def _toml(path: Path) -> dict[str, Any] | None:
     try:
         with path.open("rb") as file:
             return tomllib.loads(file.read(_MAX_SIZE).decode("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

@@ -74,7 +74,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _draw(arguments: argparse.Namespace) -> int:
     from rcdbg.trace.analysis.timeline import timeline
-    from rcdbg.trace.sinks.files import TraceFileError, TraceReader
+    from rcdbg.trace.sinks.files import TraceReader
 
     with TraceReader(arguments.file) as reader:
         events = chosen(reader, arguments)
@@ -87,12 +87,10 @@ def _draw(arguments: argparse.Namespace) -> int:
 
         show(view(drawn))
     else:
+        from rcdbg.outputs import write_whole
         from rcdbg.views.trace.svg import svg
 
-        try:
-            arguments.svg.write_text(svg(drawn), encoding="utf-8")
-        except OSError as error:
-            raise TraceFileError(f"cannot write {arguments.svg}: {error.strerror}") from error
+        write_whole(arguments.svg, svg(drawn).encode())
         tell(f"{arguments.svg}: {len(drawn.rows)} threads, {drawn.events:,} events")
     if cut_off:
         tell(cut_off)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Self
 
 from rcdbg.errors import RcdbgError
+from rcdbg.outputs import growing
 from rcdbg.trace.record import FORMAT, Trace, TraceEnd, TraceEvent, TraceHeader
 from rcdbg.trace.sinks.documents import (
     MAGIC,
@@ -30,12 +31,9 @@ class TraceFileError(RcdbgError):
 
 
 def write_trace(path: Path, trace: Trace) -> None:
-    """Write a whole trace; raises TraceFileError if the file cannot be written."""
-    try:
-        with path.open("wb") as stream:
-            pour(trace, JsonLines(stream))
-    except OSError as error:
-        raise TraceFileError(f"cannot write {path}: {error.strerror}") from error
+    """Write a whole trace; raises OutputError if the file cannot be written."""
+    with growing(path) as stream:
+        pour(trace, JsonLines(stream))
 
 
 class TraceReader:

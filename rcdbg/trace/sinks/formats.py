@@ -12,6 +12,7 @@ from typing import BinaryIO, Final
 
 from rcdbg.errors import UsageError
 from rcdbg.lazy import named
+from rcdbg.outputs import growing
 from rcdbg.trace.record import TraceEnd
 from rcdbg.trace.sinks.sink import Sink
 
@@ -94,19 +95,14 @@ def output_of(path: Path | None, of: TraceFormat | None = None) -> Output:
 def opened(of: TraceFormat, path: Path | None) -> Iterator[Sink]:
     """The sink for a file, closed afterwards; None is the standard output.
 
-    Raises TraceFileError if it cannot be written.
+    Raises OutputError if it cannot be written.
     """
     if path is None:
         yield of.make(sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return
-    try:
-        with path.open("wb") as stream:
-            yield of.make(stream)
-    except OSError as error:
-        from rcdbg.trace.sinks.files import TraceFileError
-
-        raise TraceFileError(f"cannot write {path}: {error.strerror}") from error
+    with growing(path) as stream:
+        yield of.make(stream)
 
 
 def kept(end: TraceEnd, output: Output) -> str:

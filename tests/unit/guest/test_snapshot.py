@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rcdbg.errors import MemoryReadError, TargetError
+from rcdbg.errors import MemoryReadError, OutputError
 from rcdbg.guest import snapshot_writer
 from rcdbg.guest.memory import RamTarget
 from rcdbg.guest.protocol import Ram, Registers
@@ -107,7 +107,7 @@ def test_the_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
     for bad in (tmp_path / "no" / "folder", tmp_path / ("x" * 300), tmp_path):
-        with pytest.raises(TargetError, match="cannot write"):
+        with pytest.raises(OutputError, match="cannot write"):
             snapshot_writer.write_snapshot(bad, machine(1), target.read_phys)
     assert list(tmp_path.iterdir()) == [path]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rcdbg.cli import show
-from rcdbg.cli.main import _parser
+from rcdbg.cli.front import _parser
 from rcdbg.errors import UsageError
 from rcdbg.kernels.reading import NOTHING
 from rcdbg.lazy import named

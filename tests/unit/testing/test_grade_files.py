@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from rcdbg.cli.grade_files import write_json, write_junit
-from rcdbg.errors import UsageError
+from rcdbg.cli.grading.files import write_json, write_junit
+from rcdbg.errors import OutputError
 from rcdbg.machine.host.results import CaseResult
 from rcdbg.machine.host.suite import Grade
 
@@ -59,5 +59,5 @@ def test_json_has_every_kernel_and_test(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot write"):
+    with pytest.raises(OutputError, match="cannot write"):
         write_json(tmp_path / "no" / "folder.json", "suite", [])

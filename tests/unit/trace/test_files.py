@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rcdbg.errors import OutputError
 from rcdbg.trace.kinds import KINDS
 from rcdbg.trace.record import Trace, TraceEnd, TraceEvent, TraceHeader
 from rcdbg.trace.sinks.files import (
@@ -193,7 +194,7 @@ def test_files_that_cannot_be_opened_get_one_line(tmp_path: Path) -> None:
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(TraceFileError, match="cannot read"):
             read_trace(path)
-    with pytest.raises(TraceFileError, match="cannot write"):
+    with pytest.raises(OutputError, match="cannot write"):
         write_trace(tmp_path / "no" / "t.jsonl", story())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from rcdbg.errors import UsageError
+from rcdbg.outputs import write_whole
 
 if TYPE_CHECKING:
     from rcdbg.machine.host.results import CaseResult
@@ -23,7 +23,7 @@ _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 
 
 def write_json(path: Path, suite: str, grades: Sequence["Grade"]) -> None:
-    """Write the grades, in the order of the kernels; raises UsageError if that cannot be."""
+    """Write the grades, in the order of the kernels; raises OutputError if that cannot be."""
     document = {
         "format": FORMAT,
         "suite": suite,
@@ -90,7 +90,4 @@ def _clean(text: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    write_whole(path, text.encode("utf-8", "replace"))

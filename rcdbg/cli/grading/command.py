@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from rcdbg.cli.door import progress, remark
-from rcdbg.errors import UsageError
+from rcdbg.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from rcdbg.machine.host.suite import Grade
@@ -58,7 +58,7 @@ def add_to(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from rcdbg.cli.grade_files import write_json, write_junit
+    from rcdbg.cli.grading.files import write_json, write_junit
     from rcdbg.machine.host.suite import Grade
     from rcdbg.views.grade import view
     from rcdbg.views.render import show
@@ -80,10 +80,10 @@ def _run(arguments: argparse.Namespace) -> int:
         try:
             if path:
                 write(path, str(arguments.suite), grades)
-        except UsageError as error:
+        except OutputError as error:
             failures.append(str(error))
     if failures:
-        raise UsageError("; ".join(failures))
+        raise OutputError("; ".join(failures))
     if interrupted:
         return 128 + (broken.by or signal.SIGINT)
     return 0 if all(grade.outcome == "passed" for grade in grades) else 1
