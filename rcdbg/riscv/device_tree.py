@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable
 
 MAGIC = bytes.fromhex("d00dfeed")
 HEADER_SIZE = 40
+MAX_RANGES = 256
+"""Ranges of registers that are read."""
+
 MAX_SIZE = 1 << 21
 """Of a tree, in bytes: QEMU's has some 5 KiB."""
 
@@ -69,3 +72,35 @@ def _memory(tree: bytes, at: int, strings: int) -> tuple[int, int] | None:
             at = at + length + 3 & ~3
         elif token != _NOP:
             return None
+
+
+def registers_of(tree: bytes) -> list[tuple[str, int, int]]:
+    """Name, start and size in bytes of every range of registers; what makes sense of nonsense.
+
+    Taken are nodes whose addresses have two cells each, as those of a 64-bit machine's bus.
+    """
+    found: list[tuple[str, int, int]] = []
+    try:
+        _, _, at, strings = struct.unpack_from(">4I", tree)
+        names: list[str] = []
+        while len(found) < MAX_RANGES:
+            (token,) = struct.unpack_from(">I", tree, at)
+            at += 4
+            if token == _BEGIN_NODE:
+                end = tree.index(b"\0", at)
+                names.append(tree[at:end].split(b"@")[0].decode("ascii", "replace"))
+                at = end + 4 & ~3
+            elif token == _END_NODE:
+                names.pop()
+            elif token == _PROP:
+                length, name = struct.unpack_from(">II", tree, at)
+                at += 8
+                if tree.startswith(b"reg\0", strings + name) and length % 16 == 0 and names:
+                    for place in range(at, at + length, 16):
+                        found.append((names[-1], *struct.unpack_from(">QQ", tree, place)))
+                at = at + length + 3 & ~3
+            elif token != _NOP:
+                return found
+    except (struct.error, ValueError, IndexError):
+        pass  # what was read before the damage is as good as ever
+    return found

@@ -133,6 +133,17 @@ SUBJECTS: tuple[Subject, ...] = (
         panel="rcdbg.views.state:csr_panel",
     ),
     Subject(
+        "fault",
+        "why the hart trapped: the access, the rule that forbade it, what is near",
+        Reading(
+            "fault",
+            "rcdbg.model.faults.explain:read_fault",
+            "rcdbg.views.hart.fault:view",
+            "rcdbg.model.serial.faults:fault",
+            needs_types=False,
+        ),
+    ),
+    Subject(
         "pagetable",
         "the page table in satp, equal neighbours merged",
         _of_tables(
