@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from rcdbg.model.faults.devices import Device, device_at
-from rcdbg.model.faults.instruction import Trapped, trapped_instruction, why_illegal
+from rcdbg.model.faults.instruction import TrappedInstruction, trapped_instruction, why_illegal
 from rcdbg.model.faults.moment import NO_TRAP, PAGE_FAULTS, FaultMoment, fault_moment
 from rcdbg.model.faults.neighbours import Neighbour, neighbours
 from rcdbg.model.faults.nothing import FieldOfNothing, field_of_nothing
@@ -52,7 +52,7 @@ class FaultReport:
     `interrupt`, or "" for none of these."""
     headline: str
     """One sentence."""
-    instruction: Trapped | None = None
+    instruction: TrappedInstruction | None = None
     address: Place | None = None
     """stval, for faults of memory, with its symbol."""
     walk: Walk | None = None
@@ -103,7 +103,7 @@ def _from(moment: FaultMoment) -> str:
     return "" if moment.privilege is None else f" from {moment.privilege}-mode"
 
 
-def _no_access(moment: FaultMoment, instruction: Trapped | None) -> FaultReport:
+def _no_access(moment: FaultMoment, instruction: TrappedInstruction | None) -> FaultReport:
     where = f"{moment.cause}{_from(moment)} at {_at(moment.sepc)}"
     if moment.code == 2:
         why = why_illegal(moment, instruction)
@@ -119,7 +119,9 @@ def _no_access(moment: FaultMoment, instruction: Trapped | None) -> FaultReport:
     return FaultReport(moment, "", where, instruction)
 
 
-def _access(kernel: Kernel, moment: FaultMoment, instruction: Trapped | None) -> FaultReport:
+def _access(
+    kernel: Kernel, moment: FaultMoment, instruction: TrappedInstruction | None
+) -> FaultReport:
     stval = moment.stval
     found = walk(kernel.target.read_phys, moment.satp, stval)
     decided = None

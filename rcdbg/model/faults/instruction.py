@@ -19,7 +19,7 @@ _LEVELS = {0: "U", 1: "S", 2: "HS", 3: "M"}
 
 
 @dataclass(frozen=True, slots=True)
-class Trapped:
+class TrappedInstruction:
     """An instruction that trapped; `address` of the memory that it uses, if registers are known."""
 
     decoded: Decoded
@@ -28,7 +28,7 @@ class Trapped:
     """Registers that its address comes from, with their values then."""
 
 
-def trapped_instruction(kernel: Kernel, moment: FaultMoment) -> Trapped | None:
+def trapped_instruction(kernel: Kernel, moment: FaultMoment) -> TrappedInstruction | None:
     """The instruction at sepc, as memory has it; None where it cannot be read."""
     code = code_bytes(kernel, moment)
     if code is None:
@@ -36,8 +36,8 @@ def trapped_instruction(kernel: Kernel, moment: FaultMoment) -> Trapped | None:
     decoded = decode(int.from_bytes(code, "little"), moment.sepc.address)
     memory, x = decoded.memory, moment.x
     if memory is None or x is None:
-        return Trapped(decoded, None)
-    return Trapped(decoded, memory.address(x), ((memory.base, x[memory.base]),))
+        return TrappedInstruction(decoded, None)
+    return TrappedInstruction(decoded, memory.address(x), ((memory.base, x[memory.base]),))
 
 
 def code_bytes(kernel: Kernel, moment: FaultMoment) -> bytes | None:
@@ -76,7 +76,7 @@ def is_inside_an_instruction(kernel: Kernel, moment: FaultMoment) -> int | None:
     return None
 
 
-def why_illegal(moment: FaultMoment, found: Trapped | None) -> str:
+def why_illegal(moment: FaultMoment, found: TrappedInstruction | None) -> str:
     """Why an instruction is illegal, in words; "" where that is not known."""
     if found is None:
         return "the code at sepc cannot be read"
@@ -94,7 +94,8 @@ def why_illegal(moment: FaultMoment, found: Trapped | None) -> str:
     if decoded.name == "unimp":
         return "the compiler puts it where execution never should come"
     opcode = decoded.encoding & 0x7F
-    if opcode in _FLOATING and moment.sstatus is not None and not moment.sstatus & _FS:
+    is_floating = opcode in _FLOATING or decoded.name in ("flw", "fld", "fsw", "fsd")
+    if is_floating and moment.sstatus is not None and not moment.sstatus & _FS:
         return "it is about floating point, and sstatus.FS is off"
     if not decoded.known and opcode not in (*_FLOATING, 0x57):
         return "no instruction of RV64IMAC has these bits: it may be data, or the middle of one"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rcdbg.image.types import PointerType, StructType, TypeId
-from rcdbg.model.faults.instruction import Trapped
+from rcdbg.model.faults.instruction import TrappedInstruction
 from rcdbg.model.faults.moment import FaultMoment
 from rcdbg.model.kernel import Kernel
 from rcdbg.riscv.pages import PAGE_SIZE
@@ -24,7 +24,7 @@ class FieldOfNothing:
 
 
 def field_of_nothing(
-    kernel: Kernel, moment: FaultMoment, found: Trapped | None
+    kernel: Kernel, moment: FaultMoment, found: TrappedInstruction | None
 ) -> FieldOfNothing | None:
     """The field that an access near 0 was to, if the function's parameters leave only one.
 

@@ -1,7 +1,7 @@
 """A trap explained, as JSON; the rules of `serial` hold."""
 
 from rcdbg.model.faults.explain import FaultReport
-from rcdbg.model.faults.instruction import Trapped
+from rcdbg.model.faults.instruction import TrappedInstruction
 from rcdbg.model.faults.neighbours import Neighbour
 from rcdbg.model.serial.state import Json, place
 from rcdbg.riscv.registers import ABI_NAMES
@@ -56,7 +56,7 @@ def fault(report: FaultReport) -> Json:
     }
 
 
-def _instruction(found: Trapped) -> Json:
+def _instruction(found: TrappedInstruction) -> Json:
     return {
         "text": found.decoded.text,
         "encoding": f"{found.decoded.encoding:#x}",

@@ -5,7 +5,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcdbg.riscv.device_tree import MAGIC, find_memory, memory_of
+from rcdbg.riscv.device_tree import MAGIC, find_memory, memory_of, registers_of
 
 BASE = 0x8000_0000
 
@@ -39,6 +39,20 @@ def test_the_memory_node() -> None:
     assert memory_of(WHOLE) == (BASE, 128 << 20)
     assert memory_of(tree(b"")) is None
     assert memory_of(tree(node(b"memory@80000000", prop(11, b"short")))) is None
+
+
+def test_the_registers_of_all_nodes() -> None:
+    assert registers_of(WHOLE) == [
+        ("uart", 0x1000_0000, 0x100),
+        ("memory", 7, 7),
+        ("memory", BASE, 128 << 20),
+    ]
+
+
+@given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255))
+def test_registers_of_a_damaged_tree(at: int, flip: int) -> None:
+    registers_of(WHOLE[:at] + bytes([WHOLE[at] ^ flip]) + WHOLE[at + 1 :])
+    assert len(registers_of(WHOLE[:at])) <= 3
 
 
 @given(st.binary(max_size=300))
