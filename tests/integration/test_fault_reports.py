@@ -53,7 +53,11 @@ def test_the_devices_are_where_qemu_has_them(rcdbg_boot: BootKernel) -> None:
     assert kernel is not None
     found = {device.name: device for device in devices(kernel)}
     theirs = story.machine.qemu.monitor.hmp("info mtree")
-    for ours, name in (("serial", "serial"), ("plic", "riscv.sifive.plic"), ("rtc", "goldfish_rtc")):
+    for ours, name in (
+        ("serial", "serial"),
+        ("plic", "riscv.sifive.plic"),
+        ("rtc", "goldfish_rtc"),
+    ):
         match = re.search(rf"([0-9a-f]{{16}})-[0-9a-f]{{16}} \(.*\): {re.escape(name)}", theirs)
         assert match is not None, name
         assert found[ours].start == int(match[1], 16)
