@@ -7,6 +7,7 @@ table, which other tests hold against QEMU.
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +22,7 @@ from rcdbg.model.kept import kernel_in
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.serial.faults import fault
 from rcdbg.model.state import Place
+from rcdbg.riscv.access import Privilege
 from rcdbg.riscv.instructions.decode import decode
 from rcdbg.riscv.paging import Satp
 from rcdbg.views.hart.fault import view
@@ -121,29 +123,28 @@ def test_before_the_first_trap_there_is_nothing_to_explain() -> None:
     assert report.headline == "no trap has been taken yet"
 
 
-def moment(code: int, stval: int, sp: int, privilege: str = "U", sstatus: int = 0) -> FaultMoment:
+def moment(code: int, stval: int, sp: int, privilege: Privilege = "U") -> FaultMoment:
     x = (0, 0, sp, *(0 for _ in range(29)))
-    assert privilege in ("U", "S")
-    level = "U" if privilege == "U" else "S"
-    return FaultMoment(code, stval, Place(0x1000, "main"), level, x, sstatus, Satp(0), True)
+    place = Place(0x1000, "main")
+    return FaultMoment(code, stval, place, privilege, x, 0, Satp(0), is_now=True)
 
 
-def stack_above(stval: int, start: int, kind: str = "stack", writable: bool = True) -> Neighbour:
-    assert kind in ("stack", "segment")
-    kinds = "stack" if kind == "stack" else "segment"
-    return Neighbour("the stack", kinds, start, start + 0x2000, "below", start - stval,
-                     writable=writable)  # fmt: skip
+def above(
+    stval: int, start: int, kind: Literal["stack", "segment"] = "stack", *, writable: bool = True
+) -> Neighbour:
+    """A stack, or other memory, that begins at `start`, above stval."""
+    return Neighbour("it", kind, start, start + 0x2000, "below", start - stval, writable=writable)
 
 
 @pytest.mark.parametrize(
     ("stval", "sp", "near", "is_one"),
     [
-        (0xFFF8, 0xFFC0, stack_above(0xFFF8, 0x1_0000), True),
-        (0xFFF8, 0x1_0010, stack_above(0xFFF8, 0x1_0000), True),  # sp still in its last page
-        (0xFFF8, 0x1_1800, stack_above(0xFFF8, 0x1_0000), False),  # a stray pointer
-        (0xFFF8, 0xFFC0, stack_above(0xFFF8, 0x1_0000, "segment"), True),
-        (0xFFF8, 0xFFC0, stack_above(0xFFF8, 0x1_0000, "segment", False), False),  # code
-        (0xFFF8, 0x1_0010, stack_above(0xFFF8, 0x1_0000, "segment"), False),
+        (0xFFF8, 0xFFC0, above(0xFFF8, 0x1_0000), True),
+        (0xFFF8, 0x1_0010, above(0xFFF8, 0x1_0000), True),  # sp still in its last page
+        (0xFFF8, 0x1_1800, above(0xFFF8, 0x1_0000), False),  # a stray pointer
+        (0xFFF8, 0xFFC0, above(0xFFF8, 0x1_0000, "segment"), True),
+        (0xFFF8, 0xFFC0, above(0xFFF8, 0x1_0000, "segment", writable=False), False),  # code
+        (0xFFF8, 0x1_0010, above(0xFFF8, 0x1_0000, "segment"), False),
     ],
 )
 def test_an_overflow_is_one_only_where_sp_has_gone_there(
@@ -166,7 +167,7 @@ def test_an_overflow_is_one_only_where_sp_has_gone_there(
         (0xFFFF_FFFF, "S", "no instruction"),
     ],
 )
-def test_why_an_instruction_is_illegal(encoding: int, privilege: str, words: str) -> None:
+def test_why_an_instruction_is_illegal(encoding: int, privilege: Privilege, words: str) -> None:
     """By the privileged specification, sections 2.1, 3.1.6.6 and 3.3.2."""
     why = why_illegal(moment(2, 0, 0, privilege), TrappedInstruction(decode(encoding), None))
     assert words in why
