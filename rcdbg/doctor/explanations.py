@@ -3,15 +3,14 @@
 from collections.abc import Iterator
 from importlib.resources import files
 
-from rcdbg.doctor.table import CHECKS
+from rcdbg.doctor.table import CODES
 from rcdbg.errors import UsageError
 
 
 def explanation(code: str) -> str:
     """What a fault of that code is; raises UsageError for a code that no rule has."""
-    known = sorted({check.code for check in CHECKS})
     wanted = code.upper()
-    if wanted not in known:
+    if wanted not in CODES:
         raise UsageError(f"there is no {code}: `rcdbg explain` lists the codes")
     text = files("rcdbg.doctor").joinpath("explain", f"{wanted}.md").read_text("utf-8")
     return text.rstrip("\n")
@@ -19,5 +18,5 @@ def explanation(code: str) -> str:
 
 def titles() -> Iterator[tuple[str, str]]:
     """Every code with the first line of its text."""
-    for code in sorted({check.code for check in CHECKS}):
+    for code in CODES:
         yield code, explanation(code).split("\n", 1)[0].removeprefix("# ").removeprefix(f"{code}: ")

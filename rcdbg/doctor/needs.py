@@ -34,7 +34,7 @@ def _paging(examination: Examination) -> str:
 def _threads(examination: Examination) -> str:
     found = read_processor(examination.kernel)
     if found.threads or not found.unknown:
-        return _LOCKED if found.locked else ""
+        return ""
     return found.note or "; ".join(p.why for p in found.problems) or "none are found"
 
 

@@ -13,14 +13,47 @@ class Check:
     """A rule: which class of faults it finds, and what it has to know of the kernel for it."""
 
     code: str
+    """The first of those that it finds."""
     name: str
     """What was looked at, as a list of what is in order says it."""
     rule: str
-    """"module:function" of an Examination; yields Findings with this code. The module is named from
-    `rcdbg.doctor.rules` on."""
+    """"module:function" of an Examination; yields Findings with this code, or one of `also`. The
+    module is named from `rcdbg.doctor.rules` on."""
     needs: tuple[str, ...] = ()
     """Of `rcdbg.doctor.needs`: without one of them it is told of as not checked."""
+    also: tuple[str, ...] = ()
+    """More codes of the same rule."""
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """All that it may find."""
+        return (self.code, *self.also)
 
 
-CHECKS: tuple[Check, ...] = (Check("RC0101", "panics", "panics:panicked", ("S-mode",)),)
+_SPACES = ("debug info", "paging", "address spaces")
+_FRAMES = ("debug info", "frames")
+_THREADS = ("debug info", "threads")
+
+CHECKS: tuple[Check, ...] = (
+    Check("RC0101", "panics", "panics:panicked", ("S-mode",)),
+    Check("RC0301", "the page table in satp", "paging.spaces:wrong_table", (*_THREADS, *_SPACES)),
+    Check("RC0302", "segments", "paging.spaces:books_differ", _SPACES),
+    Check("RC0303", "PTEs", "paging.tables:refused", ("paging",)),
+    Check("RC0304", "rights", "paging.tables:kernel_for_users", ("paging",)),
+    Check("RC0401", "threads", "tasks.threads:broken_invariants", _THREADS),
+    Check("RC0402", "parked Contexts", "tasks.threads:parked_nonsense", _THREADS),
+    Check("RC0501", "stacks", "tasks.stacks:overflowed", _THREADS),
+    Check("RC0502", "room on stacks", "tasks.stacks:nearly_full", _THREADS),
+    Check("RC0503", "the stack in use", "tasks.stacks:unmapped_in_use", ("S-mode", "paging")),
+    Check("RC0504", "alignment of sp", "tasks.stacks:misaligned", ("debug info", "S-mode")),
+    Check("RC0601", "free frames", "memory.frames:free_list", _FRAMES),
+    Check("RC0602", "owners of frames", "memory.frames:conflicts", _FRAMES, ("RC0603", "RC0604")),
+    Check("RC0701", "the heap's room", "memory.heap:exhausted", ("debug info", "heap")),
+    Check("RC0702", "the heap's books", "memory.heap:broken", ("debug info", "heap")),
+    Check("RC0801", "borrowed cells", "cells:borrowed_twice", ("debug info", "S-mode")),
+    Check("RC0901", "the kernel's code", "image:code_changed", (), ("RC0902",)),
+)
 """All of them, by code."""
+
+CODES: tuple[str, ...] = tuple(sorted({code for check in CHECKS for code in check.codes}))
+"""Of all faults that a rule may find."""

@@ -27,6 +27,8 @@ class Conflict:
     kind: Literal["owned twice", "free but owned", "free but mapped", "free but a table"]
     claims: tuple[str, ...]
     """Who claims it, in words."""
+    spaces: tuple[str, ...] = ()
+    """The address spaces that have it, as a page or as a table."""
 
 
 class Intervals:
@@ -132,18 +134,25 @@ class Claims:
         freed = {frame for frame in self.claimed() if frame in free}
         every = sorted(twice | freed)
         for frame in every[:MAX_CONFLICTS]:
-            claims = tuple(self._claims(frame))
+            claims, spaces = tuple(self._claims(frame)), tuple(self._spaces(frame))
             if frame in freed and frame in self.trackers:
-                yield Conflict(frame, "free but owned", claims)
+                yield Conflict(frame, "free but owned", claims, spaces)
             elif frame in freed and frame in self.tables:
-                yield Conflict(frame, "free but a table", claims)
+                yield Conflict(frame, "free but a table", claims, spaces)
             elif frame in freed:
-                yield Conflict(frame, "free but mapped", claims)
+                yield Conflict(frame, "free but mapped", claims, spaces)
             if frame in twice:
-                yield Conflict(frame, "owned twice", claims)
+                yield Conflict(frame, "owned twice", claims, spaces)
         if len(every) > MAX_CONFLICTS:
             why = f"{len(every) - MAX_CONFLICTS:,} frames more have conflicting owners"
             self.problems.append(Problem("frames", why))
+
+    def _spaces(self, frame: int) -> Iterator[str]:
+        for tables in (self.tables, self.second_tables):
+            if frame in tables:
+                yield tables[frame].space
+        if frame in self.pages:
+            yield self.pages[frame][0]
 
     def _claims(self, frame: int) -> Iterator[str]:
         for tables in (self.tables, self.second_tables):

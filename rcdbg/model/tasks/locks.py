@@ -45,6 +45,8 @@ class KernelLock:
     is_taken: bool
     holder: str = ""
     """Who has it, where that is known: a way to the hart, or a process."""
+    flag: int | None = None
+    """Where its count of borrows, or its flag, lies: a guard points there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,8 @@ class _Search:
                 if _is_lock(value, peeled):
                     taken = not peeled.note.startswith(_FREE)
                     name = base_name(kind)
-                    yield KernelLock(value.path, name, value.address, peeled.note, taken)
+                    flag = _flag(value)
+                    yield KernelLock(value.path, name, value.address, peeled.note, taken, "", flag)
                 if peeled.content is not None:
                     yield from self.inside(peeled.content.named(value.path), depth + 1)
                 return
@@ -151,6 +154,13 @@ class _Search:
             holder = f"process {number(value, own.process)}"
         state = "locked" if taken else "not locked"
         return KernelLock(value.path, name, value.address, state, taken, holder)
+
+
+def _flag(value: Value) -> int | None:
+    for name in ("borrow", "lock"):
+        if value.has(name):
+            return value[name].address
+    return None
 
 
 def _is_lock(value: Value, found: Layer) -> bool:

@@ -15,7 +15,7 @@ from rcdbg.doctor.explanations import explanation, titles
 from rcdbg.doctor.finding import Confidence, Fact, Finding, Severity, bucket_of
 from rcdbg.doctor.needs import NEEDS
 from rcdbg.doctor.serial import diagnosis
-from rcdbg.doctor.table import CHECKS, Check
+from rcdbg.doctor.table import CHECKS, CODES, Check
 from rcdbg.kernels.reading import NOTHING
 from rcdbg.lazy import named
 from rcdbg.model.kept import kernel_in
@@ -93,7 +93,11 @@ def test_the_table_names_what_is_there(check: Check) -> None:
 def test_the_table_is_in_order() -> None:
     assert [check.code for check in CHECKS] == sorted(check.code for check in CHECKS)
     assert len({check.rule for check in CHECKS}) == len(CHECKS)
-    assert dict(titles()).keys() == {check.code for check in CHECKS}
+    assert tuple(dict(titles())) == CODES
+    for code in CODES:
+        text = explanation(code)
+        assert text.startswith(f"# {code}: ")
+        assert "rcdbg" in text, "it tells how to look"
 
 
 @pytest.mark.parametrize("path", SNAPSHOTS, ids=lambda path: path.stem)

@@ -1,0 +1,1 @@
+"""Rules about memory that is handed out: frames, and the heap."""

@@ -1,0 +1,1 @@
+"""Rules about page tables and address spaces."""

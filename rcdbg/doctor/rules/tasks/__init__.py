@@ -1,0 +1,1 @@
+"""Rules about threads: what they are doing, their parked registers, their stacks."""
