@@ -1,7 +1,9 @@
 """Which gdb to use, and a gdb for a person in a terminal."""
 
+import contextlib
 import functools
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 from rcdbg.errors import MachineError
 from rcdbg.machine.host.deadline import DeadlineError
 from rcdbg.machine.host.process import Process
+from rcdbg.machine.host.terminal import TerminalGuard
 
 ARCHITECTURE = "riscv:rv64"
 """gdb's name for 64-bit RISC-V."""
@@ -83,9 +86,19 @@ def commands_script() -> Path:
 def run_in_terminal(program: str, arguments: Sequence[str]) -> int:
     """Give the terminal to a gdb for a person to use; returns its exit status.
 
-    It ends with rcdbg. The caller must ignore SIGINT meanwhile: Ctrl-C is for gdb.
+    It ends with rcdbg, and the terminal is then as it was. The caller must ignore SIGINT meanwhile:
+    Ctrl-C is for gdb.
     """
-    with Process([program, *arguments], stdin=None, stdout=None, foreground=True) as gdb:
+    command = [program, *arguments]
+    with contextlib.ExitStack() as stack:
+        held: tuple[int, ...] = ()
+        if os.isatty(0):
+            guard = stack.enter_context(TerminalGuard(0, full_screen=False))
+            stack.callback(guard.give_back)  # a gdb that is killed leaves it without echo
+            held = (guard.held,)
+        gdb = stack.enter_context(
+            Process(command, stdin=None, stdout=None, pass_fds=held, foreground=True)
+        )
         while True:
             try:
                 return gdb.wait(3600)
