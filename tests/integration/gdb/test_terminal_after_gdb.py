@@ -85,7 +85,7 @@ def test_after_a_signal_it_echoes(at_prompt: Pty, number: signal.Signals) -> Non
 @pytest.mark.one_kernel
 def test_after_sigkill_it_echoes(at_prompt: Pty) -> None:
     at_prompt.process.kill()
-    at_prompt.wait_for(RESTORE_LINE.encode())
+    at_prompt.wait_for(RESTORE_LINE.rstrip().encode())
     assert termios.tcgetattr(at_prompt.theirs) == at_prompt.before
 
 
