@@ -1,7 +1,7 @@
 """What lies at an address or nearest to it: stacks, segments, sections, devices, mapped memory."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rcdbg.model.faults.moment import FaultMoment
@@ -40,6 +40,10 @@ class Neighbour:
     """The id of the thread whose stack it is."""
     guarded: bool | None = None
     writable: bool = False
+    of_program: bool = False
+    """Whether it is of a program's ELF, and not of the kernel's."""
+    flags: str = ""
+    """Of a section: "wax" as far as its ELF has them."""
 
     @property
     def words(self) -> str:
@@ -162,7 +166,8 @@ def _sections(kernel: Kernel, moment: FaultMoment, address: int) -> Iterator[Nei
     for section in image.sections:
         if section.address and section.size and "a" in section.flags:
             end = section.address + section.size
-            yield _placed(address, f"{section.name} of {whose}", "section", section.address, end)
+            found = _placed(address, f"{section.name} of {whose}", "section", section.address, end)
+            yield replace(found, of_program=image is not kernel.image, flags=section.flags)
 
 
 def _mapped(kernel: Kernel, moment: FaultMoment, address: int) -> Iterator[Neighbour]:
