@@ -154,6 +154,7 @@ def entry(examination: Examination) -> Iterator[Finding]:
         moment.sepc,
         _ENTRY.cause,
         _ENTRY.help,
+        because_of=("RC0213",),
     )
 
 
@@ -187,7 +188,7 @@ def _of_kind(
         words.cause,
         words.help,
         words.may_be_wrong_when,
-        because_of=("RC0209", "RC0210"),
+        because_of=("RC0209", "RC0210", "RC0213"),
     )
 
 

@@ -47,6 +47,7 @@ def loop(examination: Examination) -> Iterator[Finding]:
         "A trap inside the trap's entry begins the entry anew. What first led there is overwritten "
         "in scause, sepc and stval: only the trap log still has it.",
         "Run `rcdbg trace traps` and look at the first trap that is not in order.",
+        because_of=("RC0209", "RC0213"),
     )
 
 
