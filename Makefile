@@ -59,11 +59,12 @@ real-kernels: $(SYSTEM) ## fetch and build the kernels of a tutorial, for test-r
 
 lint: lint-python lint-kernel ## all static checks
 
-lint-python: $(PACKAGES) ## ruff, mypy --strict, import-linter
+lint-python: $(PACKAGES) ## ruff, mypy --strict, import-linter, our own rules for sources
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/lint
 
 lint-kernel: $(SYSTEM) ## rustfmt and clippy
 	kernel/build.sh fmt --check
@@ -73,7 +74,7 @@ test-kernel: $(SYSTEM) ## the kernel's algorithms, on the host
 	kernel/build.sh test
 
 # They start a thousand Python processes: what one has compiled is there for the others.
-test-unit test-tui test-integration test-variants test-real mutants fuzz: export PYTHONDONTWRITEBYTECODE :=
+lint-python test-unit test-tui test-integration test-variants test-real mutants fuzz: export PYTHONDONTWRITEBYTECODE :=
 
 test-unit: $(PACKAGES) ## tests without QEMU
 	$(BIN)/pytest $(JOBS) tests/unit

@@ -1,5 +1,6 @@
 """Markers, how hypothesis looks for counterexamples, and how much memory a kernel gets."""
 
+import gc
 from typing import Any
 
 import pytest
@@ -9,12 +10,15 @@ from rcdbg.testing.plugin import BootKernel
 
 MEMORY = "32M"
 
+# Thousands of tests keep millions of objects alive, which the collector would walk again and again.
+gc.set_threshold(100_000, 20, 50)
+
 # A busy machine must not fail a test, and the same tests must not fail at one time and pass at
-# another: so no deadlines, and the same examples each time. `--hypothesis-profile=explore` looks
-# for new ones.
+# another: so no deadlines, and the same examples each time, of which more would find nothing new.
+# `--hypothesis-profile=explore` looks for others.
 _ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
-settings.register_profile("repeatable", _ANY_SPEED, derandomize=True, database=None)
-settings.register_profile("explore", _ANY_SPEED)
+settings.register_profile("repeatable", _ANY_SPEED, derandomize=True, database=None, max_examples=60)
+settings.register_profile("explore", _ANY_SPEED, max_examples=500)
 settings.load_profile("repeatable")
 
 

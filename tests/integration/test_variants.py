@@ -1,7 +1,7 @@
 """Other builds of the kernel decode without a change: all `every_kernel` tests run on each.
 
-A release build; the other scheduler and allocator; the fields of Thread, Processor, MemorySet and
-others in reverse order. Left out are those that are also marked `one_kernel`.
+A release build in which the fields of Thread, Processor, MemorySet and others are in reverse order;
+the other scheduler and allocator. Left out are those that are also marked `one_kernel`.
 """
 
 import subprocess

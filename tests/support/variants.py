@@ -27,9 +27,8 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("release", ("--release",), "release"),
+    Variant("release-and-reordered", ("--release",), "release", reordered=True),
     Variant("other-scheduler-and-allocator", ("--features", "scheduler-priority,allocator-bitmap")),
-    Variant("reordered", reordered=True),
 )
 
 

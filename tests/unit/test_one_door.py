@@ -1,9 +1,7 @@
 """Text that we did not write reaches a terminal through one door, whatever says it."""
 
-import ast
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +10,6 @@ from rcdbg.cli import door
 from rcdbg.errors import MemoryReadError, RcdbgError
 from rcdbg.escape import safe, safe_lines
 from rcdbg.testing import report
-from tests.support.variants import ROOT
 
 HOSTILE = {
     "the clipboard (OSC 52)": "\x1b]52;c;cm0gLXJmIH4=\x07",
@@ -80,17 +77,3 @@ def test_a_failed_tests_report_is_harmless(monkeypatch: pytest.MonkeyPatch) -> N
     said = report.report(Story(), [])  # type: ignore[arg-type]
     assert "harmless" in said
     assert ALLOWED.fullmatch(said)
-
-
-def test_nothing_else_prints() -> None:
-    """Views go through rich, of which `guest` is the door; everything else through `cli.door`."""
-    found = []
-    for path in [*(ROOT / "rcdbg").rglob("*.py"), *(ROOT / "gdbscripts").rglob("*.py")]:
-        if path == Path(door.__file__):
-            continue
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-                continue
-            if node.func.id == "print":
-                found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
-    assert found == []

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcdbg.image.types import BaseType, PointerType, StructType
@@ -176,6 +176,7 @@ MAKERS: list[Callable[[World], Value]] = [
 
 
 @pytest.mark.parametrize("make", MAKERS)
+@settings(max_examples=30)
 @given(seed=seeds)
 def test_corrupt_memory_never_raises(make: Callable[[World], Value], seed: int) -> None:
     world, chance = World(), random.Random(seed)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.lint.sources import ROOT, modules, named, walked
+
 HERE = ROOT / "rcdbg" / "riscv" / "paging.py"
 FOLDERS = ("rcdbg", "gdbscripts", "tools")
 SHIFTS = {44, 60}
@@ -35,9 +36,9 @@ def constant(node: ast.expr) -> int | None:
     return None
 
 
-def arithmetic(source: str) -> Iterator[str]:
+def arithmetic(source: str | Path) -> Iterator[str]:
     """What takes a satp apart, or puts one together, by shifts and masks."""
-    for node in ast.walk(ast.parse(source)):
+    for node in walked(source):
         if not isinstance(node, ast.BinOp):
             continue
         shifts = isinstance(node.op, ast.LShift | ast.RShift) and constant(node.right) in SHIFTS
@@ -72,16 +73,13 @@ def test_other_arithmetic_is_not() -> None:
     assert not list(
         arithmetic("x = page << 12 | offset & 4095; limit = 1 << 40; y = satp.ppn << 12")
     )
-    assert list(arithmetic(HERE.read_text())) == [], "where they are data, not arithmetic"
+    assert list(arithmetic(HERE)) == [], "where they are data, not arithmetic"
 
 
 def test_nobody_takes_satp_apart() -> None:
-    files = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+    files = modules(*FOLDERS)
     assert len(files) > 100
     found = [
-        f"{path.relative_to(ROOT)}: {text}"
-        for path in files
-        if path != HERE
-        for text in arithmetic(path.read_text())
+        f"{named(path)}: {text}" for path in files if path != HERE for text in arithmetic(path)
     ]
     assert found == []

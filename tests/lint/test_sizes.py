@@ -6,23 +6,25 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.lint import sources
+from tests.lint.sources import ROOT, named, text, tree, walked
+
 FOLDERS = ("rcdbg", "gdbscripts", "tools", "tests")
 MAX_LINES, MAX_FUNCTION_LINES, MAX_METHODS, MAX_MODULES = 400, 60, 20, 16
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def modules() -> list[Path]:
-    return [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+def modules() -> tuple[Path, ...]:
+    return sources.modules(*FOLDERS)
 
 
-def too_large(source: str) -> Iterator[str]:
+def too_large(source: str | Path) -> Iterator[str]:
     """What of a module is longer than it may be."""
-    lines = source.count("\n")
+    lines = (text(source) if isinstance(source, Path) else source).count("\n")
     if lines > MAX_LINES:
         yield f"{lines} lines"
-    for node in ast.walk(ast.parse(source)):
+    for node in walked(source):
         if isinstance(node, Function):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             if length > MAX_FUNCTION_LINES:
@@ -34,11 +36,7 @@ def too_large(source: str) -> Iterator[str]:
 
 
 def test_modules_functions_and_classes() -> None:
-    found = [
-        f"{path.relative_to(ROOT)}: {what}"
-        for path in modules()
-        for what in too_large(path.read_text("utf-8"))
-    ]
+    found = [f"{named(path)}: {what}" for path in modules() for what in too_large(path)]
     assert not found, "\n".join(found)
 
 
@@ -50,9 +48,7 @@ def test_folders() -> None:
         if path.relative_to(ROOT).parts[0] in ("rcdbg", "gdbscripts") and not is_package:
             counts[path.parent] = counts.get(path.parent, 0) + 1
     found = [
-        f"{path.relative_to(ROOT)}: {count} modules"
-        for path, count in counts.items()
-        if count > MAX_MODULES
+        f"{named(path)}: {count} modules" for path, count in counts.items() if count > MAX_MODULES
     ]
     assert not found, "\n".join(found)
 
@@ -82,8 +78,8 @@ def test_one_name_one_class() -> None:
     places: dict[str, list[str]] = {}
     for path in modules():
         if path.parts[len(ROOT.parts)] in ("rcdbg", "gdbscripts"):
-            for node in ast.parse(path.read_text("utf-8")).body:
+            for node in tree(path).body:
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                    places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+                    places.setdefault(node.name, []).append(named(path))
     found = [f"{name}: {', '.join(where)}" for name, where in places.items() if len(where) > 1]
     assert not found, "\n".join(found)

@@ -8,12 +8,14 @@ nobody's word but the kernel's, at all.
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.lint.sources import ROOT, modules, named, nodes, walked
+
 FAMILIES = ROOT / "rcdbg" / "kernels" / "families"
 
 LOOK_UPS = frozenset({
@@ -56,19 +58,17 @@ def kernel_names() -> frozenset[str]:
     return frozenset(found)
 
 
-def sources() -> dict[str, str]:
+def sources() -> dict[str, Path]:
     """All our modules, but for the descriptions."""
-    files = [*(ROOT / "rcdbg").rglob("*.py"), *(ROOT / "gdbscripts").rglob("*.py")]
-    named = {str(file.relative_to(ROOT)): file.read_text() for file in files}
-    return {path: text for path, text in named.items() if not path.startswith("rcdbg/kernels/")}
+    found = {named(path): path for path in modules("rcdbg", "gdbscripts")}
+    return {name: path for name, path in found.items() if not name.startswith("rcdbg/kernels/")}
 
 
-def own_words(texts: dict[str, str]) -> frozenset[str]:
+def own_words() -> frozenset[str]:
     """What we call our own things: classes, fields, functions and modules."""
-    found = {part for path in texts for part in Path(path).with_suffix("").parts}
-    concepts = [file.read_text() for file in (ROOT / "rcdbg" / "kernels").glob("*.py")]
-    for text in (*texts.values(), *concepts):
-        for node in ast.walk(ast.parse(text)):
+    found = {part for name in SOURCES for part in Path(name).with_suffix("").parts}
+    for path in (*SOURCES.values(), *(ROOT / "rcdbg" / "kernels").glob("*.py")):
+        for node in nodes(path):
             if isinstance(node, ast.ClassDef):
                 found.add(node.name)
                 found.update(
@@ -80,16 +80,20 @@ def own_words(texts: dict[str, str]) -> frozenset[str]:
 
 
 NAMES = kernel_names() - OF_THE_MACHINE
-TEXTS = sources()
-KERNELS_ALONE = frozenset(n for n in NAMES - own_words(TEXTS) if _OF_CODE.search(n))
-"""Names that are no words of ours: nobody has a reason to write them."""
+SOURCES = sources()
 
 
-def faults(path: str, text: str) -> Iterator[str]:
+@cache
+def kernels_alone() -> frozenset[str]:
+    """Names that are no words of ours: nobody has a reason to write them."""
+    return frozenset(name for name in NAMES - own_words() if _OF_CODE.search(name))
+
+
+def faults(path: str, source: str | Path) -> Iterator[str]:
     """Each literal that names something of a kernel, with its line."""
-    tree = ast.parse(text)
-    prose = set(_prose(tree))
-    for node in ast.walk(tree):
+    all_nodes = tuple(walked(source))
+    prose = set(_prose(all_nodes))
+    for node in all_nodes:
         for literal in _looked_up(node, path):
             named = set(_WORD.findall(str(literal.value))) & NAMES
             if path.startswith(READ_RUST):
@@ -99,14 +103,14 @@ def faults(path: str, text: str) -> Iterator[str]:
             if named:
                 yield f"{path}:{literal.lineno}: looks for {literal.value!r}"
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in prose:
-            words = set(_WORD.findall(node.value)) & KERNELS_ALONE
+            words = set(_WORD.findall(node.value)) & kernels_alone()
             if words and _A_NAME.fullmatch(node.value):
                 yield f"{path}:{node.lineno}: names {node.value!r}"
 
 
-def _prose(tree: ast.AST) -> Iterator[ast.AST]:
+def _prose(all_nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
     """Docstrings, those of fields too."""
-    for node in ast.walk(tree):
+    for node in all_nodes:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             yield from (one.value for one in node.body if isinstance(one, ast.Expr))
 
@@ -137,12 +141,12 @@ def _texts(*nodes: ast.AST) -> Iterator[ast.Constant]:
 
 def test_there_are_names_to_look_for() -> None:
     assert {"Processor", "current_thread", "__interrupt", "id", "TICKS"} <= NAMES
-    assert {"__interrupt", "handle_interrupt", "mapped_pairs", "VirtualAddress"} <= KERNELS_ALONE
+    assert {"__interrupt", "handle_interrupt", "mapped_pairs", "VirtualAddress"} <= kernels_alone()
 
 
-@pytest.mark.parametrize("path", sorted(TEXTS))
+@pytest.mark.parametrize("path", sorted(SOURCES))
 def test_no_kernel_is_named_here(path: str) -> None:
-    assert list(faults(path, TEXTS[path])) == []
+    assert list(faults(path, SOURCES[path])) == []
 
 
 @pytest.mark.parametrize(
