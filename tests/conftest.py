@@ -17,7 +17,9 @@ gc.set_threshold(100_000, 20, 50)
 # another: so no deadlines, and the same examples each time, of which more would find nothing new.
 # `--hypothesis-profile=explore` looks for others.
 _ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
-settings.register_profile("repeatable", _ANY_SPEED, derandomize=True, database=None, max_examples=60)
+settings.register_profile(
+    "repeatable", _ANY_SPEED, derandomize=True, database=None, max_examples=60
+)
 settings.register_profile("explore", _ANY_SPEED, max_examples=500)
 settings.load_profile("repeatable")
 
