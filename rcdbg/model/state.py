@@ -169,6 +169,12 @@ class PageTable:
     """Whose table it is and what of it is listed, where that is not all of the one in satp."""
     complete: bool = True
     """Whether the listing came to the table's end: False if a limit cut it off."""
+    left_out: int = 0
+    """Ranges that are wanted and not among `ranges`, which would be too many."""
+    left_out_bytes: int = 0
+    """What they map."""
+    walked: bool = True
+    """Whether the whole table was looked at: else the counts, too, are of a part of it."""
 
 
 @dataclass(frozen=True, slots=True)

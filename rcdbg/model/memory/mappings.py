@@ -1,9 +1,9 @@
 """Questions about the mappings of a whole page table: filters, and physical to virtual."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.memory.page_table import Root, read_page_table
+from rcdbg.model.memory.page_table import MAX_RANGES, Root, read_page_table
 from rcdbg.model.state import MappedRange, PageTable, Problem
 
 ALL_RANGES = 1 << 18
@@ -49,13 +49,33 @@ class Filter:
 
 def filtered(kernel: Kernel, wanted: Filter, root: Root | None = None) -> PageTable:
     """The table with only the ranges that are wanted; never fails."""
-    table = read_page_table(kernel, root, wanted.wants)
-    ranges = table.ranges
-    if wanted.by_physical:
-        ranges = tuple(sorted(ranges, key=lambda r: (r.pa, r.va)))
+    if not wanted.by_physical:
+        table = read_page_table(kernel, root, wanted.wants)
+    else:
+        # Those that come first in memory may be the last ones of the table.
+        table = read_page_table(kernel, root, wanted.wants, limit=ALL_RANGES)
+        table = _first(replace(table, ranges=tuple(sorted(table.ranges, key=_by_physical))))
     origin = ", ".join(part for part in (table.origin, wanted.words) if part)
-    return PageTable(
-        table.mode, table.root_ppn, ranges, table.note, table.problems, origin, table.complete
+    return replace(table, origin=origin)
+
+
+def _by_physical(item: MappedRange) -> tuple[int, int]:
+    return item.pa, item.va
+
+
+def _first(table: PageTable) -> PageTable:
+    """The same with no more ranges than are shown."""
+    rest = table.ranges[MAX_RANGES:]
+    if not rest:
+        return table
+    problem = Problem(f"{rest[0].pa:#x}", "more ranges than can be shown")
+    return replace(
+        table,
+        ranges=table.ranges[:MAX_RANGES],
+        problems=(*table.problems, problem),
+        complete=False,
+        left_out=len(rest),
+        left_out_bytes=sum(item.size for item in rest),
     )
 
 

@@ -128,21 +128,34 @@ def read_page_table(
         return PageTable(mode, where.ppn, (), note, (), where.origin)
     found = listing(kernel, where.satp)
     ranges: list[MappedRange] = []
-    left_out: Problem | None = None
+    left_out = left_out_bytes = 0
+    problems: list[Problem] = []
     purpose = _purposes(kernel)
     for item in merge(found.rows()):
         if keep is not None and not keep(item):
             continue
         if len(ranges) == limit:
-            left_out = Problem(f"{item.va:#x}", "more ranges than can be shown")
-            break
+            # Counted all the same: a head that tells of what is shown only is no head.
+            if not left_out:
+                problems.append(Problem(f"{item.va:#x}", "more ranges than can be shown"))
+            left_out += 1
+            left_out_bytes += item.size
+            continue
         section = purpose(item.va, item.size)
         ranges.append(item if section is None else item._replace(section=section))
-    problems = _problems(found.bad)
-    if left_out is not None:
-        problems.append(left_out)
-    complete = left_out is None and all(bad.kind != LIMIT for bad in found.bad)
-    return PageTable(mode, where.ppn, tuple(ranges), "", tuple(problems), where.origin, complete)
+    problems = [*_problems(found.bad), *problems]
+    walked = all(bad.kind != LIMIT for bad in found.bad)
+    return PageTable(
+        mode=mode,
+        root_ppn=where.ppn,
+        ranges=tuple(ranges),
+        problems=tuple(problems),
+        origin=where.origin,
+        complete=walked and not left_out,
+        left_out=left_out,
+        left_out_bytes=left_out_bytes,
+        walked=walked,
+    )
 
 
 def _problems(found: Sequence[Bad]) -> list[Problem]:

@@ -189,6 +189,8 @@ def page_table(value: PageTable) -> Json:
         "mode": value.mode,
         "root_ppn": value.root_ppn,
         "ranges": [_range(r) for r in value.ranges],
+        "complete": value.complete,
+        "left_out": value.left_out,
         "note": value.note,
         "origin": value.origin,
         "problems": _problems(value.problems),

@@ -82,7 +82,18 @@ def _head(table: PageTable) -> Text:
     head = guest(table.mode, palette.HEADING)
     head.append(", root ")
     head.append_text(address(table.root_ppn << 12))
-    head.append(f", {count(len(table.ranges), 'range')}, {size(mapped)}")
+    head.append(", ")
+    if table.complete:
+        head.append(f"{count(len(table.ranges), 'range')}, {size(mapped)}")
+    else:
+        # Of a listing that was cut, this is the line that is read.
+        least = "" if table.walked else "at least "
+        every = count(len(table.ranges) + table.left_out, "range")
+        shown = f"the first {len(table.ranges):,} of " if table.left_out else ""
+        text = f"{shown}{least}{every}, {least}{size(mapped + table.left_out_bytes)} in all"
+        head.append(text, palette.WARNING)
+        if not table.walked:
+            head.append(": the table was not walked to its end", palette.WARNING)
     if table.origin:
         head.append(": ").append_text(guest(table.origin))
     return head

@@ -33,10 +33,12 @@ def _picture(timeline: Timeline, width: int) -> RenderableType:
     rows = timeline.rows[:MAX_ROWS]
     label = max(len(row.name) for row in rows) + 1
     cells = max(_MIN_CELLS, width - label)
-    lines = [line for row in rows for line in _row(timeline, row, label, cells)]
+    lines = []
+    if len(rows) < len(timeline.rows):
+        every = count(len(timeline.rows), "thread")
+        lines.append(note_line(f"{len(rows)} of {every}: choose others with --thread"))
+    lines += [line for row in rows for line in _row(timeline, row, label, cells)]
     lines += _axis(timeline, label, cells)
-    if left := len(timeline.rows) - len(rows):
-        lines.append(note_line(f"and {count(left, 'thread')} more: choose with --thread"))
     return Group(*lines, _legend(timeline, width))
 
 

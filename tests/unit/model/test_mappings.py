@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from rcdbg.guest.protocol import Ram, Registers, Target
 from rcdbg.model.memory import mappings, table_aliases, table_diff, table_lint
 from rcdbg.model.memory.mappings import Filter
-from rcdbg.model.memory.page_table import Root, merge, read_page_table, translate
+from rcdbg.model.memory.page_table import MAX_RANGES, Root, merge, read_page_table, translate
 from rcdbg.model.memory.table_lint import Oddity
-from rcdbg.model.state import MappedRange
+from rcdbg.model.state import MappedRange, PageTable
 from rcdbg.riscv import paging, pte, table_listing
 from rcdbg.riscv.table_listing import Listing
+from rcdbg.views.memory.page_table import view
+from rcdbg.views.render import render_text
 from tests.unit.model.tables import PAGE, ROOT, Tables
 
 R, W, X, U, A, D = pte.R, pte.W, pte.X, pte.U, pte.A, pte.D
@@ -36,6 +38,44 @@ def trees(draw: st.DrawFn) -> tuple[Tables, dict[int, tuple[int, str]]]:
         tables.map(va, pa, rights)
         pages[va] = (pa, pte.flags_text(rights)[:5])
     return tables, pages
+
+
+def head_of(table: PageTable) -> str:
+    return render_text(view(table), 120).splitlines()[0]
+
+
+@pytest.mark.parametrize("by_physical", [False, True])
+def test_a_listing_that_was_cut_says_so_at_its_head(by_physical: bool) -> None:
+    # No page follows the one before in memory: as many ranges as pages.
+    tables, pages = Tables(), MAX_RANGES + 1000
+    for number in range(pages):
+        tables.map(number * PAGE, 0x9000_0000 + (pages - number) * PAGE, R)
+    table = mappings.filtered(tables.kernel(), Filter(by_physical=by_physical))
+    assert (len(table.ranges), table.left_out, table.complete) == (MAX_RANGES, 1000, False)
+    assert table.left_out_bytes == 1000 * PAGE
+    first = table.ranges[0].pa if by_physical else table.ranges[0].va
+    assert first == (0x9000_0000 + PAGE if by_physical else 0)
+    assert f"the first {MAX_RANGES:,} of {pages:,} ranges, 19.9 MiB in all" in head_of(table)
+
+
+def test_a_table_that_was_not_walked_to_its_end_says_so_at_its_head(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(table_listing, "MAX_RUNS", 5)
+    tables = Tables()
+    for number in range(10):
+        tables.map(number * PAGE, 0x9000_0000 + (10 - number) * PAGE, R)
+    table = read_page_table(tables.kernel())
+    head, found = head_of(table), len(table.ranges)
+    assert 0 < found < 5
+    assert f"at least {found} ranges, at least {4 * found} KiB in all" in head
+    assert "not walked to its end" in head
+
+
+def test_a_listing_that_is_whole_has_no_such_words() -> None:
+    tables = Tables()
+    tables.map(0, 0x9000_0000, R)
+    assert head_of(read_page_table(tables.kernel())).endswith(", 1 range, 4 KiB")
 
 
 def by_page(ranges: tuple[MappedRange, ...]) -> dict[int, tuple[int, str]]:

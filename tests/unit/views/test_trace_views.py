@@ -123,7 +123,7 @@ def test_every_mark_in_the_picture_is_in_its_legend() -> None:
 def test_many_threads_are_cut_and_that_is_said() -> None:
     events = [event("thread_add", n + 1, n, None, id=n) for n in range(300)]
     drawn = timeline(header(), events)
-    assert "and 236 threads more" in render_text(trace_timeline.view(drawn), 80)
+    assert "64 of 300 threads" in render_text(trace_timeline.view(drawn), 80)
     assert "200 more threads are not drawn" in trace_svg.svg(drawn)
 
 
