@@ -168,11 +168,9 @@ class PageTable:
     origin: str = ""
     """Whose table it is and what of it is listed, where that is not all of the one in satp."""
     complete: bool = True
-    """Whether the listing came to the table's end: False if a limit cut it off."""
-    left_out: int = 0
-    """Ranges that are wanted and not among `ranges`, which would be too many."""
-    left_out_bytes: int = 0
-    """What they map."""
+    """False if a limit cut the listing off: before the table's end, or after too many ranges."""
+    left_out: tuple[int, int] = (0, 0)
+    """Of the ranges that would be too many: how many, and their bytes."""
     walked: bool = True
     """Whether the whole table was looked at: else the counts, too, are of a part of it."""
 

@@ -74,8 +74,7 @@ def _first(table: PageTable) -> PageTable:
         ranges=table.ranges[:MAX_RANGES],
         problems=(*table.problems, problem),
         complete=False,
-        left_out=len(rest),
-        left_out_bytes=sum(item.size for item in rest),
+        left_out=(len(rest), sum(item.size for item in rest)),
     )
 
 

@@ -152,8 +152,7 @@ def read_page_table(
         problems=tuple(problems),
         origin=where.origin,
         complete=walked and not left_out,
-        left_out=left_out,
-        left_out_bytes=left_out_bytes,
+        left_out=(left_out, left_out_bytes),
         walked=walked,
     )
 

@@ -190,7 +190,7 @@ def page_table(value: PageTable) -> Json:
         "root_ppn": value.root_ppn,
         "ranges": [_range(r) for r in value.ranges],
         "complete": value.complete,
-        "left_out": value.left_out,
+        "left_out": value.left_out[0],
         "note": value.note,
         "origin": value.origin,
         "problems": _problems(value.problems),

@@ -88,9 +88,10 @@ def _head(table: PageTable) -> Text:
     else:
         # Of a listing that was cut, this is the line that is read.
         least = "" if table.walked else "at least "
-        every = count(len(table.ranges) + table.left_out, "range")
-        shown = f"the first {len(table.ranges):,} of " if table.left_out else ""
-        text = f"{shown}{least}{every}, {least}{size(mapped + table.left_out_bytes)} in all"
+        more, more_bytes = table.left_out
+        every = count(len(table.ranges) + more, "range")
+        shown = f"the first {len(table.ranges):,} of " if more else ""
+        text = f"{shown}{least}{every}, {least}{size(mapped + more_bytes)} in all"
         head.append(text, palette.WARNING)
         if not table.walked:
             head.append(": the table was not walked to its end", palette.WARNING)
