@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -68,7 +69,11 @@ def test_escaping_again_changes_nothing(text: str) -> None:
 def test_a_failed_tests_report_is_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its console section is what the guest printed."""
 
+    class Boot:
+        kernel = Path("/nowhere/os")
+
     class Story:
+        boot = Boot
         exit_status = 0
         history = ()
         console = "\n".join(HOSTILE.values())
