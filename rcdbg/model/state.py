@@ -74,6 +74,8 @@ class Hart:
     """In the order of `SUPERVISOR_CSRS`; a CSR that the target could not give is left out."""
     note: str = ""
     """What mode it is in where that matters: "in M-mode: the firmware runs", ..."""
+    pointed: tuple[Place, ...] = ()
+    """What stands where the CSRs lead that hold an address, where the kernel has a symbol there."""
 
     def csr(self, name: str) -> Csr | None:
         """The CSR of that name, or None."""

@@ -134,7 +134,9 @@ def entry(examination: Examination) -> Iterator[Finding]:
     """A fault in the code that saves or restores the registers."""
     kernel, report = examination.kernel, read_fault(examination.kernel)
     moment = report.moment
-    if moment is None or moment.access is None or moment.privilege != "S" or not moment.is_now:
+    if moment is None or moment.privilege != "S" or not moment.is_now:
+        return
+    if moment.access not in ("read", "write"):  # else the entry is not mapped: RC0210
         return
     if not in_the_entry(kernel, moment.sepc.address):
         return

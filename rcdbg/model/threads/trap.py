@@ -1,13 +1,14 @@
 """The hart's registers, and the Context of the trap that is being handled."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from rcdbg.kernels.description import Names
 from rcdbg.model.concepts import held
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import NOT_YET
-from rcdbg.model.programs.explained import explained, is_user_code, place_now, user_side
-from rcdbg.model.state import Backtrace, Context, Hart, Problem, Stack, Trap
+from rcdbg.model.programs.explained import SPP, explained, is_user_code, place_now, user_side
+from rcdbg.model.state import Backtrace, Context, Hart, Place, Problem, Stack, Trap
 from rcdbg.model.syscalls.read import syscall_of
 from rcdbg.model.threads.context import context_at, context_type
 from rcdbg.model.threads.context import decode_context as decode_context
@@ -33,7 +34,23 @@ def read_hart(kernel: Kernel) -> Hart:
     elif registers.privilege not in PRIVILEGES and registers.privilege is not None:
         note = f"privilege {registers.privilege} is reserved"
     x = tuple(unsigned(v) for v in registers.x)
-    return Hart(x, place_now(kernel), registers.privilege, csrs, note)
+    return Hart(x, place_now(kernel), registers.privilege, csrs, note, tuple(_pointed(kernel)))
+
+
+def _pointed(kernel: Kernel) -> Iterator[Place]:
+    """What the kernel has where its own CSRs lead; sepc and stval are its own after its own traps.
+
+    An address of a program may be one of the kernel's symbols by chance.
+    """
+    names = ["stvec", "sscratch"]
+    if (kernel.csr("sstatus") or 0) & SPP:
+        names += ["sepc", "stval"]
+    for name in names:
+        value = kernel.csr(name)
+        # The two low bits of stvec are its mode.
+        place = None if not value else kernel.place(value & ~3 if name == "stvec" else value)
+        if place is not None and place.symbol is not None:
+            yield place
 
 
 def kernel_stack(kernel: Kernel) -> Stack:
@@ -72,9 +89,25 @@ def trap_depth(kernel: Kernel) -> int | None:
         return None
 
 
+def _traps_for_ever(kernel: Kernel) -> bool:
+    """Whether the hart is at the trap vector because that very instruction trapped.
+
+    Its address is then in pc, sepc and stvec. A first trap from there is one from S-mode.
+    """
+    sepc, stvec = kernel.csr("sepc"), kernel.csr("stvec")
+    if sepc is None or stvec is None or not (kernel.csr("sstatus") or 0) & SPP:
+        return False
+    if causes.is_interrupt(kernel.csr("scause") or 0):
+        return False
+    return unsigned(kernel.registers.pc) == stvec & ~3 == sepc
+
+
 def _read_trap(kernel: Kernel, stack: Backtrace) -> Trap:
     cause_csr = kernel.csr("scause")
     cause = None if cause_csr is None else causes.describe(cause_csr)
+    if _traps_for_ever(kernel):
+        note = "an endless trap loop: the first instruction of the trap's entry traps by itself"
+        return Trap(None, cause, note)
     contexts, problems = _contexts(kernel, stack)
     innermost = stack.frames[0] if stack.frames else None
     if kernel.linked(unsigned(kernel.registers.pc)) == kernel.first_symbol(

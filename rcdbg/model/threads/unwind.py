@@ -38,6 +38,8 @@ _MAX_CODE, _SOME = 1 << 16, 64
 EBREAK_LENGTHS = (0, 2, 4)
 """What a handler may have added to sepc: nothing, or the length of the instruction that trapped."""
 _RESTORES, _WORD = 8, 8
+_SAME_TRAPS = 4
+"""Traps in the same instruction of a trap's entry that are shown: there is no end to them."""
 _SEPC = 0x141
 _CSRS = {"sscratch": 0x140, "sepc": _SEPC, "sstatus": 0x100, "stval": 0x143, "scause": 0x142}
 
@@ -145,6 +147,9 @@ def _unwind(kernel: Kernel, cursor: Cursor, most: int, user: UserSide | None = N
                 problems = (Problem(f"stack frame {number}", end.problem),)
             break
         why = _goes_wrong(frames[-1], frame) if frames else ""
+        if again := _again(frames, frame):
+            note = again
+            break
         frames.append(frame)
         if why:
             note = "the stack is broken"
@@ -191,6 +196,20 @@ def _is_handler(kernel: Kernel, cursor: Cursor) -> bool:
     return symbol is not None and symbol.address == kernel.first_symbol(
         kernel.description.trap.handler
     )
+
+
+def _again(frames: list[StackFrame], frame: StackFrame) -> str:
+    """Why a trap's entry is not shown once more, if those before it are the same; else nothing."""
+    alike = 0
+    for inner in reversed(frames):
+        if not (inner.is_trap and frame.is_trap and inner.pc.address == frame.pc.address):
+            break
+        if inner.sp == frame.sp:
+            return "the trap's entry traps by itself, for ever: it is shown once"
+        alike += 1
+    if alike < _SAME_TRAPS:
+        return ""
+    return f"the trap's entry traps by itself, again and again: it is shown {alike} times"
 
 
 def _goes_wrong(inner: StackFrame, frame: StackFrame) -> str:

@@ -27,6 +27,8 @@ def view(
     if not hart.csrs:
         return note_line("the target gives no CSRs")
     missing = [name for name in SUPERVISOR_CSRS if hart.csr(name) is None]
+    pointed = {place.address: place for place in hart.pointed}
+    places = {**pointed, **(places or {})}
     notes = [note_line(f"not given by the target: {', '.join(missing)}")] if missing else []
 
     def fit(width: int) -> RenderableType:
