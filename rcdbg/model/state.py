@@ -378,25 +378,7 @@ class KernelState:
 
 
 __all__ = [
-    "ALL_UNKNOWN",
-    "PAGE_SIZE",
-    "Backtrace",
-    "Context",
-    "FrameAllocator",
-    "Hart",
-    "Interval",
-    "KernelState",
-    "MappedRange",
-    "PageTable",
-    "Place",
-    "Problem",
-    "Processor",
-    "Stack",
-    "StackFrame",
-    "SwitchFrame",
-    "Thread",
-    "ThreadStatus",
-    "Translation",
-    "Trap",
-    "Wait",
-]
+    "ALL_UNKNOWN", "PAGE_SIZE", "Backtrace", "Context", "FrameAllocator", "Hart", "Interval",
+    "KernelState", "MappedRange", "PageTable", "Place", "Problem", "Processor", "Stack",
+    "StackFrame", "SwitchFrame", "Thread", "ThreadStatus", "Translation", "Trap", "Wait",
+]  # fmt: skip
