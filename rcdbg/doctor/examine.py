@@ -98,9 +98,9 @@ def ranked(found: Sequence[Finding]) -> tuple[Finding, ...]:
     """Findings in the order to read them.
 
     What the events show first comes first, then what is surer and graver; but what follows from
-    another fault stands below it.
+    another error stands below it.
     """
-    codes = {finding.code for finding in found}
+    codes = {finding.code for finding in found if finding.severity is Severity.ERROR}
 
     def rank(finding: Finding) -> tuple[bool, bool, bool, int, int, int]:
         follows = any(code in codes and code != finding.code for code in finding.because_of)

@@ -53,6 +53,7 @@ CHECKS: tuple[Check, ...] = (
     Check("RC0302", "segments", "paging.spaces:books_differ", _SPACES),
     Check("RC0303", "PTEs", "paging.tables:refused", ("paging",)),
     Check("RC0304", "rights", "paging.tables:kernel_for_users", ("paging",)),
+    Check("RC0305", "W on code", "paging.tables:code_writable", ("paging",)),
     Check("RC0401", "threads", "tasks.threads:broken_invariants", _THREADS),
     Check("RC0402", "parked Contexts", "tasks.threads:parked_nonsense", _THREADS),
     Check("RC0501", "stacks", "tasks.stacks:overflowed", _THREADS),

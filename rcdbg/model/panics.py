@@ -86,7 +86,7 @@ def read_panic(kernel: Kernel) -> Panic | None:
             break
     file, line = said.file, said.line
     place = _panicking(kernel, frames, at[-1], file, line)
-    if place is not None and file and not (place.file or "").endswith(file):
+    if place is not None and file and place.file is None:
         place = replace(place, file=file, line=line)
     return Panic(place, file, line, said.message, at[-1], len(at))
 
@@ -127,6 +127,8 @@ def _panicking(
 ) -> Place | None:
     """The code that gave up: at that line of the source, or the first that is the kernel's own."""
     own: Place | None = None
+    if any(part in file for part in _NOT_OWN):
+        file = ""  # what gave up there was called by the kernel
     for position in range(at + 1, len(frames)):
         if frames[position].pc.program is not None:
             break
@@ -137,12 +139,20 @@ def _panicking(
                 return replace(place, file=inner.pc.file, line=line)
         if file and place.line == line and place.file and place.file.endswith(file):
             return place
-        if own is None and place.symbol is not None and not _LIBRARY.match(place.symbol):
+        if own is None and not _is_library(place):
             own = place
     return own
 
 
-_LIBRARY = re.compile(r"(<.* as )?&*(mut )?(core|alloc|std|__rustc|compiler_builtins)(::|$)|rust_")
+_LIBRARY = re.compile(r"<?&*(mut )?(core|alloc|std|__rustc|compiler_builtins|spin)(::|$)|__r")
+_NOT_OWN = ("/rustc/", "/.cargo/registry/", "/rustlib/")
+
+
+def _is_library(place: Place) -> bool:
+    """Whether that is code of Rust's library or of another crate, not of the kernel."""
+    if place.file is not None and any(part in place.file for part in _NOT_OWN):
+        return True
+    return place.symbol is None or _LIBRARY.match(place.symbol) is not None
 
 
 def _why(kernel: Kernel, entry: int) -> str:
@@ -184,7 +194,7 @@ def _said(kernel: Kernel, entry: int, argument: int) -> _Said:
         pointer = pointer_in(dig(info, "message"))
         if isinstance(pointer.type, PointerType):
             arguments = pointer.at(pointer.type.target, pointer.scalar(), "the message")
-            message = message_text(kernel, arguments)
+            message = " ".join(message_text(kernel, arguments).split())
     return said._replace(message=message)
 
 

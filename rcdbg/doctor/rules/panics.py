@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from rcdbg.doctor.examination import Examination
 from rcdbg.doctor.finding import Confidence, Fact, Finding, Severity, bucket_of
+from rcdbg.doctor.table import CODES
 from rcdbg.model.panics import read_panic
 
 _DIGITS = re.compile(r"\d+")
@@ -18,6 +19,8 @@ def panicked(examination: Examination) -> Iterator[Finding]:
         return
     place = panic.place
     where = f" at {panic.file}:{panic.line}" if panic.file else ""
+    if place is not None and place.file and panic.file.startswith("/"):
+        where = f" at {place.file.rsplit('/', 1)[-1]}:{place.line}, in a call of it"
     if not where and place is not None and place.symbol is not None:
         where = f" in {place.symbol}"
     said = f": {panic.message}" if panic.message else ""
@@ -43,4 +46,5 @@ def panicked(examination: Examination) -> Iterator[Finding]:
         help="Read the line that is shown, not the panic's own function, and ask which of its "
         "values was not what it expects: `rcdbg show backtrace` has who called it.",
         may_be_wrong_when="the panic is a test's own, or how the kernel ends on purpose",
+        because_of=tuple(code for code in CODES if code != "RC0101"),
     )

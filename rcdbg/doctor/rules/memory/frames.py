@@ -7,7 +7,7 @@ from rcdbg.doctor.examination import Examination
 from rcdbg.doctor.finding import Fact, Finding, Severity, bucket_of
 from rcdbg.doctor.settled import as_sure_as, is_settled
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.memory.claims import Conflict
+from rcdbg.model.memory.claims import MAX_CONFLICTS, Conflict
 from rcdbg.model.memory.frame_owners import FrameOwners, read_frame_owners
 from rcdbg.model.memory.frames import read_frames
 from rcdbg.model.state import Problem
@@ -105,7 +105,8 @@ _TOLD = {
 def _conflict(examination: Examination, kind: str, found: list[Conflict]) -> Finding:
     code, what, cause, help_ = _TOLD[kind]
     settled = is_settled(examination.kernel)
-    number = f"frame {found[0].frame:#x} is" if len(found) == 1 else f"{len(found)} frames are"
+    many = f"{'at least ' if len(found) >= MAX_CONFLICTS else ''}{len(found)} frames are"
+    number = f"frame {found[0].frame:#x} is" if len(found) == 1 else many
     facts = [
         Fact(f"frame {c.frame:#x}: {'; '.join(c.claims)}", None, _OWNERS) for c in found[:_FACTS]
     ]

@@ -10,7 +10,7 @@ from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frame_owners import read_frame_owners
 from rcdbg.model.memory.table_walks import listing
 from rcdbg.riscv import pte
-from rcdbg.riscv.pages import PAGE_SHIFT
+from rcdbg.riscv.pages import PAGE_SHIFT, PAGE_SIZE
 from rcdbg.riscv.table_listing import Bad
 
 _MOST = 4
@@ -88,5 +88,33 @@ def kernel_for_users(examination: Examination) -> Iterator[Finding]:
                     "fetched from it, and data only while sstatus.SUM is set.",
                     help="Leave U out of the flags of the kernel's own segments.",
                     may_be_wrong_when="the kernel shares that page with programs on purpose",
+                )  # fmt: skip
+                break
+
+
+def code_writable(examination: Examination) -> Iterator[Finding]:
+    """The kernel's code or constants, mapped page by page and with W."""
+    kernel = examination.kernel
+    rows = listing(kernel, kernel.memory.satp).finish()
+    for section in kernel.image.sections:
+        start = kernel.image.physical(section.address) if section.size else None
+        if start is None or "a" not in section.flags or "w" in section.flags:
+            continue
+        for run in rows:
+            # Large pages are those of the boot's first table, which has everything in one.
+            is_own = run.level == 0 and run.va - run.pa == section.address - start
+            inside = start <= run.pa and run.pa + PAGE_SIZE <= start + section.size
+            if is_own and run.bits & pte.W and "x" in section.flags and inside:
+                yield Finding(
+                    "RC0305",
+                    Severity.WARNING,
+                    Confidence.LIKELY,
+                    f"the kernel's {section.name} is mapped with W",
+                    (Fact(f"{run.va:#x} can be written to", kernel.place(run.va),
+                          f"walk {run.va:#x}"),),
+                    bucket_of("RC0305", section.name),
+                    cause="A write through a wild pointer then changes code instead of faulting.",
+                    help="Give the segment of the code R and X only, that of constants R only.",
+                    may_be_wrong_when="the kernel changes its own code on purpose",
                 )  # fmt: skip
                 break

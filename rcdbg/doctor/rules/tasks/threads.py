@@ -11,6 +11,7 @@ from rcdbg.model.threads.rules import name_of
 
 _THREADS = "show threads"
 _CONTEXT = ".context"
+_NAMED = 6
 _STACK = "is outside its stack"
 
 
@@ -22,17 +23,22 @@ def broken_invariants(examination: Examination) -> Iterator[Finding]:
         raise UndecidedError("the threads are being changed at this moment: their lock is held")
     threads = {name_of(thread): thread for thread in processor.threads}
     named = {*threads, *(f"thread {t.id}" for t in processor.threads)}
+    by_why: dict[str, list[str]] = {}
     for problem in processor.problems:
-        if problem.where not in named:
-            continue  # what could not be decoded is no fault of a thread
-        thread = threads.get(problem.where)
+        if problem.where in named:  # what could not be decoded is no fault of a thread
+            by_why.setdefault(problem.why, []).append(problem.where)
+    for why, who in by_why.items():
+        facts = [Fact(f"{name}: {why}", None, _THREADS) for name in who[:_NAMED]]
+        if len(who) > _NAMED:
+            facts.append(Fact(f"and {len(who) - _NAMED} threads more", None, _THREADS))
+        more = f" (and {len(who) - 1} more threads)" if len(who) > 1 else ""
         yield Finding(
             "RC0401",
             Severity.ERROR,
             as_sure_as(kernel),
-            f"{problem.where} {problem.why}",
-            (Fact(f"{problem.where}: {problem.why}", None, _THREADS), *_doing(thread)),
-            bucket_of("RC0401", _without_numbers(problem.why)),
+            f"{who[0]} {why}{more}",
+            (*facts, *_doing(threads.get(who[0]))),
+            bucket_of("RC0401", _without_numbers(why)),
             cause="A thread is handed from place to place: taken out of the queue, run, parked, "
             "put back. One of these steps is missing, is done twice, or is done for a thread "
             "that has ended.",
