@@ -40,13 +40,16 @@ def report(story: Story, saved: list[Saved], sources: Sequence[Path] = ()) -> st
     parts: list[tuple[str, Callable[[], Iterator[str]]]] = [
         (_events_title(story), lambda: _events(story)),
         ("stands at", lambda: _place(story, folders)),
+        ("doctor", lambda: _doctor(story, folders)),
         ("threads", lambda: _threads(story)),
         ("trap", lambda: _trap(story)),
         ("console", lambda: _console(story)),
         ("saved", lambda: _files(saved)),
     ]
     if story.exit_status is not None:
-        parts = [part for part in parts if part[0] not in ("stands at", "threads", "trap")]
+        parts = [
+            part for part in parts if part[0] not in ("stands at", "doctor", "threads", "trap")
+        ]
         status = story.exit_status
         parts.insert(1, ("stands at", lambda: iter([f"it has ended, with status {status}"])))
     blocks = []
@@ -125,6 +128,21 @@ def _source(place: Place, folders: Sequence[Path]) -> Iterator[str]:
     for number in range(first, min(place.line + _LINES_AROUND, len(lines)) + 1):
         mark = "▸" if number == place.line else " "
         yield f"{mark} {number:>4} │ {lines[number - 1]}"[:WIDTH]
+
+
+def _doctor(story: Story, folders: Sequence[Path]) -> Iterator[str]:
+    from rcdbg.doctor.examine import examine
+    from rcdbg.doctor.finding import Severity
+    from rcdbg.views.doctor import headline
+    from rcdbg.views.render import render_text
+
+    found = examine(story.kernel(), list(story.history), story.console)
+    for finding in found.findings:
+        if finding.severity is not Severity.NOTE:
+            yield from render_text(headline(finding), WIDTH).splitlines()
+            if finding.place is not None:
+                yield f"  at {describe(finding.place)}"
+                yield from (f"  {line}" for line in _source(finding.place, folders))
 
 
 def _threads(story: Story) -> Iterator[str]:

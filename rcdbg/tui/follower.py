@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -19,6 +20,9 @@ STALE_SECONDS: Final = 0.15
 
 CONSOLE_SECONDS: Final = 0.05
 """The console is painted again after so long at the earliest."""
+
+DIAGNOSIS_SECONDS: Final = 0.25
+"""A guest that stands for so long is looked at by the doctor; who steps on is not kept waiting."""
 
 IDLE_SECONDS: Final = 0.5
 """After the first stop, what can wait waits for so long."""
@@ -87,6 +91,15 @@ class Follower:
             return
         self._link.tell(partial(self._follow_stop, stopped, moment, number))
 
+    def _diagnose(self, stopped: Stopped, moment: int) -> None:
+        """Have the doctor look at that stop, if it is still the one that the guest is at."""
+        course = self._link.course
+        if moment != course.moment or course.state is not State.STOPPED or not stopped.diagnose:
+            return
+        found = replace(stopped, diagnosis=stopped.diagnose())
+        if moment == course.moment:
+            self._link.tell(partial(self._follow_diagnosis, found, moment))
+
     # In the screen's thread
 
     def begin_again(self) -> None:
@@ -117,11 +130,19 @@ class Follower:
             link.later(IDLE_SECONDS, lambda: link.submit(self._read_symbols))
         moved = link.course.show(moment)
         self._paint(stopped, number)
+        if stopped.diagnose is not None:
+            link.later(
+                DIAGNOSIS_SECONDS, lambda: link.submit(partial(self._diagnose, stopped, moment))
+            )
         if moved not in STEPS and not again:
             link.note(styled(stopped.reason, palette.QUIET))
         ahead = link.course.take_ahead() if link.course.state is State.STOPPED else None
         if ahead is not None:
             self._go(ahead)
+
+    def _follow_diagnosis(self, stopped: Stopped, moment: int) -> None:
+        if moment == self._link.course.moment:
+            self._link.desk.show_diagnosis(stopped)
 
     def _follow_unreadable(self, error: Exception, moment: int) -> None:
         self._link.failed(error)

@@ -1,10 +1,11 @@
 """What the full-screen debugger asks of a debugged kernel, and what it is told."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from rcdbg.doctor.examine import Diagnosis
 from rcdbg.model.state import KernelState
 from rcdbg.views.code import Code
 
@@ -33,6 +34,10 @@ class Stopped:
     reason: str
     selected: str = ""
     """Whose Context, page table and code they are, in words; empty for the hart's."""
+    diagnose: Callable[[], Diagnosis] | None = None
+    """Asks the doctor; to be called while the kernel stands as it did, since it takes a while."""
+    diagnosis: Diagnosis | None = None
+    """What the doctor said; None until it was asked."""
 
 
 class Listener(Protocol):

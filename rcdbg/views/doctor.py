@@ -16,6 +16,8 @@ from rcdbg.views.layout import Fitted, flow, hanging
 
 _LINES_AROUND = 2
 _MAX_SOURCE = 1 << 22
+_SOURCES = (".rs", ".c", ".h", ".s", ".S", ".asm")
+"""What an ELF calls its source may be any file: only such are shown."""
 _STYLES = {
     Severity.ERROR: palette.PROBLEM,
     Severity.WARNING: palette.WARNING,
@@ -89,7 +91,7 @@ def _place(place: Place) -> Iterator[RenderableType]:
 def excerpt(place: Place) -> Iterator[Text]:
     """The lines of the source around a place, as far as the source is on this machine."""
     path = source_path(place.file) if place.file else None
-    if path is None or place.line is None:
+    if path is None or place.line is None or path.suffix not in _SOURCES:
         return
     try:
         if path.stat().st_size > _MAX_SOURCE:

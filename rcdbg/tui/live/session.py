@@ -5,7 +5,9 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 
+from rcdbg.doctor.examine import diagnose
 from rcdbg.errors import MachineError, RcdbgError, UsageError
 from rcdbg.image.elf import load_image
 from rcdbg.kernels.recognise import demand_handler, describe
@@ -213,7 +215,8 @@ class LiveSession:
             if thread is not None:
                 state, at = seen_by(kernel, state, thread), goes_on_at(kernel, thread)
             code = read_code(kernel, here.rig.gdb, breakpoints, at)
-            return Stopped(state, code, reason, "" if thread is None else title(thread))
+            whose = "" if thread is None else title(thread)
+            return Stopped(state, code, reason, whose, partial(diagnose, kernel))
 
     def select_next(self) -> str:
         """Show the next thread that is not on the hart, or the hart again."""

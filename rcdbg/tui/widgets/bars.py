@@ -7,10 +7,13 @@ from rich.text import Text
 from textual.strip import Strip
 from textual.widget import Widget
 
+from rcdbg.doctor.examine import Diagnosis
+from rcdbg.doctor.finding import Finding
 from rcdbg.tui.course import Activity
 from rcdbg.tui.keys import KEYS, Key
 from rcdbg.tui.widgets.strips import strips_of
 from rcdbg.views.common import guest, styled
+from rcdbg.views.doctor import headline
 
 _BADGES: Final = {
     "starting": "bold black on cyan",
@@ -64,6 +67,25 @@ class Header(_Bar):
         badge = f" {_SYMBOLS[self.activity]} {self.activity.upper()} "
         text.append(badge, _BADGES[self.activity])
         return text.append(" ").append_text(guest(self.reason))
+
+
+class FirstFinding(_Bar):
+    """What the doctor found, in a line; there only while there is something."""
+
+    def __init__(self) -> None:
+        super().__init__(id="verdict")
+        self.display = False
+        self._finding: Finding | None = None
+
+    def show(self, diagnosis: Diagnosis | None) -> None:
+        """Show the first of what is more than a note."""
+        self._finding = None if diagnosis is None else diagnosis.headline
+        self.display = self._finding is not None
+        self.refresh()
+
+    def line(self, width: int) -> Text:
+        """` error[RC0101]: ...`."""
+        return Text(" ") + headline(self._finding) if self._finding is not None else Text()
 
 
 _KEYS: Final = tuple(key for key in KEYS if key.label)

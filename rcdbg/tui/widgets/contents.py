@@ -14,7 +14,8 @@ from rcdbg.model.state import KernelState
 from rcdbg.subjects.report import draw
 from rcdbg.subjects.table import subject
 from rcdbg.tui.session import Stopped
-from rcdbg.views import code, problems
+from rcdbg.views import code, doctor, problems
+from rcdbg.views.common import note_line
 from rcdbg.views.hart import context, hart
 
 Draw = Callable[[Stopped, KernelState | None, int], RenderableType]
@@ -73,6 +74,13 @@ def _context(stopped: Stopped, before: KernelState | None, height: int) -> Rende
     return Group(*parts)
 
 
+def _doctor(stopped: Stopped, before: KernelState | None, height: int) -> RenderableType:
+    """What is wrong, as soon as the doctor has said it."""
+    if stopped.diagnosis is None:
+        return note_line("not looked at yet")
+    return doctor.view(stopped.diagnosis)
+
+
 def _whose_table(stopped: Stopped) -> str:
     return stopped.selected
 
@@ -88,6 +96,8 @@ def _whose_context(stopped: Stopped) -> str:
     return "of the trap" if stopped.state.trap.context else "none; the hart's registers"
 
 
+DOCTOR: Final = "doctor"
+
 CONTENTS: Final = (
     Content("code", "Code", Spot(0, 22), Spot(0, 12), _code, _whose_code),
     Content("console", "Console", Spot(0, 14), Spot(0, 9)),
@@ -97,6 +107,7 @@ CONTENTS: Final = (
     _subject("pagetable", Spot(1, 18), Spot(1, 6), _whose_table),
     _subject("threads", Spot(1, 15), Spot(1, 6)),
     _subject("frames", Spot(1, 13), Spot(1, 4)),
+    Content(DOCTOR, "Doctor", Spot(0, 8), Spot(0, 4), _doctor),
 )
 """All of them, in the order in which Tab goes through them; in a column, the first is the top."""
 

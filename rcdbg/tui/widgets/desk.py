@@ -15,8 +15,8 @@ from rcdbg.tui.course import Activity
 from rcdbg.tui.keys import bindings
 from rcdbg.tui.session import Stopped
 from rcdbg.tui.widgets.arrangement import PanelGrid, PanelLayout, is_compact
-from rcdbg.tui.widgets.bars import Header, KeyBar
-from rcdbg.tui.widgets.contents import CONTENTS, PANELS
+from rcdbg.tui.widgets.bars import FirstFinding, Header, KeyBar
+from rcdbg.tui.widgets.contents import CONTENTS, DOCTOR, PANELS
 from rcdbg.tui.widgets.panels import ConsolePanel, GdbPanel, Panel, ViewPanel
 
 _BARS_HEIGHT: Final = 2
@@ -41,12 +41,14 @@ class Desk(Screen[None]):
             "gdb": self.gdb_panel,
         }
         self._header, self._keys = Header(kernel, scenario), KeyBar()
+        self._verdict = FirstFinding()
         self._arrangement = PanelLayout()
         self._grid = PanelGrid(self._arrangement, id="panels")
 
     def compose(self) -> ComposeResult:
         """Textual asks for the children."""
         yield self._header
+        yield self._verdict
         with self._grid:
             for name in PANELS:
                 yield self._panels[name]
@@ -70,11 +72,19 @@ class Desk(Screen[None]):
 
     def paint(self, stopped: Stopped, before: KernelState | None) -> None:
         """All panels from one moment; what differs from `before` is marked."""
+        self._verdict.show(stopped.diagnosis)
         for content in CONTENTS:
             if content.detail is not None:
                 self._panels[content.name].set_title(content.detail(stopped))
             if content.draw is not None:
                 self._views[content.name].show(partial(content.draw, stopped, before))
+
+    def show_diagnosis(self, stopped: Stopped) -> None:
+        """What the doctor has said of the moment that the panels show."""
+        self._verdict.show(stopped.diagnosis)
+        for content in CONTENTS:
+            if content.name == DOCTOR and content.draw is not None:
+                self._views[DOCTOR].show(partial(content.draw, stopped, None))
 
     def note(self, *lines: Text) -> None:
         """Add lines to gdb's panel."""
