@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from rcdbg.errors import MemoryReadError
-from rcdbg.riscv.pages import FRAMES, PAGE_SHIFT, index, page_size
-from rcdbg.riscv.pte import MISALIGNED, Pte
+from rcdbg.riscv.extensions import extensions
+from rcdbg.riscv.pages import FRAMES, PAGE_SHIFT, index
+from rcdbg.riscv.pte import MISALIGNED, NOT_KNOWN, PBMT, N, Pte
 
 ReadPhysical = Callable[[int, int], bytes]
 
@@ -202,11 +203,11 @@ def walk(read: ReadPhysical, satp: Satp, va: int) -> Walk:
         steps.append(Step(level, slot, address, pte))
         if not pte.valid:
             return Walk(va, tuple(steps), None, f"the level {level} entry is not valid", "V")
-        if why_reserved := pte.reserved(level):
+        has = extensions(read) if pte.bits & (N | PBMT) else NOT_KNOWN
+        if why_reserved := pte.reserved(level, has):
             why = f"the level {level} entry: {why_reserved}"
             return Walk(va, tuple(steps), None, why, pte.rule(level, why_reserved))
         if pte.leaf:
-            physical = pte.address | va & (page_size(level) - 1)
-            return Walk(va, tuple(steps), physical, None)
+            return Walk(va, tuple(steps), pte.mapped(va, level), None)
         table = pte.address
     raise AssertionError("a level 0 pointer is reserved")

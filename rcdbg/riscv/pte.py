@@ -16,10 +16,17 @@ PPN_FIELD: Final = FRAMES - 1 << PPN_SHIFT
 RESERVED_HIGH: Final = FLAGS << 54
 """The bits above it: N, PBMT and the reserved ones."""
 _RESERVED = 0x7F << 54
+N: Final = 1 << 63
+"""Svnapot: the page is one of sixteen that are mapped together, 64 KiB at such a boundary."""
+PBMT: Final = 3 << 61
+"""Svpbmt: the type of the memory; 1 is not cached, 2 is I/O."""
+_NAPOT, _NAPOT_MARK = 0xF, 0x8
+"""The low bits of the frame number that N takes the meaning of, and what they have to be."""
 
 MISALIGNED: Final = "misaligned"
 """The rule that a superpage breaks whose frame number is no multiple of its size."""
 
+_POINTER = "a pointer to a table at level 0"
 UNLESS: Final = "reserved unless the hart has"
 EXTENSION: Final = "extension"
 """The rule of an entry that means something to harts with an extension, and nothing to others."""
@@ -34,6 +41,17 @@ _FLAGS = tuple(
 def flags_text(bits: int) -> str:
     """R W X U G A D of an entry as seven characters, `-` where clear."""
     return _FLAGS[bits >> 1 & 0x7F]
+
+
+@dataclass(frozen=True, slots=True)
+class Extensions:
+    """Which extensions a hart has; None where that is not known."""
+
+    svnapot: bool | None = None
+    svpbmt: bool | None = None
+
+
+NOT_KNOWN: Final = Extensions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +90,28 @@ class Pte:
         """The seven bits from R to D as text, `-` for each that is clear: `rwxugad`."""
         return flags_text(self.bits)
 
-    def reserved(self, level: int) -> str | None:
-        """Why hardware must refuse this entry at `level` although V is set, or None."""
+    @property
+    def attributes(self) -> str:
+        """What N and PBMT say, in words; empty where both are clear."""
+        said = ["64 KiB (N)"] if self.bits & N else []
+        kind = (self.bits & PBMT) >> 61
+        if kind:
+            said.append(("", "not cached (PBMT)", "I/O (PBMT)", "PBMT=3")[kind])
+        return ", ".join(said)
+
+    def mapped(self, va: int, level: int) -> int:
+        """Where a leaf at `level` leads from the virtual address `va`."""
+        if self.bits & N:
+            return (self.ppn & ~_NAPOT | va >> PAGE_SHIFT & _NAPOT) << PAGE_SHIFT | va & 0xFFF
+        return self.address | va & (1 << PAGE_SHIFT + INDEX_BITS * level) - 1
+
+    def plain(self, va: int, level: int) -> int:
+        """The bits of the leaf that maps the page at `va` alone, without extensions."""
+        low = self.bits & FLAGS
+        return self.mapped(va, level) >> PAGE_SHIFT << PPN_SHIFT | low
+
+    def reserved(self, level: int, has: Extensions = NOT_KNOWN) -> str | None:
+        """Why a hart with these extensions must refuse this entry at `level`, or None."""
         bits = self.bits
         if not bits & V:
             return None
@@ -81,14 +119,30 @@ class Pte:
             return "W without R is reserved"
         if bits & _RESERVED:
             return "reserved bits 60..54 are set"
-        if bits & (1 << 63):
-            return f"N is set: {UNLESS} Svnapot"
-        if bits & (3 << 61):
-            return f"PBMT is set: {UNLESS} Svpbmt"
         if not self.leaf:
-            if bits & (A | D | U):
-                return "A, D or U in a pointer to a table is reserved"
-            return "a pointer to a table at level 0" if level == 0 else None
+            if bits & (A | D | U | N | PBMT):
+                return "A, D, U, N or PBMT in a pointer to a table is reserved"
+            return _POINTER if level == 0 else None
+        return self._misaligned(level) or self._extended(level, has)
+
+    def _extended(self, level: int, has: Extensions) -> str | None:
+        """What is wrong with N and PBMT of a leaf; first what no hart takes."""
+        bits = self.bits
+        if bits & PBMT == PBMT:
+            return "PBMT 3 is reserved"
+        if bits & N and (level or self.ppn & _NAPOT != _NAPOT_MARK):
+            return (
+                "N is set: Svnapot has it for 64 KiB at level 0, with 8 in the frame's last digit"
+            )
+        for bit, name, there in ((N, "N", has.svnapot), (PBMT, "PBMT", has.svpbmt)):
+            if bits & bit and not there:
+                extension = "Svnapot" if bit == N else "Svpbmt"
+                if there is None:
+                    return f"{name} is set: {UNLESS} {extension}"
+                return f"{name} is set, and this hart has no {extension}"
+        return None
+
+    def _misaligned(self, level: int) -> str | None:
         if level and self.ppn & ((1 << INDEX_BITS * level) - 1):
             return f"{MISALIGNED} superpage: {_SIZES[level]} pages start at multiples"
         return None
@@ -99,4 +153,4 @@ class Pte:
             return EXTENSION
         if self.leaf:
             return MISALIGNED if why_reserved.startswith(MISALIGNED) else "reserved"
-        return "level" if level == 0 and not self.bits & (A | D | U) else "reserved"
+        return "level" if why_reserved.startswith(_POINTER) else "reserved"

@@ -6,13 +6,27 @@ Everything is bounded by the format itself and by the constants here.
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
 from rcdbg.errors import MemoryReadError
+from rcdbg.riscv.extensions import extensions
 from rcdbg.riscv.pages import ENTRIES, INDEX_BITS, PAGE_SHIFT, PAGE_SIZE, page_size
 from rcdbg.riscv.paging import ReadPhysical, Satp
-from rcdbg.riscv.pte import FLAGS, PPN_FIELD, PPN_SHIFT, RESERVED_HIGH, Pte, R, V
+from rcdbg.riscv.pte import (
+    FLAGS,
+    NOT_KNOWN,
+    PBMT,
+    PPN_FIELD,
+    PPN_SHIFT,
+    RESERVED_HIGH,
+    Extensions,
+    N,
+    Pte,
+    R,
+    V,
+)
 
 MAX_TABLES = 1 << 14
 """Tables that one listing visits at the most: enough to map 32 GiB in 4 KiB pages."""
@@ -204,6 +218,10 @@ class _Lister:
             self._say(base, level, why, "unreadable")
             return None
 
+    @cached_property
+    def _extensions(self) -> Extensions:
+        return extensions(self._read)
+
     def _say(self, base: int, level: int, why: str, kind: str) -> None:
         self._bad.append(Bad(self._extended(base), level, why, kind))
 
@@ -270,10 +288,14 @@ class _Lister:
                 first, count, expected = slot, 1, bits + step
                 continue
             pte = Pte(bits)
-            if why_reserved := pte.reserved(level):
+            extended = bits & (N | PBMT)
+            if why_reserved := pte.reserved(level, self._extensions if extended else NOT_KNOWN):
                 self._bad_left -= 1
                 why = f"entry {bits:#x}: {why_reserved}"
                 self._say(base | slot << shift, level, why, pte.rule(level, why_reserved))
+            elif extended:
+                va = base | slot << shift
+                found.append(self._row(pte.plain(va, level), va, 1, level))
             elif pte.leaf:
                 first, count, expected = slot, 1, bits + step
             else:

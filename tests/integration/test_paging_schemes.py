@@ -132,9 +132,6 @@ def test_the_hart_and_qemu_go_where_the_walk_says(
             known = (LOAD_ACCESS, LOAD_PAGE) if walk.rule == "unreadable" else (LOAD_PAGE,)
             assert cause in known, hex(va)
             continue
-        if walk.rule == "extension":  # this hart has none of them
-            assert (verdict.allowed, cause) == (None, LOAD_PAGE), hex(va)
-            continue
         assert walk.physical is not None
         if KERNEL <= walk.physical < RAM_END:  # below is the firmware, which keeps S-mode out
             assert cause is None, hex(va)
@@ -144,7 +141,7 @@ def test_the_hart_and_qemu_go_where_the_walk_says(
     assert {("", steps) for steps in range(1, levels + 1)} <= seen, "leaves of all levels"
     assert {("misaligned", steps) for steps in range(1, levels)} <= seen
     assert {rule for rule, _ in seen} == {
-        "", "V", "reserved", "extension", "level", "misaligned", "canonical", "unreadable",
+        "", "V", "reserved", "level", "misaligned", "canonical", "unreadable",
     }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rcdbg.image.elf import load_image
+from rcdbg.machine.qemu.own_line import parse
 from rcdbg.trace.conditions import reached
 from rcdbg.trace.run import Boot, Run
 from tests.unit.image.build import LOADED, Elf, Section, Symbol
@@ -94,8 +95,9 @@ class Tree:
 class PagedKernel:
     """The kernel, booted in QEMU and not started."""
 
-    def __init__(self, elf: Path) -> None:
-        self.run = Run(Boot(elf), load_image(elf))
+    def __init__(self, elf: Path, cpu: str | None = None) -> None:
+        words = ("qemu-system-riscv64", "-machine", "virt", "-cpu", cpu or "", "-kernel", str(elf))
+        self.run = Run(Boot(elf, own=parse(words) if cpu else None), load_image(elf))
         self.at = {name: self._symbol(name) for name in ("satp", "count", "probes", "results")}
 
     def _symbol(self, name: str) -> int:

@@ -91,7 +91,10 @@ def _decision(step: Step, translation: Translation) -> Text:
     if step is walk.steps[-1] and walk.fault:
         return styled("the walk ends here", palette.PROBLEM)
     if step.pte.leaf:
-        return Text(f"maps a {size(page_size(step.level))} page at ") + address(step.pte.address)
+        base = step.pte.mapped(walk.va & -page_size(step.level), step.level)
+        text = Text(f"maps a {size(page_size(step.level))} page at ") + address(base)
+        said = step.pte.attributes
+        return text.append(f", {said}", palette.NOTE) if said else text
     return Text("next table at ") + address(step.pte.address)
 
 

@@ -122,7 +122,7 @@ def test_sstatus_gives_sum() -> None:
 @pytest.mark.parametrize(
     ("satp", "bits"),
     [
-        (paging.Satp.of(paging.SV39, 1), 1 << 63 | 0xCF),
+        (paging.Satp.of(paging.SV39, 1), 1 << 63 | 8 << 10 | 0xCF),
         (paging.Satp.of(paging.SV39, 1), 1 << 61 | 0xCF),
         (paging.Satp(11 << 60 | 1), 0),
     ],
@@ -131,6 +131,7 @@ def test_what_an_extension_or_another_scheme_decides_is_no_fault(
     satp: paging.Satp, bits: int
 ) -> None:
     """A hart with Svnapot or Svpbmt reads there, as QEMU's does if it has them."""
-    found = paging.walk(lambda address, size: bits.to_bytes(size, "little"), satp, 0)
+    tables = {0x1000: 2 << 10 | 1, 0x2000: 3 << 10 | 1}
+    found = paging.walk(lambda at, size: tables.get(at, bits).to_bytes(size, "little"), satp, 0)
     assert found.physical is None
     assert [one.allowed for one in verdicts(found, 0)] == [None] * 6

@@ -84,7 +84,7 @@ def test_bare_addresses_are_physical_and_a_reserved_mode_is_no_scheme() -> None:
     [
         (0x05, 0, "W without R"),
         (0x0D, 0, "W without R"),
-        (0x11, 1, "A, D or U"),
+        (0x11, 1, "A, D, U"),
         (0x01, 0, "level 0"),
         (1 << 10 | 0x0F, 1, "misaligned superpage: 2 MiB"),
         (1 << 27 | 0x0F, 2, "misaligned superpage: 1 GiB"),
