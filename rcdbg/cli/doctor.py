@@ -1,6 +1,10 @@
 """`rcdbg doctor`: what is wrong with a kernel; `rcdbg explain`: what a fault is."""
 
 import argparse
+import os
+import select
+import stat
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +37,14 @@ def add_to(commands: Any) -> None:
     parser.set_defaults(run=_doctor)
     explain = commands.add_parser("explain", help="tell what a fault of that code is")
     explain.add_argument("code", nargs="?", metavar="CODE", help="RC0101, ...; without: a list")
+    explain.add_argument(
+        "--kernel",
+        metavar="ELF",
+        type=Path,
+        default=argparse.SUPPRESS,
+        help="for the text of a "
+        "console on standard input: `rcdbg explain --kernel ELF < console.log`",
+    )
     explain.set_defaults(run=_explain)
 
 
@@ -65,9 +77,34 @@ def _printed(path: Path) -> str:
 def _explain(arguments: argparse.Namespace) -> int:
     from rcdbg.doctor.explanations import explanation, titles
 
+    if arguments.code is None and (text := _piped(arguments.kernel is not None)):
+        return _explain_text(text, arguments.kernel)
     if arguments.code is None:
         for code, title in titles():
             tell(f"{code}  {title}")
         return 0
     tell(explanation(arguments.code))
+    return 0
+
+
+def _piped(is_wanted: bool) -> str:
+    """What is on standard input, if it is a file, or a pipe that has something or is wanted."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError, AttributeError):
+        return ""  # it is closed, or no file at all
+    has_some = stat.S_ISREG(mode) or (
+        stat.S_ISFIFO(mode) and (is_wanted or bool(select.select([sys.stdin], [], [], 0)[0]))
+    )
+    return sys.stdin.buffer.read(_MAX_CONSOLE).decode("utf-8", "replace") if has_some else ""
+
+
+def _explain_text(text: str, kernel: Path | None) -> int:
+    from rcdbg.doctor.pasted import clues_in
+    from rcdbg.image.elf import load_image
+    from rcdbg.image.locate import default_kernel
+    from rcdbg.views.doctor import pasted
+    from rcdbg.views.render import show as show_view
+
+    show_view(pasted(clues_in(text, load_image(kernel or default_kernel()))))
     return 0

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from rcdbg.doctor.examine import Diagnosis, NotChecked
 from rcdbg.doctor.finding import Confidence, Fact, Finding, Severity
+from rcdbg.doctor.pasted import Clue
 from rcdbg.image.lines import source_path
 from rcdbg.model.state import Place
 from rcdbg.views import palette
@@ -44,6 +45,19 @@ def summary(diagnosis: Diagnosis) -> RenderableType:
     if not lines:
         lines.append(_all_well(diagnosis))
     return Group(*lines)
+
+
+def pasted(clues: Sequence[Clue]) -> RenderableType:
+    """What the text of a console means, clue by clue."""
+    parts: list[RenderableType] = []
+    for clue in clues:
+        line = guest(clue.said, palette.HEADING)
+        parts.append(_hanging(line.append_text(guest(f": {clue.meaning}", palette.PLAIN))))
+        if clue.place is not None:
+            parts += _place(clue.place)
+    if not parts:
+        parts.append(styled("no panic, no cause and no address in this text", palette.NOTE))
+    return Group(*parts)
 
 
 def headline(finding: Finding) -> Text:

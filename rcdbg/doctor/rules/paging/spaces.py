@@ -9,7 +9,7 @@ from rcdbg.doctor.where import in_trap_code
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.memory_set import MemorySet, read_memory_sets
 from rcdbg.model.memory.space import own_spaces, root_in, root_of
-from rcdbg.model.state import Thread
+from rcdbg.model.state import MappedRange, Thread
 from rcdbg.model.tasks.relatives import read_processes
 from rcdbg.model.threads.processor import read_processor
 from rcdbg.model.threads.rules import name_of
@@ -73,11 +73,18 @@ def books_differ(examination: Examination) -> Iterator[Finding]:
     for found in read_memory_sets(kernel).sets:
         if found.locked or (found.process is not None and found.process in dead):
             continue
-        if found.differences:
-            yield _differs(kernel, found)
+        stray = _unexplained(kernel, found)
+        if found.differences > len(found.unexplained) or stray:
+            yield _differs(kernel, found, stray)
 
 
-def _differs(kernel: Kernel, found: MemorySet) -> Finding:
+def _unexplained(kernel: Kernel, found: MemorySet) -> list[MappedRange]:
+    """What no segment covers, but for the page through which a kernel enters user code."""
+    has_portal = bool(kernel.description.portal.type)
+    return [run for run in found.unexplained if not has_portal or "u" in run.rights]
+
+
+def _differs(kernel: Kernel, found: MemorySet, stray: list[MappedRange]) -> Finding:
     told: list[str] = []
     kinds: list[str] = []
     for segment in found.segments:
@@ -87,7 +94,7 @@ def _differs(kernel: Kernel, found: MemorySet) -> Finding:
     for item in found.books:
         told.append(f"{item.why} ({item.va:#x})")
         kinds.append(item.kind)
-    for run in found.unexplained:
+    for run in stray:
         told.append(f"{run.va:#x}..{run.va + run.size:#x} is mapped, but no segment covers it")
         kinds.append("unexplained")
     settled = is_settled(kernel)
