@@ -56,6 +56,7 @@ kernel: $(SYSTEM) ## build the kernel
 
 real-kernels: $(SYSTEM) ## fetch and build the kernels of a tutorial, for test-real: minutes, once
 	@tests/real/build.sh
+	@tests/real/arceos.sh
 
 lint: lint-python lint-kernel ## all static checks
 

@@ -164,8 +164,9 @@ class Image:
         """Where the byte at that virtual address was loaded; None outside of the segments.
 
         Linker scripts often give no load address, so that the file repeats the virtual one. Such a
-        segment lies where its neighbours say, or else where rCore-style kernels map themselves:
-        at 0xffffffff00000000 plus the physical address.
+        segment lies where its neighbours say, or else where kernels map themselves: at a multiple
+        of 4 GiB plus the physical address. What each hart has a copy of is linked elsewhere, and
+        its load address tells where the first copy lies.
         """
         segment = self._segment(va)
         return va - segment.vaddr + self._load_address(segment) if segment is not None else None
@@ -203,7 +204,7 @@ class Image:
         for other in self.segments:
             if other.paddr >> _PHYSICAL_BITS == 0:
                 return segment.vaddr - other.vaddr + other.paddr
-        return segment.vaddr & ~_PAGE_OFFSET
+        return segment.paddr & ~_PAGE_OFFSET
 
 
 def load_image(path: str | Path) -> Image:

@@ -99,6 +99,8 @@ class ProcessorConcept:
     """Where it is, if its type does not tell; one for each hart, by its number."""
     current: Paths = NO_PATHS
     """The running thread, or none, or its place in the list of threads."""
+    is_address: bool = False
+    """Whether that is the address of what an Arc of a thread counts, as a number."""
     ready: Paths = NO_PATHS
     """What holds the ready threads: a collection, or a scheduler with collections inside."""
     sleeping: Paths = NO_PATHS
@@ -146,6 +148,8 @@ class IdleConcept:
 class StatesConcept:
     """Variants of a thread's state, by what they mean."""
 
+    type: Names = NO_NAMES
+    """The enum whose variant a state is by its number, where the state is only that."""
     running: Names = NO_NAMES
     ready: Names = NO_NAMES
     sleeping: Names = NO_NAMES
@@ -162,6 +166,10 @@ class ThreadConcept:
     list: Roots = NO_ROOTS
     """All threads, or places for them; else they are found through the processor."""
     id: Paths = NO_PATHS
+    reached: bool = False
+    """Whether nothing lists them: then those count that statics lead to, through wakers too."""
+    made: Roots = NO_ROOTS
+    """The id that the next one will have, the first one's being 1: how many were ever made."""
     count: Roots = NO_ROOTS
     """How many of them count, the first ones, where the list has room for more."""
     by_id: bool = False
@@ -192,6 +200,8 @@ class ThreadConcept:
     """The registers at its last switch, in kernels where the kernel's code switches."""
     kernel_stack: Paths = NO_PATHS
     """The lowest address of the stack that it handles traps on, or an array that is this stack."""
+    kernel_stack_size: Paths = NO_PATHS
+    """Its size in bytes, where nothing else tells its end."""
     user_stack: Paths = NO_PATHS
     """The same of its user code's stack."""
     user_stack_end: Paths = NO_PATHS
@@ -359,7 +369,7 @@ class Description:
     @property
     def lists_threads(self) -> bool:
         """Whether it says where all threads are listed."""
-        return bool(self.thread.list or self.process.threads)
+        return bool(self.thread.list or self.thread.reached or self.process.threads)
 
 
 UNKNOWN = Description()

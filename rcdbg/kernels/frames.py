@@ -53,6 +53,8 @@ class HeapConcept:
     """Bytes that were given to it, by its own count, where its lists are not read; so is the
     next."""
     free: Paths = NO_PATHS
+    used: Paths = NO_PATHS
+    """The same of the bytes that are taken."""
 
 
 NO_FRAMES, NO_FRAMETRACKER, NO_HEAP = FramesConcept(), FrameTrackerConcept(), HeapConcept()

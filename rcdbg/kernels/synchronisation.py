@@ -39,6 +39,8 @@ class LocksConcept:
     """A pointer to what stands for the hart that has it."""
     process: Paths = NO_PATHS
     """The id of the process that has it."""
+    thread: Paths = NO_PATHS
+    """The id of the thread that has it."""
 
 
 NO_LOCKS = LocksConcept()

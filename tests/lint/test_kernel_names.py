@@ -30,11 +30,15 @@ DECODING = ("rcdbg/model", "rcdbg/trace/observers", "gdbscripts")
 NOT_DECODING = ("rcdbg/model/serial", "gdbscripts/commands")
 """Parts of these that make documents."""
 
-OF_RUST = frozenset({"start", "end", "inner", "state", "next", "name", "parent", "map"})
-"""Fields of Rust's library, too: of Range, of locks and cells, of lists, B-trees and sets."""
+OF_RUST = frozenset({
+    "start", "end", "inner", "state", "next", "name", "parent", "map", "ptr", "size",
+})  # fmt: skip
+"""Fields of Rust's library, too: of Range, of locks and cells, of lists and sets, of Arc."""
+OURS_TOO = frozenset({"total_bytes"})
+"""What our documents call a thing, too."""
 OF_THE_MACHINE = frozenset({"sp", "ra", "satp"})
 """Registers, whatever kernel saves them under these names."""
-READ_RUST = ("rcdbg/model/values", "gdbscripts/values")
+READ_RUST = ("rcdbg/model/values", "rcdbg/model/library", "gdbscripts/values")
 """What reads the library's types."""
 
 OF_CRATES = frozenset({"bits", "capacity", "free"})
@@ -86,7 +90,7 @@ SOURCES = sources()
 @cache
 def kernels_alone() -> frozenset[str]:
     """Names that are no words of ours: nobody has a reason to write them."""
-    return frozenset(name for name in NAMES - own_words() if _OF_CODE.search(name))
+    return frozenset(name for name in NAMES - OURS_TOO - own_words() if _OF_CODE.search(name))
 
 
 def faults(path: str, source: str | Path) -> Iterator[str]:

@@ -71,11 +71,11 @@ def first_screen(kernel: RealKernel, folder: Path) -> str:
     return RIGHT
 
 
-def everything(kernel: RealKernel) -> None:
+def everything(kernel: RealKernel, family: str = "tg") -> None:
     """`show all` and `describe` end well, and agree on the family."""
     rcdbg("show", "all", "--", *kernel.words)
     described = json.loads(rcdbg("describe", "--json", "--", *kernel.words).stdout)
-    assert described["described"]["family"] == "tg"
+    assert described["described"]["family"] == family
 
 
 def user_programs(found: Processor, programs: dict[int, str], sepc: str | None) -> str:

@@ -28,6 +28,8 @@ COLUMNS = (
 )
 _TABLE = re.compile(r"(<!-- verdicts -->\n).*?(<!-- end of verdicts -->)", re.DOTALL)
 
+ARCEOS = "arceos"
+
 Cells = dict[str, dict[str, str]]
 """By kernel and column."""
 
@@ -51,22 +53,28 @@ def with_cells(text: str, new: Cells) -> str:
 
 def main() -> None:
     """Look at the kernels that are named, or at all."""
+    from tests.real import test_arceos
     from tests.real.test_at_stops import RUNS, words_at_stops
     from tests.real.test_fronts import words_at_fronts
 
     known = cells()
-    for chapter in sys.argv[1:] or RUNS:
+    for chapter in sys.argv[1:] or (*RUNS, ARCEOS):
         with tempfile.TemporaryDirectory() as folder:
-            fronts = words_at_fronts(chapter, Path(folder))
-        stops = words_at_stops(chapter)
+            if chapter == ARCEOS:
+                fronts, stops = (
+                    test_arceos.words_at_fronts(Path(folder)),
+                    test_arceos.words_at_stops(),
+                )
+            else:
+                fronts, stops = words_at_fronts(chapter, Path(folder)), words_at_stops(chapter)
         row = {c: (fronts if c in fronts.said else stops).verdict(c) for c in COLUMNS}
         known[name_of(chapter)] = row
         PAGE.write_text(with_cells(PAGE.read_text(), known))
 
 
 def name_of(chapter: str) -> str:
-    """What the page calls a chapter of the tutorial."""
-    return f"tg {chapter}"
+    """What the page calls a chapter of the tutorial, or the other kernel."""
+    return "ArceOS" if chapter == ARCEOS else f"tg {chapter}"
 
 
 if __name__ == "__main__":

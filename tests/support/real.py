@@ -65,6 +65,22 @@ def tutorial(chapter: str) -> RealKernel:
     )
 
 
+def arceos() -> RealKernel:
+    """A kernel of ArceOS's modules, as tests/real/arceos.sh builds it."""
+    done = subprocess.run(
+        [BUILD.with_name("arceos.sh"), "where"],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=dict(os.environ),
+    )
+    elf = Path(done.stdout.strip()) / "arceos"
+    if not elf.is_file():
+        raise FileNotFoundError(f"{elf}: make real-kernels")
+    line = ("qemu-system-riscv64", "-machine", "virt", "-nographic", "-bios", "default", "-kernel")
+    return RealKernel("arceos", elf, (*line, str(elf)))
+
+
 def programs(chapter: str) -> list[str]:
     """The user programs of a chapter of the tutorial, in their order."""
     cases = tomllib.loads((place() / "user" / "cases.toml").read_text())

@@ -136,6 +136,9 @@ def _variant(elf: Elf, concept: str, key: str, name: str) -> FoundName | None:
 def enums(elf: Elf, concept: str, key: str) -> tuple[TypeId, ...]:
     """The enums whose variants such a key names."""
     of, part = VARIANTS[f"{concept}.{key}"]
+    by_number: Names = elf.description.states.type
+    if concept == "states" and by_number:
+        return tuple(type_id for name in by_number for type_id in elf.types.types_named(name))
     return tuple(elf.ends(of, getattr(getattr(elf.description, of), part)))
 
 

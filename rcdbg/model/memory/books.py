@@ -31,7 +31,7 @@ def segments(
     if not names.areas:
         return (), False
     try:
-        for item in elements(part(space, names.areas)):
+        for item in _items(part(space, names.areas)):
             if len(found) == MAX_SEGMENTS:
                 problems.append(Problem(item.path, "more segments than can be compared"))
                 return tuple(found), False
@@ -40,6 +40,12 @@ def segments(
         problems.append(error.problem)
         return tuple(found), False
     return tuple(found), True
+
+
+def _items(areas: Value) -> Iterator[Value]:
+    """The areas of a collection, or of a map from where they begin; raises DecodeError."""
+    held = contents(areas)
+    return elements(areas) if held is None else (item for _, item in held.walk())
 
 
 def _segment(kernel: Kernel, item: Value) -> Segment:
@@ -82,7 +88,7 @@ def owned_pages(kernel: Kernel, space: Value) -> dict[int, int] | None:
     if not area.owned or not names.areas:
         return None
     found: dict[int, int] = {}
-    for item in islice(elements(part(space, names.areas)), MAX_SEGMENTS):
+    for item in islice(_items(part(space, names.areas)), MAX_SEGMENTS):
         if has(item, area.owned):
             found |= _owned_in(kernel, part(item, area.owned))
     return found

@@ -143,7 +143,8 @@ def _read(kernel: Kernel, owner: Value, locked: bool | None) -> Heap:
     other = None if owner.has("free_list") else free_blocks(owner)
     if other is not None:
         return _of_another_make(owner, other, locked)
-    if not owner.has("free_list") and has(owner, names.total) and has(owner, names.free):
+    counts = has(owner, names.free) or has(owner, names.used)
+    if not owner.has("free_list") and has(owner, names.total) and counts:
         return _counted(names, owner, locked)
 
     def number(name: str) -> int | None:
@@ -210,7 +211,11 @@ def _counted(names: HeapConcept, owner: Value, locked: bool | None) -> Heap:
 
     Its free blocks are in shapes that are not read here.
     """
-    total, free = part(owner, names.total).scalar(), part(owner, names.free).scalar()
+    total = part(owner, names.total).scalar()
+    if has(owner, names.free):
+        free = part(owner, names.free).scalar()
+    else:
+        free = total - part(owner, names.used).scalar()
     problems: tuple[Problem, ...] = ()
     if not 0 <= free <= total:
         problems = (Problem(owner.path, f"{free:,} bytes of {total:,} are free"),)

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from rcdbg.image.types import Static
+from rcdbg.kernels.description import UNKNOWN
 from rcdbg.model.by_types import by_types
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.frames import NOT_YET
@@ -42,7 +43,9 @@ def find_processes(kernel: Kernel, problems: list[Problem]) -> tuple[list[FoundP
     """
     names = kernel.description.process
     if not names.type and not names.list:
-        raise DecodeError("process", kernel.not_described)
+        if kernel.description.family == UNKNOWN.family:
+            raise DecodeError("process", kernel.not_described)
+        return [], f"{kernel.description.title}: rcdbg knows of no processes in this family"
     found: dict[int, FoundProcess] = {}
     note = _listed(kernel, found, problems) if names.list else _held(kernel, found, problems)
     _through_threads(kernel, found, problems)

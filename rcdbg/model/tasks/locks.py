@@ -150,6 +150,8 @@ class _Search:
         if taken and has(value, own.hart):
             hart = number(value, own.hart)
             holder = path_to(self._kernel, hart) if hart else ""
+        elif taken and has(value, own.thread):
+            holder = f"thread {number(value, own.thread)}"
         elif taken and has(value, own.process):
             holder = f"process {number(value, own.process)}"
         state = "locked" if taken else "not locked"

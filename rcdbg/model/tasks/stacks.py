@@ -12,7 +12,7 @@ from rcdbg.model.memory.space import kernel_memory, root_of_process, space_of
 from rcdbg.model.process_list import listed_processes
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Stack
-from rcdbg.model.values.parts import find, has, part
+from rcdbg.model.values.parts import find, has, number, part
 from rcdbg.model.values.value import DecodeError, Value
 from rcdbg.riscv import pte
 from rcdbg.riscv.pages import PAGE_SIZE
@@ -33,9 +33,14 @@ def kernel_stack(kernel: Kernel, thread: Value, context: Value | None) -> Stack 
     end = None if context is None else _number(context, names.context.kernel_sp)
     memory = kernel_memory(kernel)
     if has(thread, names.thread.kernel_stack):
-        start = part(thread, names.thread.kernel_stack)
+        found = find(thread, names.thread.kernel_stack).value
+        if found is None:
+            return None
+        start = found
         if isinstance(start.type, ArrayType):
             return Stack(start.address, start.address + start.type.size, guarded=False)
+        if has(thread, names.thread.kernel_stack_size):
+            end = start.scalar() + number(thread, names.thread.kernel_stack_size)
         if end is None:
             return None
         return Stack(start.scalar(), end, _is_unmapped_below(memory, start.scalar()))

@@ -1,6 +1,7 @@
 """What threads wait for: the queues that they are in, timers, the channel that they sleep on."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 
@@ -13,6 +14,8 @@ from rcdbg.model.process_list import listed_processes
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Problem, Processor, Thread, Wait
 from rcdbg.model.tasks.places import path_to
+from rcdbg.model.threads.reached import reached_threads
+from rcdbg.model.threads.task import id_of
 from rcdbg.model.values.containers import base_name, elements, is_container, pools
 from rcdbg.model.values.parts import (
     find,
@@ -38,12 +41,15 @@ _TIMER = "timer"
 def with_waits(kernel: Kernel, processor: Processor) -> Processor:
     """The threads with what they wait for, as far as the description tells; never fails."""
     names = kernel.description
-    if not (names.waiting.queue or names.waiting.timers or names.thread.channel):
+    told_by = names.waiting.queue or names.waiting.timers or names.thread.channel
+    if not (told_by or names.thread.reached):
         return processor
     by_address, by_id, problems = _waits(kernel)
 
     def told(thread: Thread) -> Thread:
         found = by_address.get(thread.address, ())
+        if names.thread.reached and thread.status != "sleeping":
+            found = ()  # a waker stays where it was registered for a while
         if names.thread.by_id and thread.id is not None:
             found += by_id.get(thread.id, ())
         channel = _channel(kernel, thread) if thread.status == "sleeping" else None
@@ -80,6 +86,8 @@ def _waits(kernel: Kernel) -> tuple[_Waits, _Waits, tuple[Problem, ...]]:
             problems.append(error.problem)
             continue
         chosen[key] = (*chosen.get(key, ()), wait)
+    if kernel.description.thread.reached:
+        by_address |= _wakers(kernel)
     return by_address, by_id, tuple(problems)
 
 
@@ -109,6 +117,21 @@ def _all(kernel: Kernel, problems: list[Problem]) -> Iterator[tuple[Value, Wait]
             yield waiter, Wait(_TIMER, timer.path, timer.address, until, unit)
     except DecodeError as error:
         problems.append(error.problem)
+
+
+def _wakers(kernel: Kernel) -> _Waits:
+    """By the address of the thread: what has the waker that wakes it."""
+    found: _Waits = {}
+    reached = reached_threads(kernel)
+    for address, waker, owner in reached.wakers:
+        what = waker.path
+        if owner is not None and owner in reached.values:
+            with suppress(DecodeError):  # the thread itself says why
+                own = id_of(kernel, reached.values[owner], None)
+                field = what.removesuffix(f".{waker.path.rpartition('.')[2]}").rpartition(".")[2]
+                what = f"{field} of thread {own}"
+        found[address] = (Wait(base_name(waker.type), what, waker.address),)
+    return found
 
 
 def _queues(kernel: Kernel, thing: Value) -> Iterator[Value]:

@@ -17,6 +17,7 @@ from rcdbg.model.process_list import is_unused, listed_processes
 from rcdbg.model.remember import once_a_moment
 from rcdbg.model.state import Problem, Processor, Thread
 from rcdbg.model.threads.queue import is_unordered, scheduled
+from rcdbg.model.threads.reached import reached_threads, thread_counted_at
 from rcdbg.model.threads.rules import queue_problems
 from rcdbg.model.threads.task import process_of, read_task, state_of
 from rcdbg.model.values.containers import base_name, elements
@@ -53,6 +54,11 @@ def tasks(kernel: Kernel) -> Tasks:
     """All threads of a kernel that lists them; never fails."""
     names = kernel.description
     found: dict[int, Value] = {}
+    if names.thread.reached:
+        reached = reached_threads(kernel)
+        return Tasks(
+            reached.values, tuple(reached.values), reached.problems, is_known=reached.is_complete
+        )
     if names.thread.list:
         try:
             every = values_at(kernel, names.thread.list, "threads", names.thread.type)
@@ -164,6 +170,8 @@ def _thread_of(kernel: Kernel, current: Value | None) -> Value | None:
     names = kernel.description
     if current is None or base_name(current.type) in names.thread.type:
         return current
+    if names.processor.is_address:
+        return thread_counted_at(kernel, current.scalar(), current.path)
     place, known = current.scalar(), tasks(kernel)
     if names.thread.by_id:
         is_index = not has_static(kernel, names.queue.at)
@@ -266,6 +274,8 @@ def read_listed(kernel: Kernel) -> Processor:
         ready.sort(key=lambda t: (t.position is None, t.position))
     if len(ready) > 1 and not queue.is_ordered:
         notes.append(ORDER_NOT_KNOWN)
+    if missing := _not_found(kernel, values):
+        notes.append(missing)
     locked = now.locked if queue.locked is None else bool(now.locked or queue.locked)
     if locked:
         notes.insert(0, LOCKED)
@@ -288,6 +298,17 @@ def read_listed(kernel: Kernel) -> Processor:
     twice = [t for a in queue.twice for t in ready if t.address == a]
     return replace(
         found, problems=found.problems + queue_problems(replace(found, ready=(*ready, *twice)))
+    )
+
+
+def _not_found(kernel: Kernel, values: dict[int, Value]) -> str:
+    """What is to be said of threads that were made and are not among these."""
+    made = reached_threads(kernel).made if kernel.description.thread.reached else None
+    if made is None or made <= len(values):
+        return ""
+    return (
+        f"{made} were made, {len(values)} are found: the others have ended, or wait where no static"
+        " of the kernel leads"
     )
 
 
@@ -335,7 +356,7 @@ def _queue(kernel: Kernel, now: Running) -> _Queue:
     return _Queue(tuple(seen.values()), tuple(seen), tuple(twice), ordered, static, locked)
 
 
-_IN_ORDER = ("VecDeque", "LinkedList", "Vec")
+_IN_ORDER = ("VecDeque", "LinkedList", "List", "Vec")
 
 
 def _has_queue(kernel: Kernel) -> bool:

@@ -27,7 +27,7 @@ def read_processor(kernel: Kernel) -> Processor:
 def _read(kernel: Kernel) -> Processor:
     try:
         if is_listed(kernel):
-            return read_listed(kernel)
+            return _set_apart(kernel, read_listed(kernel))
         names = kernel.description.processor
         found = held(kernel, names.type, names.at, "processor")
         if found.value is None:
@@ -91,6 +91,19 @@ def _read_processor(kernel: Kernel, processor: Value, locked: bool | None) -> Pr
 
 def _no_field(path: str) -> str:
     return f"no field {path!r}: " if path else ""
+
+
+def _set_apart(kernel: Kernel, processor: Processor) -> Processor:
+    """The idle thread that the description names is in no queue, whatever its state says."""
+    address = idle_thread(kernel) if kernel.description.idle.at else None
+    if address is None:
+        return processor
+    idle = next((t for t in processor.ready if t.address == address and t.position is None), None)
+    if idle is None:
+        return _with_idle(kernel, processor)
+    ready = tuple(thread for thread in processor.ready if thread is not idle)
+    idle = replace(idle, status="idle", is_idle=True)
+    return replace(processor, ready=ready, idle=idle)
 
 
 def _with_idle(kernel: Kernel, processor: Processor) -> Processor:

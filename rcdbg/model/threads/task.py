@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
-from rcdbg.image.types import ArrayType
+from rcdbg.image.types import ArrayType, CEnumType, EnumType
 from rcdbg.kernels.description import Paths
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.memory.space import root_of_process
@@ -34,7 +34,7 @@ def state_of(kernel: Kernel, thread: Value) -> tuple[str, ThreadStatus]:
         if not has(thread, names.thread.dead):
             return "", "unknown"
         return "", "dead" if number(thread, names.thread.dead) else "ready"
-    word, states = variant_name(part(thread, names.thread.state)), names.states
+    word, states = _word(kernel, part(thread, names.thread.state)), names.states
     if has(thread, names.thread.alive) and find(thread, names.thread.alive).value is None:
         return word, "dead"
     if word in states.running:
@@ -44,6 +44,21 @@ def state_of(kernel: Kernel, thread: Value) -> tuple[str, ThreadStatus]:
     if word in states.sleeping:
         return word, "sleeping"
     return word, "dead" if word in states.dead else "unknown"
+
+
+def _word(kernel: Kernel, state: Value) -> str:
+    """The variant's name, also where only its number is kept; raises DecodeError."""
+    if isinstance(state.type, CEnumType | EnumType) or not kernel.description.states.type:
+        return variant_name(state)
+    number = state.scalar()
+    for name in kernel.description.states.type:
+        for type_id in kernel.image.types.types_named(name):
+            kind = kernel.image.types.type(type_id)
+            if isinstance(kind, CEnumType):
+                for variant, known in kind.enumerators:
+                    if known == number:
+                        return variant
+    raise DecodeError(state.path, f"{number:#x} is no {kernel.description.states.type.first}")
 
 
 def read_task(
@@ -176,6 +191,7 @@ def text_at(value: Value, paths: Paths) -> str:
     if not has(value, paths):
         return ""
     found = part(value, paths)
+    found = found["vec"] if found.has("vec") else found  # a String
     data = found.raw() if isinstance(found.type, ArrayType) else byte_string(found)
     return data.split(b"\0")[0].decode("utf-8", "replace")
 

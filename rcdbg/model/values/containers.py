@@ -208,7 +208,7 @@ def unwrap(value: Value) -> Value:
 def lazy(value: Value) -> Value | None:
     """What a lazy_static (a Once inside) holds, or None while it is not initialised."""
     flag = None
-    for name in ("status", "state"):
+    for name in ("status", "state", "inited"):
         try:
             flag = dig(value, name)
             break
@@ -296,6 +296,13 @@ def linked_list(value: Value) -> Iterator[Value]:
         raise DecodeError(value.path, f"{seen} nodes, but a length of {length}")
 
 
+def _ring(value: Value) -> Iterator[Value]:
+    # It takes what is here: imported when it is needed.
+    from rcdbg.model.library.rings import linked_entries
+
+    return linked_entries(value)
+
+
 def hash_set(value: Value) -> Iterator[Value]:
     """The elements of a hashbrown (or std) HashSet or HashMap, in the table's order.
 
@@ -362,6 +369,7 @@ _CONTAINERS = {
     "Vec": vec,
     "VecDeque": vec_deque,
     "LinkedList": linked_list,
+    "List": _ring,
     "HashSet": hash_set,
     "HashMap": hash_set,
 }
@@ -369,7 +377,10 @@ _CONTAINERS = {
 
 def is_container(value: Value) -> bool:
     """Whether `elements` can go through it."""
-    return base_name(value.type) in _CONTAINERS or isinstance(value.type, ArrayType)
+    name = base_name(value.type)
+    if name == "List" and not value.has("list"):
+        return False  # a name that others have too
+    return name in _CONTAINERS or isinstance(value.type, ArrayType)
 
 
 def elements(value: Value) -> Iterator[Value]:

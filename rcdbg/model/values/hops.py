@@ -22,7 +22,7 @@ from rcdbg.model.values.wrappers import QUIET, layer
 
 _COUNTED = ("Arc", "Rc", "Weak")
 _FLAGS = ("lock", "raw")
-_STATES = ("status", "state")
+_STATES = ("status", "state", "inited")
 _POINTER_AND_DYN = 2
 
 

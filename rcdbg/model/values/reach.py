@@ -24,6 +24,7 @@ from rcdbg.image.types import (
 from rcdbg.kernels.description import NO_NAMES, Names
 from rcdbg.model.by_types import by_types
 from rcdbg.model.kernel import Kernel
+from rcdbg.model.library.wakers import WAKER, woken
 from rcdbg.model.state import Problem
 from rcdbg.model.values.containers import (
     arc,
@@ -35,6 +36,7 @@ from rcdbg.model.values.containers import (
     pointer_in,
 )
 from rcdbg.model.values.contents import Span, contents, is_slice, slice_span
+from rcdbg.model.values.parts import has_struct_inside, struct_inside
 from rcdbg.model.values.value import MAX_DEPTH, MAX_ELEMENTS, DecodeError, Value
 from rcdbg.model.values.wrappers import layer
 
@@ -46,7 +48,7 @@ MAX_FOUND = 1 << 20
 
 MAX_PROBLEMS = 16
 
-_LAZY = ("Lazy", "LazyLock", "Once", "OnceCell", "OnceLock")
+_LAZY = ("Lazy", "LazyInit", "LazyLock", "Once", "OnceCell", "OnceLock")
 _ORDERED = ("BTreeMap", "BTreeSet", "BinaryHeap")
 _NOT_OWNED = ("Weak", "PhantomData")
 _WORD = 8
@@ -81,10 +83,13 @@ class Reached:
     problems: tuple[Problem, ...]
     complete: bool
     """Whether nothing was unreadable or left out."""
+    wakers: tuple[tuple[int, Value, int | None], ...] = ()
+    """Addresses of structs of the types `within`, each with a waker that wakes it, and the address
+    of the one of them that this is in."""
 
 
-def _leading(types: TypeTable, names: Names) -> frozenset[TypeId]:
-    """The types that are, hold, or point to the structs called so."""
+def _leading(types: TypeTable, names: Names, *, inside: bool = False) -> frozenset[TypeId]:
+    """The types that are, hold, or point to the structs called so; `inside` those too."""
     above: dict[TypeId, set[TypeId]] = {}
     queue = deque(static.type for static in types.statics())
     seen = set(queue)
@@ -94,7 +99,8 @@ def _leading(types: TypeTable, names: Names) -> frozenset[TypeId]:
         kind = types.type(type_id)
         if isinstance(kind, StructType) and base_name(kind) in names:
             wanted.append(type_id)
-            continue
+            if not inside:
+                continue
         for inner in _parts(types, type_id):
             above.setdefault(inner, set()).add(type_id)
             if inner not in seen:
@@ -147,6 +153,28 @@ def reach(
     )
 
 
+def reach_structs(kernel: Kernel, names: Names, *start: Value) -> Reached:
+    """The structs called so that statics lead to, or one of `start`, as `owners`; never fails.
+
+    What a waker wakes is followed too, to what that is about: a Weak there counts.
+    """
+    walk = _Walk(kernel, Names(), names, MAX_FOUND)
+    wanted = Names((*names, WAKER))
+    types = kernel.image.types
+    walk.leading = by_types(types, ("inside", wanted), lambda: _leading(types, wanted, inside=True))
+    # What a waker leads to is of a type that another crate may have described.
+    walk.names = frozenset(types.type(type_id).name for type_id in walk.leading)
+    for static in types.statics():
+        if static.type in walk.leading and types.type(static.type).size:
+            walk.start(Value(kernel.space, static.type, static.address, _static_name(static.path)))
+    for value in start:
+        walk.start(value)
+    walk.run()
+    complete = not walk.problems and not walk.left_out
+    wakers = tuple((address, *waker) for address, waker in walk.wakers.items())
+    return Reached((), tuple(walk.owners.values()), tuple(walk.problems), complete, wakers)
+
+
 def _static_name(path: str) -> str:
     """What a programmer calls a static: a lazy_static's data goes by the name of its handle."""
     if path.startswith("<") and " as " in path:
@@ -160,11 +188,15 @@ class _Walk:
     def __init__(self, kernel: Kernel, names: Names, within: Names, limit: int) -> None:
         types = kernel.image.types
         self.leading = by_types(types, ("leading", names), lambda: _leading(types, names))
+        self.names: frozenset[str] = frozenset()
+        """Types with these names lead there too."""
+        self.wakers: dict[int, tuple[Value, int | None]] = {}
         self.limit = limit
         self.found: dict[int, Found] = {}
         self.owners: dict[int, tuple[Value, str]] = {}
         self.problems: list[Problem] = []
         self.left_out = False
+        self._symbols = kernel.image.symbols
         self._types = types
         self._names = names
         self._within = within
@@ -179,13 +211,16 @@ class _Walk:
         # One type may have an id in each crate; a [T] that is a field goes by its element's type.
         several = value.metadata is not None and value.metadata.is_elements
         key = (value.address, value.type.name, several)
-        if value.type_id not in self.leading or key in self._seen:
+        if key in self._seen or not self._leads(value):
             return
         if len(self._seen) >= MAX_VISITS:
             self.left_out = True
             return
         self._seen.add(key)
         self._queue.append((value, owner))
+
+    def _leads(self, value: Value) -> bool:
+        return value.type_id in self.leading or value.type.name in self.names
 
     def run(self) -> None:
         """Search to the end."""
@@ -218,6 +253,8 @@ class _Walk:
             self._push(_named(value.variant()[1], value.path), owner)
         elif isinstance(kind, StructType) and name in self._names:
             self._note(Found(value.scalar(), value.address, value.path, None, owner))
+        elif isinstance(kind, StructType) and name == WAKER and not self._names:
+            self._woken(value, owner)
         elif isinstance(kind, StructType) and name in ("Arc", "Rc"):
             self._push(_named(arc(value), value.path), owner)
         elif isinstance(kind, StructType) and name in _LAZY:
@@ -240,6 +277,20 @@ class _Walk:
             for field in value.fields():
                 path = value.path if shell or field.path.endswith(".__0") else field.path
                 self._push(_named(field, path), owner)
+
+    def _woken(self, waker: Value, owner: int | None) -> None:
+        """What a waker wakes: it is not owned, but it is what waits."""
+        held = woken(waker, self._symbols)
+        for field in held.fields() if held is not None else ():
+            peeled = layer(field) if base_name(field.type) in _NOT_OWNED else None
+            content = field if peeled is None else peeled.content
+            if content is None:
+                continue
+            self._push(_named(content, waker.path), None)
+            if has_struct_inside(self._types, content.type_id, self._within):
+                found = struct_inside(content, self._within).value
+                if found is not None:
+                    self.wakers.setdefault(found.address, (waker, owner))
 
     def _ordered(self, value: Value, owner: int | None) -> None:
         """The keys and values of a B-tree, or what is in a heap of priorities."""

@@ -282,7 +282,7 @@ def _guarded(value: Value, name: str) -> Layer | None:
 
 def _once(value: Value, once: Value, name: str) -> Layer | None:
     library = any(word in base_name(once.type) for word in ("Once", "Lazy"))
-    for state in ("status", "state") if library else ():
+    for state in ("status", "state", "inited") if library else ():
         if once.has(state):
             number = once[state].scalar()
             if number not in _ONCE:

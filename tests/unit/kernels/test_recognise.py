@@ -110,7 +110,7 @@ def test_flat_names_of_a_kernel_that_nothing_else_tells_of() -> None:
 def test_a_family_that_the_user_names() -> None:
     found = describe(image(WorldOfStatics()), overlay_of(b'family = "lab"', "x"))
     assert found == family("lab")
-    with pytest.raises(UsageError, match="no family of kernels is called 'lob'; known are lab"):
+    with pytest.raises(UsageError, match="is called 'lob'; known are arceos, lab"):
         describe(image(WorldOfStatics()), overlay_of(b'family = "lob"', "x"))
 
 
