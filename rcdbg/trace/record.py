@@ -68,6 +68,16 @@ class TraceHeader:
     unseen: Mapping[str, str] = field(default_factory=dict)
     """Kinds that were asked for and cannot be seen in this kernel: why."""
 
+    @property
+    def disturbed(self) -> str:
+        """In words, what recording has changed of what it measures; empty where nothing."""
+        if self.deterministic:
+            return ""
+        return (
+            "recorded in real time: the recording itself slows the kernel down, so that times are "
+            "longer and timer interrupts more than without it; --deterministic tells its own"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TraceEnd:

@@ -119,6 +119,8 @@ def record_to(boot: "Boot", wanted: Wanted, output: Output) -> int:
     with _Interrupts() as interrupts, record(boot, wanted) as recording:
         end = keep(recording, output, interrupts)
     say_kept(end, output)
+    if output.path is not None and recording.header.disturbed:
+        tell(recording.header.disturbed)
     # Where there is a file, Ctrl-C is how a recording without --until is meant to end.
     meant = output.path is not None and wanted.until is None
     if interrupts.asked:

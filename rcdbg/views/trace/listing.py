@@ -65,8 +65,10 @@ def heading(header: TraceHeader) -> RenderableType:
     if header.deterministic:
         cells.append(styled("deterministic", palette.QUIET))
     parts: list[RenderableType] = [Fitted(lambda width: flow(cells, width))]
-    for kind, why in sorted(header.unseen.items()):
-        line = styled("! ", palette.WARNING) + guest(f"no {kind}: {why}")
+    warnings = [header.disturbed] if header.disturbed else []
+    warnings += [f"no {kind}: {why}" for kind, why in sorted(header.unseen.items())]
+    for text in warnings:
+        line = styled("! ", palette.WARNING) + guest(text)
         parts.append(Fitted(lambda width, line=line: hanging(line, width)))  # type: ignore[misc]
     return Group(*parts)
 

@@ -60,6 +60,7 @@ def _picture(timeline: Timeline, width: int) -> Iterator[str]:
     span = timeline.end - timeline.start
     length = f"{duration(span, header.timebase_hz)}, " if timeline.axis == "ticks" else ""
     about = f"{length}{timeline.events:,} events, recorded by {header.backend}"
+    about += " in real time, slowed down by that" if header.disturbed else ""
     yield (f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' "
            f"width='{width}' height='{height}' role='img' {_FONT} font-size='12'>")  # fmt: skip
     yield f"<title>{_text(f'Timeline of {title}')}</title>"

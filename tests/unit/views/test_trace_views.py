@@ -179,3 +179,10 @@ def test_axes_have_few_round_numbers_inside(span: int) -> None:
         assert len(marks) <= 10
         assert all(5 <= at <= 5 + span for at, _ in marks)
         assert len({text for _, text in marks}) == len(marks)
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_a_recording_that_changes_what_it_measures_says_so(deterministic: bool) -> None:
+    words = "the recording itself slows the kernel down"
+    shown = render_text(trace_listing.heading(header(deterministic=deterministic)), 300)
+    assert (words in shown) is not deterministic
