@@ -33,6 +33,13 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--console", metavar="FILE", type=Path, help="what the kernel has printed before"
     )
+    parser.add_argument(
+        "--run",
+        action="store_true",
+        dest="run_whole",
+        help="boot, follow it to its end or for --timeout seconds, and begin with what went wrong "
+        "first",
+    )
     show.add_source(parser)
     parser.set_defaults(run=_doctor)
     explain = commands.add_parser("explain", help="tell what a fault of that code is")
@@ -53,6 +60,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from rcdbg.subjects import table
     from rcdbg.subjects.subject import Answer
 
+    if arguments.run_whole:
+        return _whole_run(arguments)
     console = None if arguments.console is None else _printed(arguments.console)
     grave = False
 
@@ -64,6 +73,24 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
     show.answer(arguments, ask)
     return GRAVE_STATUS if grave else 0
+
+
+def _whole_run(arguments: argparse.Namespace) -> int:
+    """What went wrong first in a run; returns the exit status."""
+    from rcdbg.cli.door import tell_json
+    from rcdbg.cli.meaning import common
+    from rcdbg.doctor.whole_run import examine_run
+    from rcdbg.subjects import table
+    from rcdbg.subjects.subject import Answer
+    from rcdbg.views.render import show as draw
+
+    found = examine_run(common(arguments).boot, arguments.timeout)
+    answer = Answer(table.subject("doctor").reading, found)
+    if arguments.json:
+        tell_json(answer.document)
+    else:
+        draw(answer.view)
+    return GRAVE_STATUS if found.is_grave else 0
 
 
 def _printed(path: Path) -> str:

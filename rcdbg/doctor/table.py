@@ -49,6 +49,7 @@ CHECKS: tuple[Check, ...] = (
     Check("RC0211", "traps inside a handler", "traps:nested", ("S-mode",)),
     Check("RC0212", "sepc behind a trap", "traps:sepc", ("S-mode",)),
     Check("RC0213", "stvec", "traps:stvec", ("S-mode",)),
+    Check("RC0214", "the course of traps", "course:disorders", ("events",), ("RC0215", "RC0216")),
     Check("RC0301", "the page table in satp", "paging.spaces:wrong_table", (*_THREADS, *_SPACES)),
     Check("RC0302", "segments", "paging.spaces:books_differ", _SPACES),
     Check("RC0303", "PTEs", "paging.tables:refused", ("paging",)),

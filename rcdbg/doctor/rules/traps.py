@@ -8,7 +8,6 @@ from rcdbg.model.faults.instruction import code_bytes, is_inside_an_instruction
 from rcdbg.model.faults.moment import FaultMoment, fault_moment, vector_of
 from rcdbg.model.faults.place import in_the_entry
 from rcdbg.model.kernel import Kernel
-from rcdbg.model.state import Context
 from rcdbg.model.threads.trap import kernel_stack, read_trap
 from rcdbg.model.values.value import DecodeError
 from rcdbg.riscv.registers import unsigned
@@ -53,23 +52,21 @@ def loop(examination: Examination) -> Iterator[Finding]:
 
 def nested(examination: Examination) -> Iterator[Finding]:
     """A trap that came while another was being handled, on the one stack that there is."""
-    kernel = examination.kernel
-    trap = read_trap(kernel)
+    kernel, moment = examination.kernel, fault_moment(examination.kernel)
     names = kernel.description.kernel_stack
-    if trap.context is None or trap.cause is None or not (names.type or names.at):
+    if moment is None or not moment.is_now or moment.x is None or moment.privilege != "S":
+        return
+    if not (names.type or names.at):
         return
     try:
         stack = kernel_stack(kernel)
     except DecodeError:
         return
-    context = trap.context
-    sp = context.x[_SP]
-    if not _from_s(context) or not stack.start <= sp < stack.end:
-        return
-    if not stack.start <= context.address < stack.end:
+    sp = moment.x[_SP]
+    if not stack.start <= sp < stack.end:
         return
     evidence = (
-        Fact(f"the Context of this trap is at {context.address:#x}", context.sepc, _CONTEXT),
+        Fact(f"this trap came from {moment.sepc.address:#x}", moment.sepc, _CONTEXT),
         Fact(f"the code that trapped had sp {sp:#x}, on the stack for traps", None, _CONTEXT),
         Fact(f"that stack is {stack.start:#x}..{stack.end:#x}; each entry saves at its top",
              None, _STACK),
@@ -78,20 +75,16 @@ def nested(examination: Examination) -> Iterator[Finding]:
         "RC0211",
         Severity.ERROR,
         Confidence.CERTAIN,
-        f"a trap ({trap.cause}) inside a trap's handler, on the same stack: the Context of the "
+        f"a trap ({moment.cause}) inside a trap's handler, on the same stack: the Context of the "
         "first one is overwritten",
         evidence,
-        bucket_of("RC0211", trap.cause),
-        context.sepc,
+        bucket_of("RC0211", moment.cause),
+        moment.sepc,
         "The handler faulted, or interrupts were on in it. The entry saves the new Context over "
         "the old one, since sscratch still names the same top of the stack.",
         "Mend the fault in the handler first; keep sstatus.SIE off until the trap's exit.",
-        because_of=("RC0201", "RC0202", "RC0203", "RC0205"),
+        because_of=("RC0201", "RC0202", "RC0203", "RC0205", "RC0209"),
     )
-
-
-def _from_s(context: Context) -> bool:
-    return context.sstatus is not None and bool(context.sstatus.value & 1 << 8)
 
 
 def sepc(examination: Examination) -> Iterator[Finding]:

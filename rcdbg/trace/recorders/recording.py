@@ -31,6 +31,10 @@ class OwnedRecorder(Recorder, Protocol):
         """Physical memory."""
 
     @property
+    def console(self) -> str:
+        """What was printed so far."""
+
+    @property
     def repeats(self) -> int:
         """How many moments were taken out as repeats."""
 
@@ -95,6 +99,16 @@ class Recording:
     def _reached(self, event: TraceEvent) -> str:
         until = self._wanted.until
         return until.why if until is not None and self._countdown.reached(event) else ""
+
+    @property
+    def target(self) -> Target:
+        """Physical memory as it is now, and the registers of the moment of the last event."""
+        return self._recorder.target
+
+    @property
+    def console(self) -> str:
+        """What the firmware and the kernel have printed so far."""
+        return self._recorder.console
 
     @property
     def missed(self) -> bool:

@@ -123,6 +123,11 @@ class StubRecorder:
         """The guest's memory."""
         return self.run.target
 
+    @property
+    def console(self) -> str:
+        """What the firmware and the kernel have printed so far."""
+        return self.run.console
+
     def watch(self, places: Sequence[int]) -> None:
         """Stop at these virtual addresses, and only there."""
         self._forget()

@@ -12,6 +12,7 @@ from rcdbg.doctor.finding import Confidence, Finding, Severity
 from rcdbg.kernels.reading import NOTHING
 from rcdbg.model.kept import kernel_in
 from rcdbg.model.kernel import Kernel
+from rcdbg.model.threads.trap import read_trap
 from rcdbg.riscv.code import instructions, size_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -33,9 +34,11 @@ def symbol(name: str) -> int:
 def at(pc: int | None = None, privilege: int = 1, **csrs: int) -> Kernel:
     kernel = snapshot()
     values = {**kernel.registers.csrs, **csrs}
-    registers = replace(
-        kernel.registers, pc=symbol(ENTRY) if pc is None else pc, csrs=values, privilege=privilege
-    )
+    where = symbol(ENTRY) if pc is None else pc
+    # The snapshot is of a handler: here the hart is on the stack of the thread that it interrupted.
+    context = read_trap(kernel).context
+    assert context is not None
+    registers = replace(kernel.registers, pc=where, x=context.x, csrs=values, privilege=privilege)
     return Kernel(kernel.image, kernel.target, registers, kernel.memory)
 
 
@@ -149,6 +152,15 @@ def test_the_middle_of_an_instruction() -> None:
     assert findings["RC0212"].is_grave
     assert f"begins at {long:#x}" in findings["RC0212"].title
     assert "RC0212" not in found(faulting(2, 0, long))
+
+
+def test_a_trap_from_the_handlers_own_stack() -> None:
+    """The snapshot's registers are those of the handler."""
+    kernel = faulting(1 << 63 | 5, 0, symbol("handle_interrupt"))
+    assert "RC0211" not in found(kernel)
+    registers = replace(kernel.registers, x=snapshot().registers.x)
+    nested = Kernel(kernel.image, kernel.target, registers, kernel.memory)
+    assert found(nested)["RC0211"].is_grave
 
 
 def test_nothing_is_known_of_a_machine_without_these_csrs() -> None:

@@ -1,0 +1,88 @@
+"""A kernel followed from its boot to its end, and examined when it first goes out of order.
+
+The machine waits at each trap, so that memory and registers are those of that instant; what comes
+after it is recorded too, for a while, and told below it.
+"""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from rcdbg.doctor.examination import Examination
+from rcdbg.doctor.examine import Diagnosis, ask, examine, ranked
+from rcdbg.doctor.rules.course import disorder
+from rcdbg.doctor.table import CHECKS
+from rcdbg.errors import TargetError, UsageError
+from rcdbg.image.elf import Image, load_image
+from rcdbg.kernels.description import RUSTS_PANIC
+from rcdbg.kernels.recognise import describe, first_symbol
+from rcdbg.model.kernel import Kernel
+from rcdbg.trace.moment import TIMEBASE_HZ
+from rcdbg.trace.record import TraceEvent
+from rcdbg.trace.recorders.recording import Recording, record
+from rcdbg.trace.run import Boot
+from rcdbg.trace.until import Ending
+from rcdbg.trace.wanted import Wanted
+
+AFTER = 200
+"""Events that are waited for after the first one that was not in order."""
+MAX_EVENTS = 20_000
+"""Events of a run that is in order, after which it is not followed any more."""
+_KINDS = ("trap_enter", "trap_leave")
+_EVENT_RULES = "events"
+
+
+def examine_run(boot: Boot, seconds: float, image: Image | None = None) -> Diagnosis:
+    """What goes wrong first in a run of so many seconds of guest time, or up to its end.
+
+    Raises ImageError and MachineError.
+    """
+    image = image or load_image(boot.kernel)
+    description = describe(image, boot.overlay)
+    events: list[TraceEvent] = []
+    first: Diagnosis | None = None
+    last: Kernel | None = None
+    with _recording(boot, seconds, image) as recording:
+        for event in recording:
+            events.append(event)
+            if first is None and disorder(event, description):
+                last = Kernel.now(image, recording.target, boot.overlay)
+                found = examine(last, events)
+                seen = len(events) - 1
+                marked = (replace(one, first_seen=seen) for one in found.findings)
+                first = replace(found, findings=tuple(marked))
+                until = len(events) + AFTER
+            if len(events) >= (MAX_EVENTS if first is None else until):
+                break
+        console = recording.console
+        if last is None:
+            with suppress(TargetError):
+                last = Kernel.now(image, recording.target, boot.overlay)
+        if last is None:
+            return Diagnosis((), (), ())
+        if first is None:
+            return examine(last, events, console)
+        return _with_what_came_after(first, Examination(last, events, console))
+
+
+def _with_what_came_after(first: Diagnosis, examination: Examination) -> Diagnosis:
+    """The same with what the rules for events say, now that all of them are known."""
+    found = list(first.findings)
+    by_events = {check.code for check in CHECKS if _EVENT_RULES in check.needs}
+    codes = {code for check in CHECKS if check.code in by_events for code in check.codes}
+    found = [one for one in found if one.code not in codes]
+    for check in CHECKS:
+        if check.code in by_events:
+            found += ask(check, examination)[0]
+    return replace(first, findings=ranked(found))
+
+
+def _recording(boot: Boot, seconds: float, image: Image) -> Recording:
+    description = describe(image, boot.overlay)
+    listed = description.thread.list or description.process.threads
+    ending = Ending(f"{seconds:g} s", after_ticks=int(seconds * TIMEBASE_HZ))
+    wanted = Wanted(_KINDS, (), ending, "auto" if listed else "held")
+    panic = first_symbol(image, description.calls.panic or RUSTS_PANIC)
+    if panic is not None:
+        with suppress(UsageError):  # a function that cannot be watched by its name
+            return record(boot, replace(wanted, hits=(panic[0],)), image=image)
+    return record(boot, wanted, image=image)
