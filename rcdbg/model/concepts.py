@@ -94,7 +94,7 @@ def _first_static(kernel: Kernel, roots: Roots, what: str) -> tuple[Value, Paths
 
     Without one with the path, the first static.
     """
-    known = Names(name for name, _ in roots.each)
+    known = Names(dict.fromkeys(name for name, _ in roots.each))
     first: tuple[Value, Paths] | None = None
     for name, paths in roots.each:
         static = _start(kernel, name)

@@ -158,7 +158,10 @@ class Process:
         """Kill the command if it runs, and wait until it and its warden are gone."""
         if self._closed:
             return
-        os.close(self._control)
+        if self._control >= 0:
+            # A signal may end this in its middle: told again, it goes on from there.
+            control, self._control = self._control, -1
+            os.close(control)
         try:
             self._warden.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:

@@ -12,7 +12,7 @@ from rcdbg.model.memory.books import owned_pages, segments, table_differences
 from rcdbg.model.memory.frames import LOCKED
 from rcdbg.model.memory.mappings import ALL_RANGES
 from rcdbg.model.memory.page_table import Root, read_page_table
-from rcdbg.model.memory.processes import FoundProcess, find_processes, numbered
+from rcdbg.model.memory.processes import FoundProcess, find_processes, has_address_spaces, numbered
 from rcdbg.model.memory.segments import (
     Difference,
     Segment,
@@ -94,6 +94,8 @@ def read_memory_sets(kernel: Kernel) -> MemorySets:
 def _without_process(kernel: Kernel, problems: list[Problem]) -> list[MemorySet]:
     """The address spaces that belong to no process, such as the kernel's own."""
     found: list[MemorySet] = []
+    if not has_address_spaces(kernel):
+        return found
     try:
         for space in own_spaces(kernel):
             own: list[Problem] = []

@@ -58,10 +58,18 @@ def find_processes(kernel: Kernel, problems: list[Problem]) -> tuple[list[FoundP
 def _listed(kernel: Kernel, found: dict[int, FoundProcess], problems: list[Problem]) -> str:
     """Add the processes of the kernel's own list; returns a note if none is there yet."""
     listed = listed_processes(kernel)
+    if not listed.values and not has_address_spaces(kernel):
+        return f"no type of this kernel is called {kernel.description.address_space.type.first}"
     problems += listed.problems
     for value in listed.values:
         found[value.address] = FoundProcess(value.path, value, (), True)
     return "no process is there yet" if listed.is_known and not found else ""
+
+
+def has_address_spaces(kernel: Kernel) -> bool:
+    """Whether the kernel has such a type at all; True where nobody has said what it is called."""
+    names, types = kernel.description.address_space.type, kernel.image.types
+    return not names or any(types.types_named(name) for name in names)
 
 
 def _held(kernel: Kernel, found: dict[int, FoundProcess], problems: list[Problem]) -> str:

@@ -42,6 +42,26 @@ def test_a_running_process_is_alive_until_closed(watch: Watch) -> None:
     assert watch.ended(process.warden_pid)
 
 
+def test_closing_that_a_signal_ends_in_its_middle_goes_on_when_told_again(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = Process(SLEEP)
+    watch(process.pid, process.warden_pid)
+    whole = subprocess.Popen.wait
+
+    def cut_off(self: "subprocess.Popen[bytes]", timeout: float | None = None) -> int:
+        monkeypatch.setattr(subprocess.Popen, "wait", whole)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "wait", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        process.close()
+    process.close()
+    assert not process.alive
+    assert watch.ended(process.pid)
+    assert watch.ended(process.warden_pid)
+
+
 def test_its_children_go_with_it(watch: Watch) -> None:
     read, write = os.pipe()
     with Process(["sh", "-c", "sleep 1000 & echo $!; wait"], stdout=write) as process:
