@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from rcdbg.doctor.examination import Examination
+from rcdbg.doctor.examination import Examination, UndecidedError
 from rcdbg.doctor.finding import Confidence, Fact, Finding, Severity, bucket_of
 from rcdbg.model.faults.instruction import code_bytes, is_inside_an_instruction
 from rcdbg.model.faults.moment import FaultMoment, fault_moment, vector_of
@@ -134,6 +134,9 @@ def stvec(examination: Examination) -> Iterator[Finding]:
     value, vector = kernel.csr("stvec"), vector_of(kernel)
     if value is None or vector is None or not _is_set_up(kernel):
         return
+    names = kernel.description
+    if names.portal.type or names.context.outer_sp:
+        raise UndecidedError("this kernel sets it anew for each visit to user code")
     place = kernel.place(vector)
     shown = Fact(f"stvec is {value:#x}", place, _CSRS)
     linked = kernel.linked(vector)
