@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rcdbg.doctor.examination import Examination, UndecidedError
 from rcdbg.doctor.finding import Confidence, Finding, Severity
 from rcdbg.doctor.needs import unmet
-from rcdbg.doctor.table import CHECKS, Check
+from rcdbg.doctor.table import CHECKS, FOLLOWS, Check
 from rcdbg.lazy import named
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.values.value import DecodeError
@@ -103,7 +103,8 @@ def ranked(found: Sequence[Finding]) -> tuple[Finding, ...]:
     codes = {finding.code for finding in found if finding.severity is Severity.ERROR}
 
     def rank(finding: Finding) -> tuple[bool, bool, bool, int, int, int]:
-        follows = any(code in codes and code != finding.code for code in finding.because_of)
+        causes = {*finding.because_of, *FOLLOWS.get(finding.code[:4], ())} - {finding.code}
+        follows = not causes.isdisjoint(codes)
         return (
             finding.severity is Severity.NOTE,
             follows,

@@ -5,6 +5,7 @@ page tables, RC04 threads, RC05 stacks, RC06 frames, RC07 the heap, RC08 locks, 
 RC09 the kernel's own code.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -69,6 +70,10 @@ CHECKS: tuple[Check, ...] = (
     Check("RC0901", "the kernel's code", "image:code_changed", (), ("RC0902",)),
 )
 """All of them, by code."""
+
+FOLLOWS: Mapping[str, tuple[str, ...]] = {"RC02": ("RC0301", "RC0603")}
+"""By the beginning of a code: faults that lead to those, where both are found. With another table
+in satp, or one that was freed, any access may fault."""
 
 CODES: tuple[str, ...] = tuple(sorted({code for check in CHECKS for code in check.codes}))
 """Of all faults that a rule may find."""

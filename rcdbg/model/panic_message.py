@@ -23,6 +23,11 @@ _EXTRAS = ((1, 4), (2, 2), (4, 2), (8, 2))
 """Flags of a placeholder, and how many bytes each says follow: options, width, precision, index."""
 _OPTIONS, _INDEX = 1, 8
 _ALTERNATE = 1 << 23
+_ERRORS = {
+    "core::cell::BorrowMutError as core::fmt": "RefCell already borrowed",
+    "core::cell::BorrowError as core::fmt": "RefCell already mutably borrowed",
+}
+"""Errors without a value, and what Rust's library prints for them."""
 _FORMATTER = re.compile(
     r"<(?P<references>&*)(?P<type>str|[iu](?:8|16|32|64|128|size)) as core::fmt::(?:num::)?"
     r"(?P<how>Display|Debug|LowerHex)>::fmt"
@@ -102,6 +107,10 @@ def _argument(kernel: Kernel, address: int, options: int) -> str:
     read = kernel.own_memory.read
     value, function = _words(read(address, 2 * _WORD))
     found = kernel.image.symbols.at(function)
+    if found is not None:
+        for error, words in _ERRORS.items():
+            if error in found[0]:
+                return words
     formatter = _FORMATTER.match(found[0]) if found is not None else None
     if formatter is None:
         return UNKNOWN

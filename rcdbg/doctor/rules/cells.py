@@ -1,5 +1,6 @@
 """Cells that are borrowed twice: which one, and who has it."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from rcdbg.doctor.examination import Examination
@@ -23,7 +24,7 @@ def borrowed_twice(examination: Examination) -> Iterator[Finding]:
     """A panic since a RefCell is borrowed already, with the stack frames that hold it."""
     kernel = examination.kernel
     panic = read_panic(kernel)
-    if panic is None or "already" not in panic.message or "borrowed" not in panic.message:
+    if panic is None or not _is_about_a_cell(kernel, panic):
         return
     cells = [lock for lock in read_locks(kernel).taken if lock.flag is not None]
     cells = [lock for lock in cells if "borrowed" in lock.state]
@@ -31,7 +32,11 @@ def borrowed_twice(examination: Examination) -> Iterator[Finding]:
     # The one whose guard is still on the panicking call stack is the likeliest.
     held.sort(key=lambda item: not item[1])
     chosen = held[0] if held else None
-    facts = [Fact(f"the panic says: {panic.message}", panic.place, "show backtrace")]
+    facts = [
+        Fact(
+            f"the panic says: {panic.message or 'already borrowed'}", panic.place, "show backtrace"
+        )
+    ]
     for cell, holders in held[:4]:
         facts.append(Fact(f"{cell.path} is {cell.state}", None, _LOCKS))
         facts += [Fact(f"{who} has it: a guard of it is in this stack frame", place, command)
@@ -59,6 +64,19 @@ def borrowed_twice(examination: Examination) -> Iterator[Finding]:
     )
 
 
+def _is_about_a_cell(kernel: Kernel, panic: Panic) -> bool:
+    """Whether it says so, or was called by the function of Rust's library that does."""
+    if "already" in panic.message and "borrowed" in panic.message:
+        return True
+    frames = backtrace_now(kernel).frames[panic.frame : panic.frame + _LIBRARY_CALLS]
+    calls = (frame.pc.symbol or "" for frame in frames)
+    return any(_PANICS.search(name) for name in calls)
+
+
+_LIBRARY_CALLS = 6
+_PANICS = re.compile(r"core::cell::panic_already\w*borrowed")
+
+
 def _symbol(place: Place | None) -> str:
     return (place.symbol or "") if place is not None else ""
 
@@ -70,6 +88,8 @@ def _holders(kernel: Kernel, cell: KernelLock, panic: Panic) -> list[_Holder]:
     """The stack frames that hold a pointer to the cell's count, the outermost call first."""
     frames = backtrace_now(kernel).frames
     own = _holding(kernel, frames[panic.frame + 1 :], cell)
+    # The one that wants it has a pointer to it as well.
+    own = [place for place in own if place.symbol != _symbol(panic.place)] or own
     found = [("the panicking call stack", place, "show backtrace") for place in own]
     for stack in read_call_stacks(kernel).stacks:
         if stack.backtrace is not None and not _is_running(stack):
