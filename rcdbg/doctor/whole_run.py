@@ -11,7 +11,9 @@ from rcdbg.doctor.examination import Examination
 from rcdbg.doctor.examine import Diagnosis, ask, examine, ranked
 from rcdbg.doctor.rules.course import disorder
 from rcdbg.doctor.table import CHECKS
-from rcdbg.errors import TargetError, UsageError
+from rcdbg.errors import MachineError, UsageError
+from rcdbg.guest.protocol import Registers, Target
+from rcdbg.guest.virtual import VirtualMemory
 from rcdbg.image.elf import Image, load_image
 from rcdbg.kernels.description import RUSTS_PANIC
 from rcdbg.kernels.recognise import describe, first_symbol
@@ -41,9 +43,12 @@ def examine_run(boot: Boot, seconds: float, image: Image | None = None) -> Diagn
     events: list[TraceEvent] = []
     first: Diagnosis | None = None
     last: Kernel | None = None
+    registers: Registers | None = None
     with _recording(boot, seconds, image) as recording:
         for event in recording:
             events.append(event)
+            with suppress(MachineError):  # a machine that has just ended has none any more
+                registers = recording.target.registers()
             if first is None and disorder(event, description):
                 last = Kernel.now(image, recording.target, boot.overlay)
                 found = examine(last, events)
@@ -54,9 +59,8 @@ def examine_run(boot: Boot, seconds: float, image: Image | None = None) -> Diagn
             if len(events) >= (MAX_EVENTS if first is None else until):
                 break
         console = recording.console
-        if last is None:
-            with suppress(TargetError):
-                last = Kernel.now(image, recording.target, boot.overlay)
+        if last is None and registers is not None:
+            last = _at(image, recording.target, registers, boot)
         if last is None:
             return Diagnosis((), (), ())
         if first is None:
@@ -64,11 +68,19 @@ def examine_run(boot: Boot, seconds: float, image: Image | None = None) -> Diagn
         return _with_what_came_after(first, Examination(last, events, console))
 
 
+def _at(image: Image, target: Target, registers: Registers, boot: Boot) -> Kernel:
+    """The kernel with the registers of its last event; what memory holds by now."""
+    satp = registers.csrs.get("satp", 0)
+    memory = VirtualMemory(target, satp, image.physical)
+    return Kernel(image, target, registers, memory, boot.overlay)
+
+
 def _with_what_came_after(first: Diagnosis, examination: Examination) -> Diagnosis:
     """The same with what the rules for events say, now that all of them are known."""
     found = list(first.findings)
     by_events = {check.code for check in CHECKS if _EVENT_RULES in check.needs}
     codes = {code for check in CHECKS if check.code in by_events for code in check.codes}
+    codes -= {check.code for check in CHECKS if check.code not in by_events}
     found = [one for one in found if one.code not in codes]
     for check in CHECKS:
         if check.code in by_events:

@@ -9,12 +9,14 @@ from rcdbg.kernels.description import Description
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.state import Place
 from rcdbg.riscv import causes
+from rcdbg.riscv.code import size_of
 from rcdbg.trace.record import TraceEvent
 
 FAULTS = frozenset({0, 1, 2, 4, 5, 6, 7, 12, 13, 15})
 """Exceptions that code of the kernel should never cause."""
 _STEPPED_OVER = (3, 8)
 """Breakpoints and system calls: the kernel goes on behind them."""
+_BREAKPOINT = 3
 _LATER = 4
 _REPEATS = 4
 """Traps in a row that came back to themselves: fewer may be chance."""
@@ -47,6 +49,7 @@ def disorders(examination: Examination) -> Iterator[Finding]:
     kernel, events = examination.kernel, examination.events or ()
     yield from _first(kernel, events)
     yield from _not_advanced(kernel, events)
+    yield from _wrong_length(kernel, events)
     yield from _storm(kernel, events)
 
 
@@ -129,6 +132,39 @@ def _not_advanced(kernel: Kernel, events: Sequence[TraceEvent]) -> Iterator[Find
                 first_seen=position,
             )  # fmt: skip
             return
+
+
+def _wrong_length(kernel: Kernel, events: Sequence[TraceEvent]) -> Iterator[Finding]:
+    """A breakpoint in the kernel's code that it goes on behind by another length than it has."""
+    for position, (entered, left) in enumerate(itertools.pairwise(events)):
+        if (entered.kind, left.kind) != ("trap_enter", "trap_leave"):
+            continue
+        fields = entered.fields
+        if fields["scause"] != _BREAKPOINT or fields["privilege"] != "S":
+            continue
+        code = kernel.image.read(kernel.linked(fields["sepc"]), 2)
+        moved = left.fields["sepc"] - fields["sepc"]
+        if not code or moved not in (2, 4) or moved == size_of(code[0]):
+            continue
+        size = size_of(code[0])
+        yield Finding(
+            "RC0212",
+            Severity.ERROR,
+            Confidence.CERTAIN,
+            f"sepc was moved on by {moved} bytes behind the breakpoint at {_at(entered)}, "
+            f"which has {size}",
+            (
+                _fact(kernel, entered, f"a breakpoint of {size} bytes"),
+                Fact(f"event {left.seq}: back to {left.fields['sepc']:#x}", None, _TRACE),
+            ),
+            bucket_of("RC0212", "length"),
+            _place(kernel, entered),
+            "The handler adds the same length behind each breakpoint; the compiler uses an `ebreak` "
+            "of 2 bytes where it may.",
+            "Read the halfword at sepc: with its lowest two bits both set it has 4 bytes, else 2.",
+            first_seen=position,
+        )
+        return
 
 
 def _storm(kernel: Kernel, events: Sequence[TraceEvent]) -> Iterator[Finding]:

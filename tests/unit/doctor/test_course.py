@@ -104,3 +104,14 @@ def test_a_storm_is_one_by_its_rate() -> None:
     assert not found(course(storm, apart=50_000))
     elsewhere = [step for i in range(60) for step in (enter(TIMER, PLACE + 4 * i), leave(PLACE))]
     assert not found(course(elsewhere, apart=100))
+
+
+def test_a_breakpoint_that_is_stepped_over_by_the_wrong_length() -> None:
+    """The kernel's own code says how long the instruction is: its lowest two bits."""
+    start = kernel().symbol("handle_interrupt")
+    assert start is not None
+    code = kernel().image.read(start, 2)
+    assert code is not None
+    right = 4 if code[0] & 3 == 3 else 2
+    assert not found(course([enter(3, start), leave(start + right)]))
+    assert found(course([enter(3, start), leave(start + 6 - right)]))["RC0212"].is_grave
