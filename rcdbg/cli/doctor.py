@@ -20,6 +20,7 @@ GRAVE_STATUS = 3
 """The exit status where something is certainly broken."""
 
 _MAX_CONSOLE = 1 << 24
+_HANG_SECONDS = 3.0
 
 
 def add_to(commands: Any) -> None:
@@ -39,6 +40,15 @@ def add_to(commands: Any) -> None:
         dest="run_whole",
         help="boot, follow it to its end or for --timeout seconds, and begin with what went wrong "
         "first",
+    )
+    parser.add_argument(
+        "--hang",
+        metavar="SECONDS",
+        nargs="?",
+        type=float,
+        const=_HANG_SECONDS,
+        help=f"boot, let it run for so long (default: {_HANG_SECONDS:g}), and say what it does "
+        "instead of going on",
     )
     show.add_source(parser)
     parser.set_defaults(run=_doctor)
@@ -60,7 +70,9 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from rcdbg.subjects import table
     from rcdbg.subjects.subject import Answer
 
-    if arguments.run_whole:
+    if arguments.run_whole and arguments.hang is not None:
+        raise UsageError("--run and --hang exclude each other")
+    if arguments.run_whole or arguments.hang is not None:
         return _whole_run(arguments)
     console = None if arguments.console is None else _printed(arguments.console)
     grave = False
@@ -76,15 +88,19 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _whole_run(arguments: argparse.Namespace) -> int:
-    """What went wrong first in a run; returns the exit status."""
+    """What went wrong first in a run, or what it hangs in; returns the exit status."""
     from rcdbg.cli.door import tell_json
     from rcdbg.cli.meaning import common
-    from rcdbg.doctor.whole_run import examine_run
+    from rcdbg.doctor.whole_run import examine_hang, examine_run
     from rcdbg.subjects import table
     from rcdbg.subjects.subject import Answer
     from rcdbg.views.render import show as draw
 
-    found = examine_run(common(arguments).boot, arguments.timeout)
+    boot = common(arguments).boot
+    if arguments.hang is not None:
+        found = examine_hang(boot, arguments.hang)
+    else:
+        found = examine_run(boot, arguments.timeout)
     answer = Answer(table.subject("doctor").reading, found)
     if arguments.json:
         tell_json(answer.document)

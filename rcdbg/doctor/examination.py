@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rcdbg.doctor.looks import Looks
 from rcdbg.model.kernel import Kernel
 from rcdbg.trace.record import TraceEvent
 
@@ -23,3 +24,5 @@ class Examination:
     """In their order; None where nothing was recorded, which is not the same as none."""
     console: str | None = None
     """What the kernel has printed; None where that is not known."""
+    looks: Looks | None = None
+    """At a kernel that was let run on; None where it was looked at once."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rcdbg.doctor.examination import Examination, UndecidedError
 from rcdbg.doctor.finding import Confidence, Finding, Severity
+from rcdbg.doctor.looks import Looks
 from rcdbg.doctor.needs import unmet
 from rcdbg.doctor.table import CHECKS, FOLLOWS, Check
 from rcdbg.lazy import named
@@ -54,13 +55,17 @@ def diagnose(kernel: Kernel) -> Diagnosis:
 
 
 def examine(
-    kernel: Kernel, events: Sequence[TraceEvent] | None = None, console: str | None = None
+    kernel: Kernel,
+    events: Sequence[TraceEvent] | None = None,
+    console: str | None = None,
+    looks: Looks | None = None,
 ) -> Diagnosis:
     """What is wrong with a kernel, by every rule of the table; never fails.
 
-    `events` are what was recorded until this moment, `console` what was printed.
+    `events` are what was recorded until this moment, `console` what was printed, `looks` at
+    it while it ran.
     """
-    examination = Examination(kernel, events, console)
+    examination = Examination(kernel, events, console, looks)
     found: list[Finding] = []
     checked: list[Check] = []
     left: list[NotChecked] = []

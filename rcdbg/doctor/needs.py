@@ -63,6 +63,10 @@ def _events(examination: Examination) -> str:
     return "nothing was recorded" if examination.events is None else ""
 
 
+def _looks(examination: Examination) -> str:
+    return "it was looked at once (`--hang` looks again)" if examination.looks is None else ""
+
+
 def _console(examination: Examination) -> str:
     return "what was printed before is not known" if examination.console is None else ""
 
@@ -77,5 +81,6 @@ NEEDS: Mapping[str, Callable[[Examination], str]] = {
     "address spaces": _spaces,
     "events": _events,
     "console": _console,
+    "looks": _looks,
 }
 """The names are those that the list of what was not checked begins with."""

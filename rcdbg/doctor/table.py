@@ -73,6 +73,13 @@ CHECKS: tuple[Check, ...] = (
     Check("RC0701", "the heap's room", "memory.heap:exhausted", ("debug info", "heap")),
     Check("RC0702", "the heap's books", "memory.heap:broken", ("debug info", "heap")),
     Check("RC0801", "borrowed cells", "cells:borrowed_twice", ("debug info", "S-mode")),
+    Check(
+        "RC0811",
+        "whether it goes on",
+        "hang:verdict",
+        ("looks",),
+        ("RC0812", "RC0813", "RC0814", "RC0815", "RC0816"),
+    ),
     Check("RC0901", "the kernel's code", "image:code_changed", (), ("RC0902",)),
 )
 """All of them, by code."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from rcdbg.doctor.examination import Examination
 from rcdbg.doctor.examine import Diagnosis, ask, examine, ranked
+from rcdbg.doctor.looks import take_looks
 from rcdbg.doctor.rules.course import disorder
 from rcdbg.doctor.table import CHECKS
 from rcdbg.errors import MachineError, UsageError
@@ -17,11 +18,12 @@ from rcdbg.guest.virtual import VirtualMemory
 from rcdbg.image.elf import Image, load_image
 from rcdbg.kernels.description import RUSTS_PANIC
 from rcdbg.kernels.recognise import describe, first_symbol
+from rcdbg.machine.host.deadline import DeadlineError
 from rcdbg.model.kernel import Kernel
 from rcdbg.trace.moment import TIMEBASE_HZ
 from rcdbg.trace.record import TraceEvent
 from rcdbg.trace.recorders.recording import Recording, record
-from rcdbg.trace.run import Boot
+from rcdbg.trace.run import Boot, EndedError, Run
 from rcdbg.trace.until import Ending
 from rcdbg.trace.wanted import Wanted
 
@@ -29,6 +31,7 @@ AFTER = 200
 """Events that are waited for after the first one that was not in order."""
 MAX_EVENTS = 20_000
 """Events of a run that is in order, after which it is not followed any more."""
+_STOP_SECONDS = 10.0
 _KINDS = ("trap_enter", "trap_leave")
 _EVENT_RULES = "events"
 
@@ -66,6 +69,28 @@ def examine_run(boot: Boot, seconds: float, image: Image | None = None) -> Diagn
         if first is None:
             return examine(last, events, console)
         return _with_what_came_after(first, Examination(last, events, console))
+
+
+def examine_hang(boot: Boot, seconds: float, image: Image | None = None) -> Diagnosis:
+    """What a kernel does that was let run for so many seconds of the host's time.
+
+    Raises ImageError, and MissedError if it ended before.
+    """
+    with Run(boot, image) as run:
+        run.stub.resume()
+        try:
+            run.stub.wait_stop(seconds)
+            raise EndedError(f"the kernel ended within {seconds:g} s: it does not hang")
+        except DeadlineError:
+            run.stub.interrupt()
+            run.stub.wait_stop(_STOP_SECONDS)
+        return examine_standing(run)
+
+
+def examine_standing(run: Run) -> Diagnosis:
+    """The same of a kernel that stands; it is let run on for half a second."""
+    looks = take_looks(run)
+    return examine(run.kernel(), None, run.console, looks)
 
 
 def _at(image: Image, target: Target, registers: Registers, boot: Boot) -> Kernel:

@@ -159,7 +159,7 @@ def _wrong_length(kernel: Kernel, events: Sequence[TraceEvent]) -> Iterator[Find
             ),
             bucket_of("RC0212", "length"),
             _place(kernel, entered),
-            "The handler adds the same length behind each breakpoint; the compiler uses an `ebreak` "
+            "The handler adds one length behind each breakpoint; the compiler uses an `ebreak` "
             "of 2 bytes where it may.",
             "Read the halfword at sepc: with its lowest two bits both set it has 4 bytes, else 2.",
             first_seen=position,
