@@ -15,7 +15,13 @@ from rcdbg.guest.paged import PageCache
 from rcdbg.guest.protocol import Ram, Registers
 from rcdbg.machine.qemu import timer
 from rcdbg.machine.qemu.board import RAM_BASE
-from rcdbg.machine.stub.dialect import PHYSICAL, PRIVILEGE_REGISTER, READ_CHUNK, VIRTUAL
+from rcdbg.machine.stub.dialect import (
+    HART_REGISTER,
+    PHYSICAL,
+    PRIVILEGE_REGISTER,
+    READ_CHUNK,
+    VIRTUAL,
+)
 from rcdbg.riscv.csr import SUPERVISOR_CSRS
 from rcdbg.riscv.registers import GDB_NAMES, unsigned
 
@@ -148,6 +154,11 @@ class GdbTarget:
                 if PRIVILEGE_REGISTER in known
                 else None
             )
-            return Registers(unsigned(int(frame.read_register(_PC))), x, csrs, privilege)
+            harts = len(gdb.selected_inferior().threads())
+            hart = None
+            if harts > 1 and HART_REGISTER in known:
+                hart = unsigned(int(frame.read_register(HART_REGISTER)))
+            pc = unsigned(int(frame.read_register(_PC)))
+            return Registers(pc, x, csrs, privilege, hart, max(1, harts))
         except gdb.error as error:
             raise TargetError(f"gdb cannot read the registers: {error}") from error

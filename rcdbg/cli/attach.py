@@ -6,6 +6,7 @@ from typing import Any
 
 from rcdbg import words
 from rcdbg.cli import show
+from rcdbg.cli.options import add_hart
 from rcdbg.errors import UsageError
 from rcdbg.words import JSON
 
@@ -39,6 +40,7 @@ def add_to(commands: Any) -> None:
     attach.add_argument(
         "--stay", action="store_true", help="leave a guest that ran stopped, for another debugger"
     )
+    add_hart(attach)
     words.add_to(attach, (JSON,))
     attach.set_defaults(run=_run)
 

@@ -86,6 +86,17 @@ def add_at(parser: argparse.ArgumentParser, *, inner: bool = False) -> None:
         _add_source(parser)
 
 
+def add_hart(group: "argparse._ActionsContainer") -> None:
+    """Add the option that names one of several harts."""
+    group.add_argument(
+        "--hart",
+        metavar="N",
+        type=int,
+        default=argparse.SUPPRESS,
+        help="of several, look at the one with this number (default: the one that stopped)",
+    )
+
+
 def _add_source(parser: argparse.ArgumentParser) -> None:
     """Add the options that name another source than a boot; those not given are not set."""
     group = parser.add_argument_group(
@@ -95,6 +106,7 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
         "--live", action="store_true", help="from --at on let the kernel run, and look meanwhile"
     )
     group.add_argument("--snapshot", metavar="FILE", type=Path, help="look into a snapshot")
+    add_hart(group)
     group.add_argument(
         "--attach", metavar="HOST:PORT|SOCKET", help="look into the QEMU with this gdb stub"
     )

@@ -14,6 +14,7 @@ from rcdbg.image.match import doubt_of
 from rcdbg.image.resolve import HOW_TO_GET_IT, with_types
 
 if TYPE_CHECKING:
+    from rcdbg.machine.stub.client import StubClient
     from rcdbg.model.kernel import Kernel
     from rcdbg.trace.conditions import Condition
     from rcdbg.trace.run import Boot, Run
@@ -50,7 +51,16 @@ def _chosen(arguments: argparse.Namespace) -> str | None:
     given = [name for name in ("live", "snapshot", "attach") if getattr(arguments, name, None)]
     if len(given) > 1:
         raise UsageError(f"--{given[0]} and --{given[1]} exclude each other")
+    hart = getattr(arguments, "hart", None)
+    if hart is not None and given and given[0] != "attach":
+        raise UsageError(f"--hart is for a machine that stands, not for --{given[0]}")
     return given[0] if given else None
+
+
+def _choose_hart(arguments: argparse.Namespace, stub: "StubClient") -> None:
+    hart = getattr(arguments, "hart", None)
+    if hart is not None:
+        stub.regs.harts.choose(hart)
 
 
 def _checked(image: Image, needs_types: bool) -> Image:
@@ -71,6 +81,7 @@ def _booted(
     at = where_to_stop(arguments, options, image)
     with _reached(options.boot, image, lambda: place(at, image), arguments.timeout) as run:
         warn(run.doubted())
+        _choose_hart(arguments, run.stub)
         if not live:
             return ask(run.kernel()), None
         from rcdbg.trace.story.live import running_guest, sample
@@ -140,7 +151,8 @@ def _behind_stub(
     from rcdbg.model.kernel import Kernel
 
     image = _checked(load_image(arguments.kernel or default_kernel()), needs_types)
-    with attached(arguments.attach, stay=getattr(arguments, "stay", False)) as (target, _):
+    stay, hart = getattr(arguments, "stay", False), getattr(arguments, "hart", None)
+    with attached(arguments.attach, stay=stay, hart=hart) as (target, _):
         warn(doubt_of(image, target.read_phys))
         return ask(Kernel.now(image, target, names(arguments)))
 

@@ -17,6 +17,10 @@ class Registers:
     x: tuple[int, ...]
     csrs: Mapping[str, int]
     privilege: int | None = None
+    hart: int | None = None
+    """The hart's number, mhartid, where there are several and the target tells."""
+    harts: int = 1
+    """How many there are, as far as the target tells."""
 
     @property
     def sp(self) -> int:

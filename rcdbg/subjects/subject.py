@@ -40,11 +40,18 @@ class Answer:
 
     reading: Reading
     found: Any
+    hart: int | None = None
+    harts: int = 1
+    """Which hart it is of, and how many there are, as far as that is known."""
 
     @property
     def view(self) -> Drawing:
-        """It drawn."""
+        """It drawn; where there are several harts, below which of them it is of."""
         drawing: Drawing = named(self.reading.draw)(self.found)
+        if self.harts > 1:
+            from rcdbg.views.hart.hart import one_of
+
+            return one_of(self.hart, self.harts, drawing)
         return drawing
 
     @property
@@ -52,7 +59,10 @@ class Answer:
         """It as the document that `--json` prints."""
         from rcdbg.model.serial.state import document
 
-        return document(self.reading.key, named(self.reading.serialise)(self.found))
+        found = document(self.reading.key, named(self.reading.serialise)(self.found))
+        if self.harts > 1:
+            found["harts"] = {"shown": self.hart, "count": self.harts}
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +86,7 @@ class Reading:
         """This part of the kernel as it is at this moment; raises UsageError for bad words."""
         read = named(self.read)
         found = read(kernel, asked or Asked(Given())) if self.asks else read(kernel)
-        return Answer(self, found)
+        return Answer(self, found, kernel.registers.hart, kernel.registers.harts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What gdb gives of the guest that stands: registers, memory, stack frames, code."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 from rcdbg.errors import MemoryReadError
 from rcdbg.guest.protocol import Registers
@@ -13,7 +14,7 @@ from rcdbg.machine.gdb.records import (
     hexadecimal,
     instructions_of,
 )
-from rcdbg.machine.stub.dialect import PRIVILEGE_REGISTER
+from rcdbg.machine.stub.dialect import HART_REGISTER, PRIVILEGE_REGISTER
 from rcdbg.riscv.registers import ABI_NAMES, GDB_NAMES, unsigned
 
 Command = Callable[[str], Payload]
@@ -33,13 +34,18 @@ class GdbData:
         names = self._command("-data-list-register-names")["register-names"]
         self._numbers = {name: number for number, name in enumerate(names) if name}
 
+    @cached_property
+    def harts(self) -> int:
+        """How many harts there are: gdb has a thread for each."""
+        return max(1, len(self._command("-thread-info").get("threads", [])))
+
     def registers(self) -> Registers:
         """The registers of the hart that stopped, whatever frame is selected."""
         general = [
             gdbs if gdbs in self._numbers else name
             for gdbs, name in zip(GDB_NAMES, ABI_NAMES, strict=True)
         ]
-        names = [*general, "pc", *self._csrs, PRIVILEGE_REGISTER]
+        names = [*general, "pc", *self._csrs, PRIVILEGE_REGISTER, HART_REGISTER]
         wanted = {self._numbers[name]: name for name in names if name in self._numbers}
         if not wanted:
             raise GdbError("gdb is not connected to a machine")
@@ -59,6 +65,8 @@ class GdbData:
             x=tuple(values[name] for name in general),
             csrs={name: values[name] for name in self._csrs if name in values},
             privilege=None if privilege is None else privilege & 3,
+            hart=values.get(HART_REGISTER) if self.harts > 1 else None,
+            harts=self.harts,
         )
 
     def read_memory(self, address: int, size: int) -> bytes:

@@ -9,15 +9,21 @@ from rcdbg.machine.stub.client import StubClient
 
 
 @contextlib.contextmanager
-def attached(address: str, *, stay: bool = False) -> Iterator[tuple[PagedTarget, StubClient]]:
+def attached(
+    address: str, *, stay: bool = False, hart: int | None = None
+) -> Iterator[tuple[PagedTarget, StubClient]]:
     """The machine behind the stub at `address` ("host:port" or a socket's path), stopped.
 
-    On leaving, a guest that ran before runs again, unless `stay`. RAM's extent is taken from the
-    device tree, and is None where that is gone. Raises MachineError if no stub answers.
+    Its registers are those of `hart`, else of the one that the stub has chosen. On leaving, a guest
+    that ran before runs again, unless `stay`. RAM's extent is taken from the device tree, and is
+    None where that is gone. Raises MachineError if no stub answers, UsageError for a hart that is
+    not there.
     """
     with StubClient(address) as stub:
         resume = stub.found_running and not stay
         try:
+            if hart is not None:
+                stub.regs.harts.choose(hart)
             with stub.memory.physical():
                 ram = find_ram(stub.read_memory)
                 target = PagedTarget(

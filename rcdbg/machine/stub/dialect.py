@@ -6,6 +6,9 @@ Source: QEMU manual, "GDB usage"; gdb sends the packets by `maintenance packet`.
 PRIVILEGE_REGISTER = "priv"
 """The stub's name for the current privilege: not a CSR, but listed with them."""
 
+HART_REGISTER = "mhartid"
+"""The CSR with a hart's number."""
+
 STEP_ALONE, STEP_WITH_INTERRUPTS = 0x7, 0x1
 """What a step holds back: ENABLE | NOIRQ | NOTIMER (the default), and ENABLE only."""
 

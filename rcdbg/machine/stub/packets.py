@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterable
 
 from rcdbg.guest.protocol import Registers
-from rcdbg.machine.stub.dialect import PRIVILEGE_REGISTER
+from rcdbg.machine.stub.dialect import HART_REGISTER, PRIVILEGE_REGISTER
 from rcdbg.machine.stub.wire import StubError
 
 GENERAL = b"g"
@@ -51,16 +51,19 @@ def hexadecimal(text: bytes) -> int | None:
         return None
 
 
-def registers(general: bytes, values: dict[str, int | None]) -> Registers:
+def registers(general: bytes, values: dict[str, int | None], harts: int = 1) -> Registers:
     """The answer to `GENERAL`, and others by their names; those that were refused are left out."""
     data = raw(general) or b""
     words = struct.unpack_from(f"<{len(data) // 8}Q", data)
     if len(words) <= _GPRS:
         raise StubError(f"the stub gave {len(words)} registers instead of 33")
     privilege = values.pop(PRIVILEGE_REGISTER, None)
+    hart = values.pop(HART_REGISTER, None)
     return Registers(
         pc=words[_GPRS],
         x=words[:_GPRS],
         csrs={name: value for name, value in values.items() if value is not None},
         privilege=None if privilege is None else privilege & 3,
+        hart=hart,
+        harts=harts,
     )

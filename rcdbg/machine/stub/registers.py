@@ -9,7 +9,8 @@ from rcdbg.machine.host.deadline import Deadline, DeadlineError
 from rcdbg.machine.qemu import timer
 from rcdbg.machine.stub import packets
 from rcdbg.machine.stub.clock import StubClock
-from rcdbg.machine.stub.dialect import PRIVILEGE_REGISTER, READ_CHUNK
+from rcdbg.machine.stub.dialect import HART_REGISTER, PRIVILEGE_REGISTER, READ_CHUNK
+from rcdbg.machine.stub.harts import StubHarts
 from rcdbg.machine.stub.link import StubLink
 from rcdbg.machine.stub.wire import StubError
 
@@ -30,6 +31,7 @@ class StubRegisters:
         if _PC not in numbers:
             raise StubError(f"the stub at {link.address} describes no register {_PC!r}")
         self.pc_number = numbers[_PC]
+        self.harts = StubHarts(link, numbers.get(HART_REGISTER))
         self._questions: dict[Sequence[str], tuple[list[str], list[bytes]]] = {}
         self._read_always = (*csrs, PRIVILEGE_REGISTER)
 
@@ -38,13 +40,15 @@ class StubRegisters:
 
         With `time`, by `clock`, which is no register of the stub's: up to three packets more.
         """
-        names, wanted = self.questions(self._read_always)
+        harts = self.harts.count
+        always = (*self._read_always, HART_REGISTER) if harts > 1 else self._read_always
+        names, wanted = self.questions(always)
         ask_clock, at = clock.questions() if clock is not None else ([], 0)
         general, *answers = self._link.exchange([*wanted, *ask_clock])
         values = dict(zip(names, map(packets.number, answers), strict=False))
         if clock is not None and ask_clock:
             values[timer.NAME] = clock.understood(answers[len(names) :], at)
-        return packets.registers(general, values)
+        return packets.registers(general, values, harts)
 
     def questions(self, names: Sequence[str]) -> tuple[list[str], list[bytes]]:
         """Packets for all GPRs and the pc, then for those of the names that the stub has.

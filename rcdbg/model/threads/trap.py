@@ -34,6 +34,8 @@ def read_hart(kernel: Kernel) -> Hart:
     elif registers.privilege not in PRIVILEGES and registers.privilege is not None:
         note = f"privilege {registers.privilege} is reserved"
     x = tuple(unsigned(v) for v in registers.x)
+    if registers.harts > 1 and registers.hart is not None:
+        note = "; ".join(filter(None, (f"hart {registers.hart} of {registers.harts}", note)))
     return Hart(x, place_now(kernel), registers.privilege, csrs, note, tuple(_pointed(kernel)))
 
 
