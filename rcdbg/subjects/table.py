@@ -212,6 +212,17 @@ SUBJECTS: tuple[Subject, ...] = (
         title="Locks",
     ),
     Subject(
+        "programs",
+        "the programs for U-mode that were found: in the kernel, on its disks, beside it",
+        Reading(
+            "programs",
+            "rcdbg.model.programs.listed:read_programs",
+            "rcdbg.views.threads.programs:view",
+            "rcdbg.model.serial.tasks:programs",
+            needs_types=False,
+        ),
+    ),
+    Subject(
         "memoryset",
         "the address spaces: each segment beside what the page table says",
         Reading(

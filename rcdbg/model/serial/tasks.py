@@ -1,5 +1,6 @@
 """Processes, and who has a lock, as JSON."""
 
+from rcdbg.model.programs.listed import Programs
 from rcdbg.model.serial.state import Json, problems
 from rcdbg.model.tasks.locks import KernelLock, KernelLocks
 from rcdbg.model.tasks.relatives import ProcessEntry, ProcessTree
@@ -31,6 +32,22 @@ def processes(value: ProcessTree) -> Json:
     return {
         "processes": [_process(entry) for entry in value.entries],
         "note": value.note,
+        "problems": problems(value.problems),
+    }
+
+
+def programs(value: Programs) -> Json:
+    """The programs for U-mode that are known."""
+    return {
+        "programs": [
+            {
+                "name": program.name,
+                "origin": program.origin,
+                "entry": _hex(program.entry),
+                "has": program.tells or None,
+            }
+            for program in value.programs
+        ],
         "problems": problems(value.problems),
     }
 

@@ -12,6 +12,7 @@ from rcdbg.image.elf import image_of
 from rcdbg.image.programs.shelf import programs_of
 from rcdbg.model.kernel import Kernel
 from rcdbg.model.programs.code import code_at, user_place
+from rcdbg.model.programs.listed import read_programs
 from rcdbg.model.threads.call_stacks import read_hart_stack
 from rcdbg.model.threads.trap import read_hart
 from rcdbg.model.unwinding.user_stack import THE_ENTRY
@@ -196,3 +197,12 @@ def test_a_program_that_nobody_knows() -> None:
     assert "no program that is known" in found.note
     assert found.problems == ()
     assert read_hart(replace(kernel)).pc.symbol is None
+
+
+def test_the_programs_are_listed_with_what_their_elves_tell() -> None:
+    found = read_programs(Machine().kernel())
+    assert [(p.name, p.entry, p.tells) for p in found.programs] == [
+        ("hello", START, "symbols"),
+        ("power", START, "symbols"),
+    ]
+    assert found.problems == ()
