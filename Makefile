@@ -17,7 +17,7 @@ JOBS := -n auto --maxprocesses 4 --dist worksteal
 VARIANTS := tests/integration/test_variants.py
 
 .PHONY: help run test setup kernel lint lint-python lint-kernel test-kernel test-unit \
-	test-tui test-integration test-variants test-real real-kernels first-tests mutants bench fuzz docs clean
+	test-tui test-integration test-variants test-real real-kernels first-tests mutants doctor bench fuzz docs clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -75,7 +75,7 @@ test-kernel: $(SYSTEM) ## the kernel's algorithms, on the host
 	kernel/build.sh test
 
 # They start a thousand Python processes: what one has compiled is there for the others.
-lint-python test-unit test-tui test-integration test-variants test-real mutants fuzz: export PYTHONDONTWRITEBYTECODE :=
+lint-python test-unit test-tui test-integration test-variants test-real mutants doctor fuzz: export PYTHONDONTWRITEBYTECODE :=
 
 test-unit: $(PACKAGES) ## tests without QEMU
 	$(BIN)/pytest $(JOBS) tests/unit
@@ -94,6 +94,9 @@ test-variants: $(PACKAGES) kernel ## the same tests on other builds of the kerne
 
 mutants: $(PACKAGES) kernel ## kernels with a fault each: the tests in tests/traces must name it
 	$(PYTHON) -m tests.mutants $(ARGS)
+
+doctor: $(PACKAGES) kernel ## kernels with a fault each: how many the doctor names, and what it says wrongly
+	$(PYTHON) -m tests.doctor $(ARGS)
 
 bench: $(PACKAGES) kernel ## what a user waits for, what decoding and tracing take, beside gdb and QEMU
 	$(PYTHON) -m tests.bench

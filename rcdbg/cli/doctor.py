@@ -27,19 +27,15 @@ def add_to(commands: Any) -> None:
     """Add the commands to a parser's subparsers."""
     parser = commands.add_parser(
         "doctor",
-        help="boot, run to a place, say what is wrong with the kernel, end",
+        help="boot, say what is wrong with the kernel, end",
         description="Say what is wrong with the kernel: each fault with what shows it, its cause "
-        f"and what to do. Exit status {GRAVE_STATUS} if something is certainly broken.",
+        "and what to do. It is followed from its boot to its end, or for --timeout seconds, and "
+        "what went wrong first is told first; if it neither ends nor goes wrong, what it does "
+        "instead. With --at, --snapshot, --attach or --live one moment is looked at. "
+        f"Exit status {GRAVE_STATUS} if something is certainly broken.",
     )
     parser.add_argument(
         "--console", metavar="FILE", type=Path, help="what the kernel has printed before"
-    )
-    parser.add_argument(
-        "--run",
-        action="store_true",
-        dest="run_whole",
-        help="boot, follow it to its end or for --timeout seconds, and begin with what went wrong "
-        "first",
     )
     parser.add_argument(
         "--hang",
@@ -70,10 +66,10 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from rcdbg.subjects import table
     from rcdbg.subjects.subject import Answer
 
-    if arguments.run_whole and arguments.hang is not None:
-        raise UsageError("--run and --hang exclude each other")
-    if arguments.run_whole or arguments.hang is not None:
+    if not _is_one_moment(arguments):
         return _whole_run(arguments)
+    if arguments.hang is not None:
+        raise UsageError("--hang boots the kernel and lets it run: it excludes a moment to look at")
     console = None if arguments.console is None else _printed(arguments.console)
     grave = False
 
@@ -87,11 +83,18 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return GRAVE_STATUS if grave else 0
 
 
+def _is_one_moment(arguments: argparse.Namespace) -> bool:
+    """Whether a place, or where a kernel stands already, was given."""
+    given = vars(arguments)
+    words = ("at", "live", "snapshot", "attach", "console")
+    return any(given.get(word) not in (None, False) for word in words)
+
+
 def _whole_run(arguments: argparse.Namespace) -> int:
     """What went wrong first in a run, or what it hangs in; returns the exit status."""
     from rcdbg.cli.door import tell_json
     from rcdbg.cli.meaning import common
-    from rcdbg.doctor.whole_run import examine_hang, examine_run
+    from rcdbg.doctor.whole_run import examine_hang, examine_whole
     from rcdbg.subjects import table
     from rcdbg.subjects.subject import Answer
     from rcdbg.views.render import show as draw
@@ -100,7 +103,7 @@ def _whole_run(arguments: argparse.Namespace) -> int:
     if arguments.hang is not None:
         found = examine_hang(boot, arguments.hang)
     else:
-        found = examine_run(boot, arguments.timeout)
+        found = examine_whole(boot, arguments.timeout)
     answer = Answer(table.subject("doctor").reading, found)
     if arguments.json:
         tell_json(answer.document)

@@ -20,10 +20,10 @@ from rcdbg.kernels.description import RUSTS_PANIC
 from rcdbg.kernels.recognise import describe, first_symbol
 from rcdbg.machine.host.deadline import DeadlineError
 from rcdbg.model.kernel import Kernel
-from rcdbg.trace.moment import TIMEBASE_HZ
-from rcdbg.trace.record import TraceEvent
+from rcdbg.trace.moment import SHUT_DOWN, TIMEBASE_HZ
+from rcdbg.trace.record import BY_USER, TraceEvent
 from rcdbg.trace.recorders.recording import Recording, record
-from rcdbg.trace.run import Boot, EndedError, Run
+from rcdbg.trace.run import Boot, EndedError, MissedError, Run
 from rcdbg.trace.until import Ending
 from rcdbg.trace.wanted import Wanted
 
@@ -31,17 +31,32 @@ AFTER = 200
 """Events that are waited for after the first one that was not in order."""
 MAX_EVENTS = 20_000
 """Events of a run that is in order, after which it is not followed any more."""
+HANG_SECONDS = 3.0
+"""Of the host's time that a kernel is let run to see whether it hangs."""
 _STOP_SECONDS = 10.0
 _KINDS = ("trap_enter", "trap_leave")
 _EVENT_RULES = "events"
 
 
-def examine_run(boot: Boot, seconds: float, image: Image | None = None) -> Diagnosis:
-    """What goes wrong first in a run of so many seconds of guest time, or up to its end.
+def examine_whole(boot: Boot, seconds: float) -> Diagnosis:
+    """What goes wrong first in a run, or else what a kernel that does not end does instead.
 
-    Raises ImageError and MachineError.
+    It is followed for so many seconds of guest time. Raises ImageError and MachineError.
     """
-    image = image or load_image(boot.kernel)
+    image = load_image(boot.kernel)
+    found, has_ended = examine_run(boot, seconds, image)
+    if has_ended or found.headline is not None:
+        return found
+    with suppress(MissedError):
+        return examine_hang(boot, min(seconds, HANG_SECONDS), image)
+    return found
+
+
+def examine_run(boot: Boot, seconds: float, image: Image) -> tuple[Diagnosis, bool]:
+    """What goes wrong first in a run of so many seconds of guest time; whether the kernel ended.
+
+    Raises MachineError.
+    """
     description = describe(image, boot.overlay)
     events: list[TraceEvent] = []
     first: Diagnosis | None = None
@@ -65,10 +80,15 @@ def examine_run(boot: Boot, seconds: float, image: Image | None = None) -> Diagn
         if last is None and registers is not None:
             last = _at(image, recording.target, registers, boot)
         if last is None:
-            return Diagnosis((), (), ())
+            return Diagnosis((), (), ()), False
+        # None where it was left before its end.
+        end = recording.end
+        if end is not None and end.why == BY_USER:
+            raise KeyboardInterrupt
+        has_ended = end is not None and end.why == SHUT_DOWN
         if first is None:
-            return examine(last, events, console)
-        return _with_what_came_after(first, Examination(last, events, console))
+            return examine(last, events, console), has_ended
+        return _with_what_came_after(first, Examination(last, events, console)), has_ended
 
 
 def examine_hang(boot: Boot, seconds: float, image: Image | None = None) -> Diagnosis:

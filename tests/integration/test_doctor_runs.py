@@ -1,4 +1,4 @@
-"""`rcdbg doctor --run`: what went wrong first in a whole run."""
+"""`rcdbg doctor`: what went wrong first in a whole run."""
 
 import json
 
@@ -10,7 +10,7 @@ MEMORY = ["--memory", "32M", "--timeout", "20"]
 
 
 def doctor(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, list[dict[str, object]]]:
-    status = main(["doctor", "--run", "--json", *MEMORY, *words])
+    status = main(["doctor", "--json", *MEMORY, *words])
     return status, json.loads(capsys.readouterr().out)["diagnosis"]["findings"]
 
 

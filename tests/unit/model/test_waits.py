@@ -105,7 +105,7 @@ def test_a_parent_that_is_gone_is_none() -> None:
 def test_relations_are_unknown_where_the_kernel_keeps_none() -> None:
     tree = read_processes(kernel_with(WorldOfStatics(), "tg"))
     assert tree.entries == ()
-    assert tree.problems
+    assert tree.note
 
 
 def test_a_static_condition_variable_goes_by_its_handle() -> None:
