@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from rcdbg.doctor.examination import Examination
-from rcdbg.doctor.examine import Diagnosis, ask, examine, ranked
+from rcdbg.doctor.examine import Diagnosis, NotChecked, ask, examine, ranked
 from rcdbg.doctor.looks import take_looks
 from rcdbg.doctor.rules.course import disorder
 from rcdbg.doctor.table import CHECKS
@@ -34,6 +34,10 @@ MAX_EVENTS = 20_000
 HANG_SECONDS = 3.0
 """Of the host's time that a kernel is let run to see whether it hangs."""
 _STOP_SECONDS = 10.0
+_ENDED = "the kernel has ended: its registers are those of its last trap"
+_OF_TRAPS = ("RC0201", "RC0213")
+_OF_THE_HART = frozenset({"RC0301", "RC0303", "RC0503", "RC0504", "RC0603"})
+"""Faults that are told by registers: which table is in satp, where sp is."""
 _KINDS = ("trap_enter", "trap_leave")
 _EVENT_RULES = "events"
 
@@ -87,7 +91,8 @@ def examine_run(boot: Boot, seconds: float, image: Image) -> tuple[Diagnosis, bo
             raise KeyboardInterrupt
         has_ended = end is not None and end.why == SHUT_DOWN
         if first is None:
-            return examine(last, events, console), has_ended
+            found = examine(last, events, console)
+            return (_without_its_registers(found) if has_ended else found), has_ended
         return _with_what_came_after(first, Examination(last, events, console)), has_ended
 
 
@@ -118,6 +123,21 @@ def _at(image: Image, target: Target, registers: Registers, boot: Boot) -> Kerne
     satp = registers.csrs.get("satp", 0)
     memory = VirtualMemory(target, satp, image.physical)
     return Kernel(image, target, registers, memory, boot.overlay)
+
+
+def _without_its_registers(found: Diagnosis) -> Diagnosis:
+    """The same of a kernel that has ended: its memory went on after its last trap's registers."""
+    left = [NotChecked(check, _ENDED) for check in found.checked if _asks_the_hart(check.code)]
+    return replace(
+        found,
+        findings=tuple(one for one in found.findings if not _asks_the_hart(one.code)),
+        checked=tuple(check for check in found.checked if not _asks_the_hart(check.code)),
+        not_checked=(*found.not_checked, *left),
+    )
+
+
+def _asks_the_hart(code: str) -> bool:
+    return code in _OF_THE_HART or _OF_TRAPS[0] <= code <= _OF_TRAPS[1]
 
 
 def _with_what_came_after(first: Diagnosis, examination: Examination) -> Diagnosis:

@@ -7,9 +7,13 @@ from rcdbg.doctor.finding import Confidence, Fact, Finding, Severity, bucket_of
 from rcdbg.errors import MemoryReadError
 from rcdbg.image.elf import Section
 from rcdbg.model.kernel import Kernel
+from rcdbg.riscv import code
 
 _CHUNK = 256
+_LONGEST = 4
+"""Bytes of an instruction."""
 _BREAKPOINTS = (bytes.fromhex("73001000"), bytes.fromhex("0290"))  # ebreak, c.ebreak
+_WFI, _NOP = (word.to_bytes(_LONGEST, "little") for word in (code.WFI, code.NOP))
 _FACTS = 4
 _OTHER = 0.25
 """A kernel of which more than this differs is another build."""
@@ -86,16 +90,32 @@ def _differences(kernel: Kernel, section: Section) -> Iterator[tuple[int, bytes,
         one, two = mine[base : base + _CHUNK], found[base : base + _CHUNK]
         if one == two:
             continue
-        ends = [i for i in range(len(one)) if one[i] != two[i]]
-        first, last = ends[0], ends[-1] + 1
-        if not _is_breakpoint(two, first, last):
-            yield section.address + base + first, one[first:last], two[first:last]
+        for first, last in _runs(one, two):
+            if not _is_a_debuggers(one, two, first, last):
+                yield section.address + base + first, one[first:last], two[first:last]
 
 
-def _is_breakpoint(found: bytes, first: int, last: int) -> bool:
-    """Whether all that differs is one breakpoint of a debugger."""
-    for instruction in _BREAKPOINTS:
-        for at in range(max(0, last - len(instruction)), first + 1):
-            if found[at : at + len(instruction)] == instruction:
+def _runs(one: bytes, two: bytes) -> Iterator[tuple[int, int]]:
+    """Where two texts differ: [first, last) of stretches with at least an instruction between."""
+    first = last = -1
+    for at, (mine, found) in enumerate(zip(one, two, strict=False)):
+        if mine == found:
+            continue
+        if first >= 0 and at - last >= _LONGEST:
+            yield first, last
+            first = -1
+        first = at if first < 0 else first
+        last = at + 1
+    if first >= 0:
+        yield first, last
+
+
+def _is_a_debuggers(mine: bytes, found: bytes, first: int, last: int) -> bool:
+    """Whether all that differs is a breakpoint, or a `wfi` that a deterministic run passes over."""
+    for put in (*_BREAKPOINTS, _NOP):
+        for at in range(max(0, last - len(put)), first + 1):
+            if found[at : at + len(put)] != put:
+                continue
+            if put is not _NOP or mine[at : at + len(put)] == _WFI:
                 return True
     return False
