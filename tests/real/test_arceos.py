@@ -65,7 +65,7 @@ class Turns(Truth):
 
     def _added(self, a: tuple[int, ...]) -> None:
         if a[1] not in self.ids:
-            self.ids[a[1]] = GC + len(self.tasks) - len((IDLE, MAIN))
+            self.ids[a[1]] = GC + len(self.ids) - len((MAIN,))
             self.tasks.append(self.ids[a[1]])
         self.queue.append(self.ids[a[1]])
 
@@ -173,7 +173,7 @@ def words_at_stops() -> at_stops.Words:
         else:
             raise AssertionError("it ended too early")
     # Guards: there was something to be wrong about.
-    assert len(truth.tasks) == len((IDLE, MAIN, GC)) + PROGRAM
+    assert len(truth.ids) == len((MAIN, GC)) + PROGRAM
     assert waited > 1
     return said
 
