@@ -103,7 +103,7 @@ def _whole_run(arguments: argparse.Namespace) -> int:
     if arguments.hang is not None:
         found = examine_hang(boot, arguments.hang)
     else:
-        found = examine_whole(boot, arguments.timeout)
+        found = examine_whole(boot, arguments.timeout, _HANG_SECONDS)
     answer = Answer(table.subject("doctor").reading, found)
     if arguments.json:
         tell_json(answer.document)

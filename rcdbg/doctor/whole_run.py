@@ -31,8 +31,6 @@ AFTER = 200
 """Events that are waited for after the first one that was not in order."""
 MAX_EVENTS = 20_000
 """Events of a run that is in order, after which it is not followed any more."""
-HANG_SECONDS = 3.0
-"""Of the host's time that a kernel is let run to see whether it hangs."""
 _STOP_SECONDS = 10.0
 _ENDED = "the kernel has ended: its registers are those of its last trap"
 _OF_TRAPS = ("RC0201", "RC0213")
@@ -42,17 +40,18 @@ _KINDS = ("trap_enter", "trap_leave")
 _EVENT_RULES = "events"
 
 
-def examine_whole(boot: Boot, seconds: float) -> Diagnosis:
+def examine_whole(boot: Boot, seconds: float, hang_seconds: float) -> Diagnosis:
     """What goes wrong first in a run, or else what a kernel that does not end does instead.
 
-    It is followed for so many seconds of guest time. Raises ImageError and MachineError.
+    It is followed for so many seconds of guest time, and let run for so many of the host's to see
+    whether it hangs. Raises ImageError and MachineError.
     """
     image = load_image(boot.kernel)
     found, has_ended = examine_run(boot, seconds, image)
     if has_ended or found.headline is not None:
         return found
     with suppress(MissedError):
-        return examine_hang(boot, min(seconds, HANG_SECONDS), image)
+        return examine_hang(boot, min(seconds, hang_seconds), image)
     return found
 
 

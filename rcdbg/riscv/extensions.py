@@ -19,7 +19,6 @@ _PLACES = 2048
 
 ReadPhysical = Callable[[int, int], bytes]
 
-_BEGIN_NODE, _END_NODE, _PROP, _NOP = 1, 2, 3, 4
 _known: WeakKeyDictionary[object, Extensions] = WeakKeyDictionary()
 
 
@@ -39,17 +38,12 @@ def extensions(read: ReadPhysical) -> Extensions:
 
 
 def _look(read: ReadPhysical) -> Extensions:
+    places = (_RAM_BASE + place * device_tree.ALIGNMENT for place in range(_PLACES))
     try:
-        for place in range(_PLACES):
-            at = _RAM_BASE + place * device_tree.ALIGNMENT
-            header = read(at, device_tree.HEADER_SIZE)
-            if header[:4] != device_tree.MAGIC:
-                continue
-            size = int.from_bytes(header[4:8], "big")
-            if device_tree.HEADER_SIZE <= size <= device_tree.MAX_SIZE:
-                found = of_tree(read(at, size))
-                if found != NOT_KNOWN:
-                    return found
+        for _, tree in device_tree.trees(read, places):
+            found = of_tree(tree)
+            if found != NOT_KNOWN:
+                return found
     except MemoryReadError:
         return NOT_KNOWN  # RAM has come to its end
     return NOT_KNOWN
@@ -80,30 +74,10 @@ def _words(value: bytes) -> set[str]:
 
 def _isa(tree: bytes) -> Iterator[bytes]:
     """The properties of the cpu nodes that tell; of two in a node, the first."""
-    _, _, at, strings = struct.unpack_from(">4I", tree)
-    names: list[bytes] = []
-    told = False
-    # Every token takes four bytes at least: the loop ends with the tree.
-    while True:
-        (token,) = struct.unpack_from(">I", tree, at)
-        at += 4
-        if token == _BEGIN_NODE:
-            end = tree.index(b"\0", at)
-            names.append(tree[at:end].split(b"@")[0])
-            told = False
-            at = end + 4 & ~3
-        elif token == _END_NODE:
-            if not names:
-                return
-            names.pop()
-        elif token == _PROP:
-            length, offset = struct.unpack_from(">II", tree, at)
-            at += 8
-            name = tree[strings + offset : tree.index(b"\0", strings + offset)]
-            wanted = name in (b"riscv,isa", b"riscv,isa-extensions")
-            if wanted and not told and names[-2:] == [b"cpus", b"cpu"]:
-                told = True
-                yield tree[at : at + length]
-            at = at + length + 3 & ~3
-        elif token != _NOP:
-            return
+    told: tuple[bytes, ...] = ()
+    for nodes, name, value in device_tree.properties(tree):
+        kinds = [node.split(b"@")[0] for node in nodes[-2:]]
+        wanted = name in (b"riscv,isa", b"riscv,isa-extensions")
+        if wanted and nodes != told and kinds == [b"cpus", b"cpu"]:
+            told = nodes
+            yield value

@@ -4,6 +4,7 @@ Sources: Devicetree Specification 0.4, sections 2.3.6 ("reg") and 5; QEMU, hw/ri
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from rcdbg.errors import MemoryReadError
@@ -50,23 +51,11 @@ def devices(kernel: Kernel) -> tuple[Device, ...]:
         last = (ram.end - 1) & -device_tree.ALIGNMENT
         places = range(last, ram.start - 1, -device_tree.ALIGNMENT)[:_PLACES]
         for place in places:
-            try:
-                tree = _tree_at(kernel, place)
-            except MemoryReadError:
-                continue
-            if tree is not None and (found := _named(tree)):
-                return found
+            with suppress(MemoryReadError):
+                for _, tree in device_tree.trees(kernel.target.read_phys, (place,)):
+                    if found := _named(tree):
+                        return found
     return _VIRT
-
-
-def _tree_at(kernel: Kernel, place: int) -> bytes | None:
-    header = kernel.target.read_phys(place, device_tree.HEADER_SIZE)
-    if header[:4] != device_tree.MAGIC:
-        return None
-    size = int.from_bytes(header[4:8], "big")
-    if not device_tree.HEADER_SIZE <= size <= device_tree.MAX_SIZE:
-        return None
-    return kernel.target.read_phys(place, size)
 
 
 def _named(tree: bytes) -> tuple[Device, ...]:

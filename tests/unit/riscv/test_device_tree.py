@@ -2,10 +2,11 @@
 
 import struct
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rcdbg.riscv.device_tree import MAGIC, find_memory, memory_of, registers_of
+from rcdbg.riscv.device_tree import MAGIC, find_memory, memory_of, properties, registers_of
 
 BASE = 0x8000_0000
 
@@ -80,3 +81,17 @@ def test_finding_it_in_memory() -> None:
     assert find_memory(read, places) == (BASE, 128 << 20)
     assert find_memory(read, places[:2]) is None
     assert find_memory(read, [0x4000_0000 + BASE]) is None
+
+
+def test_what_would_cost_the_square_of_its_size_is_nonsense() -> None:
+    """A name that never ends, looked for again and again, and nodes that only begin."""
+    body = struct.pack(">I", 1) + bytes(4) + struct.pack(">III", 3, 0, 0) * 1000
+    header = struct.pack(">10I", 0xD00DFEED, 0, 40, 40 + len(body), 40, 17, 16, 0, 0, 0)
+    endless = header + body + b"r" * 100_000
+    with pytest.raises(ValueError, match="not found"):
+        list(properties(endless))
+    deep = header + (struct.pack(">I", 1) + b"n\0\0\0") * 100_000
+    with pytest.raises(ValueError, match="without end"):
+        list(properties(deep))
+    assert memory_of(endless) is memory_of(deep) is None
+    assert registers_of(endless) == registers_of(deep) == []
